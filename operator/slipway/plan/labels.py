@@ -1,0 +1,15 @@
+"""Labels, annotations and field managers: every string by which Slipway knows its own objects, in one place."""
+
+from ..api.common import GROUP
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "slipway"
+SELECTOR = f"{MANAGED_BY}={MANAGER}"
+
+TRAINING_JOB = f"{GROUP}/training-job"  # value: TrainingJob name
+ATTEMPT = f"{GROUP}/attempt"  # value: decimal attempt number
+INFERENCE_SERVICE = f"{GROUP}/inference-service"  # value: InferenceService name
+COMPONENT = "app.kubernetes.io/component"  # trainer | engine
+
+FIELD_MANAGER = "slipway"
+STATUS_FIELD_MANAGER = "slipway-status"

@@ -1,0 +1,118 @@
+"""What the plan sees of the cluster: small frozen records, made from watch events by reconcile/observe.py.
+
+Records hold the few fields that decisions need, not bodies. `now` and all times are seconds since the epoch (UTC).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Obj = dict[str, Any]  # a Kubernetes object as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An object by its kind and name. `plural` is `resource.group`, or the resource alone for core/v1."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The custom resource itself: its spec as written, its status as last seen."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    deleting: bool
+    spec: Obj
+    status: Obj
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a pod. `state` and, before a restart, `last` say why it is not running."""
+
+    name: str
+    ready: bool
+    restarts: int
+    state: Literal["waiting", "running", "terminated", "unknown"]
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    last_reason: str = ""
+    last_message: str = ""
+    last_exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    namespace: str
+    name: str
+    uid: str
+    labels: Mapping[str, str]  # Slipway's own and the backend's replica labels, no others
+    phase: str
+    reason: str
+    message: str
+    node: str
+    ready: bool
+    deleting: bool
+    created: float
+    started: float | None
+    scheduled: bool
+    unschedulable_message: str
+    containers: tuple[Container, ...] = ()  # init containers first
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An object that Slipway applied or created: where it stands, and the conditions and counts of its status."""
+
+    ref: Ref
+    uid: str
+    resource_version: str
+    generation: int
+    labels: Mapping[str, str]
+    owner_uid: str
+    deleting: bool
+    created: float
+    status: Obj  # the few fields that index keeps: conditions, replica counts, phase, observedGeneration
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What rank 0 pushed last for a job, newest first by `received`; `pod_uid` says which pod spoke."""
+
+    pod_uid: str
+    received: float
+    step: int
+    total_steps: int = 0
+    loss: str | None = None
+    tokens_per_second: int | None = None
+    last_checkpoint_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that a plan may look at.
+
+    `read` holds the objects that were read live because the plan asked for them (`Plan.reads`): None when the API server
+    says there is none. `verdicts` maps the hash of a pod template to the API server's complaint, "" when it accepts it.
+    `refused` holds the API server's answer to the last apply or create of an object, when it refused it.
+    """
+
+    owner: Owner
+    pods: tuple[Pod, ...] = ()
+    children: tuple[Child, ...] = ()
+    read: Mapping[Ref, Obj | None] = field(default_factory=dict)
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[Ref, str] = field(default_factory=dict)
+    reported: Reported | None = None
