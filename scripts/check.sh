@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# What needs no cluster. Fast enough to run before every commit.
+source "$(dirname "$0")/lib.sh"
+
+short_files() {
+  local long
+  long=$(git ls-files '*.py' '*.sh' '*.go' '*.yaml' | grep -v '^charts/slipway-crds/templates/\|^tests/golden/' | xargs wc -l | awk '$2 != "total" && $1 > 500')
+  [ -z "$long" ] || { echo "over 500 lines:"; echo "$long"; return 1; }
+}
+generated() { uv run --no-sync slipway crds --check && uv run --no-sync slipway rbac --check; }
+run() { uv run --no-sync "$@"; }
+
+scripts/setup.sh
+step "format" run ruff format --check --quiet .
+step "lint" run ruff check --quiet .
+step "types" run mypy --no-error-summary operator/slipway workloads/slipway_train workloads/slipway_engine workloads/slipway_gateway tests
+step "import contracts" run lint-imports --no-logo
+step "short files" short_files
+step "generated files" generated
+step "unit, golden and chart tests" run pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered tests/unit tests/golden tests/chart
+times

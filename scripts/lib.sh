@@ -1,0 +1,34 @@
+# Sourced by every script: strict mode, the cache, uv, and steps that print how long they took.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export SLIPWAY_CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
+export PATH="$SLIPWAY_CACHE/bin:$SLIPWAY_CACHE/uv/bin:$PATH"
+export PYTHONUNBUFFERED=1 UV_NO_PROGRESS=1
+bed() { python3 tests/e2e/cluster "$@"; }
+STEPS=()
+
+# step NAME COMMAND...: run it, say how long it took, stop at its failure
+step() {
+  local name=$1 begin=$SECONDS; shift
+  echo "--- $name"
+  if ! "$@"; then echo "--- $name FAILED after $((SECONDS - begin)) s" >&2; exit 1; fi
+  STEPS+=("$(printf '%6d s  %s' $((SECONDS - begin)) "$name")")
+}
+
+# times: the table of all steps so far
+times() {
+  printf '%s\n' "--- times" "${STEPS[@]}"
+  printf '%6d s  together\n' "$SECONDS"
+}
+
+# uv, from PATH or installed into a virtual environment of its own in the cache
+need_uv() {
+  command -v uv >/dev/null && uv --version >/dev/null 2>&1 && return
+  python3 -m venv "$SLIPWAY_CACHE/uv" 2>/dev/null || { as_root apt-get update -q; as_root apt-get install -yq --no-install-recommends python3-venv; python3 -m venv "$SLIPWAY_CACHE/uv"; }
+  "$SLIPWAY_CACHE/uv/bin/pip" install -q uv==0.13.9
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# the project's environment, as the lock says; torch comes with it, since the trainer's tests train
+sync() { uv sync --frozen --quiet --all-extras; }
