@@ -1,4 +1,6 @@
-"""The restricted Pod Security Standard as a list of named checks (kubernetes.io/docs/concepts/security/pod-security-standards).
+"""The restricted Pod Security Standard as a list of named checks.
+
+Source: kubernetes.io, concepts, security, pod-security-standards.
 
 An independent reading of the published table, so that the chart is not judged by its own templates.
 """

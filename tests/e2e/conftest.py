@@ -1,0 +1,51 @@
+"""The cluster and Slipway on it, once a session; a namespace that admits restricted pods only, per test."""
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from .install import IMAGES, ROOT, SYSTEM, connect, install, restricted_namespace
+from .kube import Kube
+
+
+def bed(*arguments: str) -> None:
+    """The test bed's own command; its output is shown when a test fails."""
+    subprocess.run([sys.executable, str(ROOT / "tests/e2e/cluster"), *arguments], check=True)
+
+
+@pytest.fixture(scope="session")
+def kube() -> Kube:
+    """A cluster with training-operator, KEDA and Prometheus, this tree's images in it, Slipway installed."""
+    bed("up")
+    bed("load", *sorted(set(IMAGES.values())))
+    connected = connect()
+    install(connected)
+    return connected
+
+
+@pytest.fixture(scope="session")
+def gateway(kube: Kube) -> Iterator[str]:
+    """The gateway's URL, through a port-forward."""
+    with kube.forward(SYSTEM, "svc/slipway-gateway", 80) as url:
+        yield url
+
+
+def make_namespace(kube: Kube, prefix: str) -> Iterator[str]:
+    name = f"{prefix}-{uuid.uuid4().hex[:6]}"
+    restricted_namespace(kube, name)
+    yield name
+    kube.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(kube: Kube) -> Iterator[str]:
+    yield from make_namespace(kube, "e2e")
+
+
+@pytest.fixture(scope="session")
+def shared_namespace(kube: Kube) -> Iterator[str]:
+    """For what is dear to make and only read by tests: the tiny trained model."""
+    yield from make_namespace(kube, "e2e-shared")

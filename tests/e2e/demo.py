@@ -1,0 +1,125 @@
+"""`make demo`: a cluster, Slipway on it, a model trained on the Python standard library, served, and asked.
+
+Prints every step with its time; can be run again. Standard library only, so that nothing must be installed first.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .install import IMAGES, ROOT, SYSTEM, connect, install, restricted_namespace, stream
+from .kube import Failed, Kube, Obj, condition, is_true
+
+NAMESPACE = "demo"
+JOB = "stdlib"
+SAMPLES = ROOT / "workloads/samples"
+BEGAN = time.monotonic()
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    sys.stdout.write(f"[{time.monotonic() - BEGAN:6.1f} s] {text}{end}")
+    sys.stdout.flush()
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    begin = time.monotonic()
+    say(f"{name} ...")
+    yield
+    say(f"{name}: done in {time.monotonic() - begin:.1f} s")
+
+
+def bed(*arguments: str) -> None:
+    subprocess.run([sys.executable, str(ROOT / "tests/e2e/cluster"), *arguments], check=True)
+
+
+def follow(kind: str, done: Callable[[Obj], bool]) -> Callable[[Obj], bool]:
+    """A predicate that also tells what it sees, a line a change."""
+    last = ""
+
+    def holds(obj: Obj) -> bool:
+        nonlocal last
+        line = describe(obj)
+        if line != last:
+            last = line
+            say(f"  {kind} {obj['metadata']['name']}: {line}")
+        if condition(obj, "Failed").get("status") == "True":
+            raise Failed(condition(obj, "Failed")["message"])
+        return done(obj)
+
+    return holds
+
+
+def describe(obj: Obj) -> str:
+    ready = condition(obj, "Ready")
+    progress = obj.get("status", {}).get("progress")
+    words = ready.get("reason", "not seen yet")
+    if progress:
+        words += f", step {progress['step']}/{progress.get('totalSteps', '?')}, loss {progress.get('loss', '?')}"
+    if words.startswith(("Running", "Complete")):
+        return words
+    return f"{words}: {ready.get('message', '')[:160]}"
+
+
+def train(kube: Kube) -> Obj:
+    kube.kubectl("-n", NAMESPACE, "apply", "-f", str(SAMPLES / "trainingjob-pretrain.yaml"))
+    return kube.until(
+        NAMESPACE, "trainingjobs.slipway.dev", JOB, follow("TrainingJob", is_true("Complete")), seconds=1200
+    )
+
+
+def serve(kube: Kube) -> Obj:
+    sample = SAMPLES / "inferenceservice-from-job.yaml"
+    kube.kubectl("-n", NAMESPACE, "apply", "-f", str(sample))
+    name = kube.kubectl("-n", NAMESPACE, "get", "-f", str(sample), "-o", "jsonpath={.metadata.name}")
+    kind = "inferenceservices.slipway.dev"
+    return kube.until(NAMESPACE, kind, name, follow("InferenceService", is_true("Ready")), seconds=600)
+
+
+def chat(kube: Kube, model: str) -> None:
+    question = "def fibonacci(n):"
+    with kube.forward(SYSTEM, "svc/slipway-gateway", 80) as url:
+        say(f"  POST {url}/v1/chat/completions, model {model}: {question!r}")
+        messages = [{"role": "user", "content": question}]
+        body = {"model": model, "messages": messages, "max_tokens": 80, "temperature": 0.2}
+        sys.stdout.write("\n")
+        for event in stream(url, "/v1/chat/completions", body):
+            for choice in event["choices"]:
+                sys.stdout.write(choice["delta"].get("content") or "")
+                sys.stdout.flush()
+        sys.stdout.write("\n\n")
+
+
+def main() -> None:
+    with step("system packages"):
+        bed("setup")
+    with step("cluster, training-operator, KEDA, Prometheus"):
+        bed("up")
+    with step("images"):
+        bed("images")
+        bed("load", *sorted(set(IMAGES.values())))
+    kube = connect()
+    with step("helm install slipway-crds and slipway"):
+        install(kube)
+        restricted_namespace(kube, NAMESPACE)
+    with step("TrainingJob: two pods, DDP, the standard library's source"):
+        job = train(kube)
+    found = job["status"].get("evaluation", {})
+    say(
+        f"  held-out files: {found.get('bitsPerByte')} bits per byte; unigram entropy {found.get('unigramBitsPerByte')}"
+    )
+    with step("InferenceService: vLLM with the trained model"):
+        service = serve(kube)
+    with step("a chat through the gateway"):
+        chat(kube, service["status"]["modelName"])
+    say("all of it worked.")
+    sys.stdout.write(
+        '\nLook around:   eval "$(python3 tests/e2e/cluster env)"; kubectl get slipway -A\n'
+        "Remove it:     python3 tests/e2e/cluster down --all   (make clean also drops the cache)\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The resources that the end-to-end tests apply, small enough for two cores."""
+
+from .kube import Kube, Obj, is_true
+
+JOBS = "trainingjobs.slipway.dev"
+SERVICES = "inferenceservices.slipway.dev"
+PYTORCHJOBS = "pytorchjobs.kubeflow.org"
+CPU_ARGUMENTS = ["--enforce-eager", "--dtype=bfloat16", "--max-model-len=128"]
+
+
+def tiny_job(name: str, *, steps: int = 12, nodes: int = 2, **spec: object) -> Obj:
+    """A TrainingJob of some seconds: a model of 100,000 parameters on one package of the standard library."""
+    return {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "TrainingJob",
+        "metadata": {"name": name},
+        "spec": {
+            "recipe": "pretrain",
+            "nodes": nodes,
+            "model": {"vocabSize": 512, "contextLength": 128, "hiddenSize": 64, "layers": 2, "heads": 2, "kvHeads": 1},
+            "dataset": {"uri": "file:///usr/lib/python3.11/json", "include": ["**/*.py"], "heldOutPercent": 20},
+            "training": {"steps": steps, "batchSize": 4},
+            "checkpoint": {"everySteps": 4},
+            "output": {"size": "1Gi"},
+            **spec,
+        },
+    }
+
+
+def command_job(name: str, *command: str, **spec: object) -> Obj:
+    return {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "TrainingJob",
+        "metadata": {"name": name},
+        "spec": {"command": list(command), "output": {"size": "1Gi"}, **spec},
+    }
+
+
+def service(name: str, model: Obj, **spec: object) -> Obj:
+    return {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "InferenceService",
+        "metadata": {"name": name},
+        "spec": {"model": model, "engineArgs": CPU_ARGUMENTS, **spec},
+    }
+
+
+def trained(kube: Kube, namespace: str, name: str = "tiny") -> Obj:
+    """A Complete tiny job of that name, made if it is not there."""
+    if kube.get(namespace, JOBS, name) is None:
+        kube.apply(namespace, tiny_job(name, nodes=1))
+    return kube.until(namespace, JOBS, name, is_true("Complete"), seconds=300)

@@ -1,0 +1,65 @@
+"""The main job: train on two pods, serve what was trained, answer a chat; then delete, and nothing but data remains."""
+
+import pytest
+
+from .install import ROOT, ask, stream
+from .kube import Kube, Obj, condition, is_false, is_true
+from .resources import JOBS, PYTORCHJOBS, SERVICES
+
+SAMPLES = ROOT / "workloads/samples"
+
+
+def progressed(job: Obj) -> bool:
+    return bool(job.get("status", {}).get("progress", {}).get("step", 0) > 0)
+
+
+@pytest.mark.level(0)
+@pytest.mark.feature("chain")
+def test_train_serve_chat_delete(kube: Kube, gateway: str, namespace: str) -> None:
+    kube.kubectl("-n", namespace, "apply", "-f", str(SAMPLES / "inferenceservice-from-job.yaml"))
+    [service] = [each["metadata"]["name"] for each in kube.items(namespace, SERVICES)]
+    kube.until(namespace, SERVICES, service, is_false("ModelReady", "TrainingJobNotFound"), seconds=10)
+
+    kube.kubectl("-n", namespace, "apply", "-f", str(SAMPLES / "trainingjob-pretrain.yaml"))
+    kube.until(namespace, SERVICES, service, is_false("ModelReady", "WaitingForTrainingJob"), seconds=15)
+    kube.until(namespace, JOBS, "stdlib", is_true("Running"), seconds=180)
+    running = kube.until(namespace, JOBS, "stdlib", progressed, seconds=180)
+    assert running["status"]["progress"]["totalSteps"] == running["spec"]["training"]["steps"]
+    assert not is_true("Ready")(kube.get(namespace, SERVICES, service) or {})
+
+    job = kube.until(namespace, JOBS, "stdlib", is_true("Complete"), seconds=900)
+    learned = job["status"]["evaluation"]
+    assert float(learned["bitsPerByte"]) <= float(learned["unigramBitsPerByte"]) - 1.0
+    assert is_true("Ready")(job)
+
+    served = kube.until(namespace, SERVICES, service, is_true("Ready"), seconds=300)
+    assert served["status"]["observedGeneration"] == served["metadata"]["generation"]
+    assert served["status"]["readyReplicas"] == 1
+    answers(gateway, served["status"]["modelName"])
+
+    deletes(kube, namespace, service)
+
+
+def answers(gateway: str, model: str) -> None:
+    """The gateway lists the model and answers a chat, whole and streamed, with the same greedy tokens."""
+    assert model in {each["id"] for each in ask(gateway, "/v1/models")["data"]}
+    body = {"model": model, "messages": [{"role": "user", "content": "import os"}], "max_tokens": 16, "temperature": 0}
+    whole = ask(gateway, "/v1/chat/completions", body)
+    assert whole["usage"]["completion_tokens"] > 0
+    events = list(stream(gateway, "/v1/chat/completions", body))
+    pieces = [choice["delta"].get("content") or "" for event in events for choice in event["choices"]]
+    assert "".join(pieces) == whole["choices"][0]["message"]["content"]
+
+
+def deletes(kube: Kube, namespace: str, service: str) -> None:
+    """Deleting cascades to all that Slipway made, except the volume with the model."""
+    kube.kubectl("-n", namespace, "delete", SERVICES, service)
+    kube.gone(namespace, "deployment", service, seconds=60)
+    kube.gone(namespace, "service", service, seconds=60)
+    kube.kubectl("-n", namespace, "delete", JOBS, "stdlib")
+    kube.gone(namespace, PYTORCHJOBS, "stdlib-0", seconds=60)
+    kube.kubectl("-n", namespace, "wait", "--for=delete", "pod", "--all", "--timeout=120s")
+    claim = kube.get(namespace, "persistentvolumeclaim", "stdlib-output")
+    assert claim is not None
+    assert claim["status"]["phase"] == "Bound"
+    assert condition(claim, "Lost") == {}

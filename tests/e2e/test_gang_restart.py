@@ -1,0 +1,39 @@
+"""A rank dies: the whole gang starts again as the next attempt, from the last checkpoint, and the job completes."""
+
+import pytest
+
+from .kube import Kube, Obj, condition, is_true
+from .resources import JOBS, PYTORCHJOBS, command_job, tiny_job
+
+pytestmark = [pytest.mark.level(1), pytest.mark.feature("restart")]
+
+
+def checkpointed(job: Obj) -> bool:
+    return bool(job.get("status", {}).get("progress", {}).get("lastCheckpointStep", 0) >= 4)
+
+
+def test_a_lost_worker_restarts_the_gang_from_its_checkpoint(kube: Kube, namespace: str) -> None:
+    kube.apply(namespace, tiny_job("gang", steps=4000))
+    kube.until(namespace, JOBS, "gang", checkpointed, seconds=240)
+    kube.kubectl("-n", namespace, "delete", "pod", "gang-0-worker-0", "--force", "--grace-period=0")
+    kube.until(namespace, JOBS, "gang", lambda job: bool(job["status"]["attempt"] == 1), seconds=60)
+    kube.until(namespace, PYTORCHJOBS, "gang-1", lambda obj: "uid" in obj["metadata"], seconds=120)
+    assert kube.get(namespace, PYTORCHJOBS, "gang-0") is None
+    kube.until(namespace, JOBS, "gang", is_true("Running"), seconds=180)
+    log = resumed_log(kube, namespace, "gang-1-master-0")
+    assert "resum" in log.lower()
+
+
+def resumed_log(kube: Kube, namespace: str, pod: str) -> str:
+    """The pod's log, once it has trained a step of the new attempt."""
+    kube.until(namespace, JOBS, "gang", checkpointed, seconds=120)
+    return kube.kubectl("-n", namespace, "logs", pod, "-c", "pytorch")
+
+
+def test_a_program_that_always_fails_uses_up_its_restarts(kube: Kube, namespace: str) -> None:
+    program = ["python3", "-c", "raise SystemExit(7)"]
+    kube.apply(namespace, command_job("doomed", *program, failurePolicy={"maxRestarts": 1}))
+    job = kube.until(namespace, JOBS, "doomed", is_true("Failed"), seconds=180)
+    assert job["status"]["attempt"] == 1
+    assert "doomed-1-master-0" in condition(job, "Failed")["message"]
+    assert condition(job, "Ready")["status"] == "False"

@@ -1,0 +1,30 @@
+"""The charts on a live cluster: helm test passes, an upgrade keeps what runs, an uninstall loses no user data.
+
+Runs last (z): it takes the operator away and brings it back.
+"""
+
+import pytest
+
+from .install import SYSTEM, install
+from .kube import Kube, is_true
+from .resources import JOBS, command_job
+
+pytestmark = [pytest.mark.level(1), pytest.mark.feature("helm")]
+
+
+def test_helm_test_passes(kube: Kube) -> None:
+    assert "Phase:          Succeeded" in kube.helm("test", "slipway", "-n", SYSTEM, "--timeout=90s")
+
+
+def test_uninstall_and_install_again_lose_nothing(kube: Kube, namespace: str) -> None:
+    kube.apply(namespace, command_job("kept", "true"))
+    before = kube.until(namespace, JOBS, "kept", is_true("Complete"), seconds=120)
+    kube.helm("uninstall", "slipway", "-n", SYSTEM, "--wait")
+    kube.helm("uninstall", "slipway-crds", "-n", SYSTEM, "--wait")
+    left = kube.get(namespace, JOBS, "kept")
+    assert left is not None
+    assert left["status"] == before["status"]
+    assert kube.get(namespace, "persistentvolumeclaim", "kept-output") is not None
+    install(kube)
+    after = kube.until(namespace, JOBS, "kept", is_true("Complete"), seconds=60)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
