@@ -55,7 +55,7 @@ def follow(kind: str, done: Callable[[Obj], bool]) -> Callable[[Obj], bool]:
 def describe(obj: Obj) -> str:
     ready = condition(obj, "Ready")
     progress = obj.get("status", {}).get("progress")
-    words = ready.get("reason", "not seen yet")
+    words: str = ready.get("reason", "not seen yet")
     if progress:
         words += f", step {progress['step']}/{progress.get('totalSteps', '?')}, loss {progress.get('loss', '?')}"
     if words.startswith(("Running", "Complete")):

@@ -1,4 +1,4 @@
-"""kubectl and helm as a user runs them, and waiting that watches instead of sleeping. Standard library only: the demo uses it too."""
+"""kubectl and helm as a user runs them; waiting watches instead of sleeping. Standard library only: the demo uses it."""
 
 import contextlib
 import json

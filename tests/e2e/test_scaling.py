@@ -1,4 +1,4 @@
-"""KEDA scales a service to zero when it is idle; a request for it is held by the gateway and answered from a new replica."""
+"""KEDA scales an idle service to zero; a request for it is held by the gateway and answered by a new replica."""
 
 import pytest
 
