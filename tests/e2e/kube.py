@@ -1,4 +1,4 @@
-"""kubectl and helm as a user runs them; waiting watches instead of sleeping. Standard library only: the demo uses it."""
+"""kubectl and helm as a user runs them; waiting watches instead of sleeping. Standard library only, for the demo."""
 
 import contextlib
 import json
