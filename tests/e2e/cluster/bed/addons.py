@@ -1,5 +1,7 @@
-"""What runs in the cluster beside the product: training-operator, KEDA, Prometheus. Applied, and then waited for until each
-does what it is there for, not only until its pods run."""
+"""What runs in the cluster beside the product: training-operator, KEDA, Prometheus.
+
+Each is applied, and then waited for until it does what it is there for, not only until its pods run.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ def values(source: str, mode: Mode) -> dict[str, str]:
     built = mode is Mode.BUILT
     return {
         "SOURCE": source,
-        "INIT_IMAGE": base.TAG if built else "docker.io/library/debian:bookworm-slim",
+        "PYTHON_IMAGE": base.TAG if built else "docker.io/library/python:3.11-slim-bookworm",
         "PROMETHEUS_IMAGE": catalog.FILE_IMAGES["prometheus"].tag if built else PUBLISHED_PROMETHEUS,
     }
 
@@ -78,7 +80,11 @@ class Addons:
             for deployment in ("keda-operator", "keda-metrics-apiserver", "keda-admission"):
                 self._rollout("keda", deployment)
             self._cluster.kubectl(
-                "wait", "--for=condition=Available", EXTERNAL_METRICS, f"--timeout={READY_SECONDS}s", timeout_seconds=300
+                "wait",
+                "--for=condition=Available",
+                EXTERNAL_METRICS,
+                f"--timeout={READY_SECONDS}s",
+                timeout_seconds=300,
             )
 
     def _apply(self, addon: str) -> None:

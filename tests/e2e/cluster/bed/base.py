@@ -1,7 +1,7 @@
 """The Debian image that every locally built image starts from, made by debootstrap: no container registry is asked.
 
-It holds what a Debian or python:slim image of a registry would: Python 3.11, and the machine's own certificates, so that
-TLS works through whatever proxy the machine is behind.
+It holds what a Debian or python:slim image of a registry would: Python 3.11, and the machine's own certificates, so
+that TLS works through whatever proxy the machine is behind.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def build_base(places: Places, shell: Shell, steps: Steps) -> None:
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
         shell.run(
-            ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root, MIRROR], timeout_seconds=1200
+            ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root, MIRROR],
+            timeout_seconds=1200,
         )
         shutil.copy(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
         for leftover in ("var/cache/apt/archives", "var/lib/apt/lists"):

@@ -1,7 +1,7 @@
 """Which container images there are, what each is made from, and in which order.
 
-Two kinds: an image of one Go program on nothing at all, and an image with a Dockerfile below images/. An image carries the
-hash of its inputs as a label, so that the engine itself says whether it is current, even after its data was deleted.
+Two kinds: an image of one Go program on nothing at all, and an image with a Dockerfile below images/. An image carries
+the hash of its inputs as a label: the engine itself says whether it is current, even after its data was deleted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ProgramImage:
     user: str = "0"
 
     def dockerfile(self) -> str:
-        """Return the whole Dockerfile. A rename keeps programs out of the build context that the image does not want."""
+        """Return the whole Dockerfile."""
         return (
             f"FROM scratch\nCOPY {self.program} {self.path}\n"
             f'ENV PATH=/usr/local/bin:/usr/bin:/bin\nUSER {self.user}\nENTRYPOINT ["{self.path}"]\n'
@@ -86,7 +86,9 @@ def control_plane_images(kubeadm_list: str) -> list[ProgramImage]:
 ADDON_IMAGES = (
     ProgramImage("training-operator", "slipway.local/training-operator:1", "training-operator", "/manager", "65532"),
     ProgramImage("keda", "slipway.local/keda:1", "keda", "/keda", "65532"),
-    ProgramImage("keda-metrics-apiserver", "slipway.local/keda-metrics-apiserver:1", "keda-adapter", "/keda-adapter", "65532"),
+    ProgramImage(
+        "keda-metrics-apiserver", "slipway.local/keda-metrics-apiserver:1", "keda-adapter", "/keda-adapter", "65532"
+    ),
     ProgramImage(
         "keda-admission-webhooks",
         "slipway.local/keda-admission-webhooks:1",
@@ -102,7 +104,15 @@ PROVISIONER = ProgramImage(
     "/usr/local/bin/local-path-provisioner",
 )
 
-CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "coredns", "pause")
+CONTROL_PLANE = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "etcd",
+    "coredns",
+    "pause",
+)
 # Every program that the node image has in it, in its own file system or inside the images that it carries.
 NODE_CONTENTS = (*NODE_PROGRAMS, *CNI_PLUGINS, *CONTROL_PLANE, PROVISIONER.program)
 NODE_TAG = "slipway.local/node:1"
@@ -111,7 +121,9 @@ _FILE_IMAGES = (
     FileImage("prometheus", "slipway.local/prometheus:1", "prometheus", ()),
     FileImage("operator", "slipway.local/operator:dev", "operator", PRODUCT_SOURCE),
     FileImage("gateway", "slipway.local/gateway:dev", "gateway", PRODUCT_SOURCE, also_tag="slipway.local/engine:dev"),
-    FileImage("torch", "slipway.local/torch:dev", "torch", ("pyproject.toml", "uv.lock"), args=(("ACCELERATOR", "none"),)),
+    FileImage(
+        "torch", "slipway.local/torch:dev", "torch", ("pyproject.toml", "uv.lock"), args=(("ACCELERATOR", "none"),)
+    ),
     FileImage("trainer", "slipway.local/trainer:dev", "trainer", PRODUCT_SOURCE, on="torch"),
     FileImage("vllm", "slipway.local/vllm:dev", "vllm", ("pyproject.toml", "uv.lock"), on="torch"),
 )

@@ -119,7 +119,9 @@ def down(bed: Bed) -> None:
 
 def env(bed: Bed) -> None:
     """Print what a shell needs to use the cluster, for eval."""
-    sys.stdout.write(f'export KUBECONFIG={bed.places.kubeconfig(bed.options.name)}\nexport PATH={bed.places.bin}:"$PATH"\n')
+    sys.stdout.write(
+        f'export KUBECONFIG={bed.places.kubeconfig(bed.options.name)}\nexport PATH={bed.places.bin}:"$PATH"\n'
+    )
 
 
 COMMANDS: dict[str, Callable[[Bed], None]] = {
@@ -134,10 +136,14 @@ def parser() -> argparse.ArgumentParser:
     for name, function in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.add_argument("--name", default="slipway", help="the cluster's name")
-        command.add_argument("--mode", choices=[mode.value for mode in Mode], help="where images come from; found out once")
+        command.add_argument(
+            "--mode", choices=[mode.value for mode in Mode], help="where images come from; found out once"
+        )
         if name in ("build", "images", "load"):
             command.add_argument("names", nargs="+" if name == "load" else "*", help="which ones; all if none is named")
-    commands.choices["up"].add_argument("--nodes", type=int, default=1, help="how many nodes, the control plane included")
+    commands.choices["up"].add_argument(
+        "--nodes", type=int, default=1, help="how many nodes, the control plane included"
+    )
     commands.choices["up"].add_argument("--no-addons", action="store_true", help="the bare cluster only")
     commands.choices["down"].add_argument("--all", action="store_true", help="stop the bed's own engine too")
     return top

@@ -104,7 +104,10 @@ class Cluster:
         """Return the ends of the first node's logs: what kind prints rarely says why a node did not come up."""
         said = []
         for node in self.nodes()[:1]:
-            for command in (["docker", "logs", "--tail=20", node], ["docker", "exec", node, "tail", "-20", "/var/log/kubelet.log"]):
+            for command in (
+                ["docker", "logs", "--tail=20", node],
+                ["docker", "exec", node, "tail", "-20", "/var/log/kubelet.log"],
+            ):
                 with contextlib.suppress(Failure):
                     said.append(f"--- {' '.join(command)}\n{self._shell.run(command)}")
         return "\n".join(said)

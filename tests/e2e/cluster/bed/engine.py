@@ -1,7 +1,7 @@
 """A container engine: the one that runs already, or one that the bed starts, keeps below the cache and can stop.
 
-An engine that was killed leaves files behind and, if only dockerd died, processes too. Starting again first removes what
-is below the bed's own directories, and nothing else.
+An engine that was killed leaves files behind and, if only dockerd died, processes too. Starting again first removes
+what is below the bed's own directories, and nothing else.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Engine:
     def link_client(self) -> None:
         """Put a docker client that can build with BuildKit first on the bed's PATH.
 
-        A client of version 23 or newer needs the buildx plug-in for that; the one that comes with an older dockerd does not.
+        A client of version 23 or newer needs the buildx plug-in for that; an older one does it by itself.
         """
         self._places.bin.mkdir(parents=True, exist_ok=True)
         link = self._places.bin / "docker"
@@ -152,7 +152,9 @@ class Engine:
                 link.symlink_to(client)
                 return
         if clients:
-            raise Failure(f"no docker client can build with BuildKit ({', '.join(map(str, clients))}): install docker-buildx")
+            raise Failure(
+                f"no docker client can build with BuildKit ({', '.join(map(str, clients))}): install docker-buildx"
+            )
 
     def _builds(self, client: Path) -> bool:
         version = self._shell.run([client, "--version"]).removeprefix("Docker version ")
@@ -162,7 +164,7 @@ class Engine:
         return processes_with(f"--data-root={self._files.data}")
 
     def _container_processes(self) -> list[int]:
-        """Return the processes of containers that this data root knows: their shims are gone, so nobody else stops them."""
+        """Return the processes of this data root's containers: with their shims gone, nobody else stops them."""
         known = {path.name for path in (self._files.data / "containers").glob("*")}
         pids: set[int] = set()
         for group in Path("/sys/fs/cgroup").glob("**/docker/*"):
@@ -183,7 +185,10 @@ class Engine:
                 stderr=log,
                 start_new_session=True,
             )
-        if not _wait_until(lambda: self.runs() or daemon.poll() is not None, seconds=START_SECONDS) or daemon.poll() is not None:
+        if (
+            not _wait_until(lambda: self.runs() or daemon.poll() is not None, seconds=START_SECONDS)
+            or daemon.poll() is not None
+        ):
             tail = self._files.log.read_text(errors="replace")[-2000:]
             raise Failure(f"dockerd did not start. The end of {self._files.log}:\n{tail}")
 

@@ -64,7 +64,12 @@ class GoBuilder:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of every go command of the bed."""
-        return {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOCACHE": str(self.go_cache), "GOWORK": "off"}
+        return {
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
+            "GOCACHE": str(self.go_cache),
+            "GOWORK": "off",
+        }
 
     @property
     def go_cache(self) -> Path:
@@ -97,7 +102,7 @@ class GoBuilder:
         )
         self._places.bin.mkdir(parents=True, exist_ok=True)
         for program in batch:
-            (out / _binary_name(program.package)).replace(self._places.bin / program.name)
+            (out / binary_name(program.package)).replace(self._places.bin / program.name)
             stamps.write(self._places.stamps / program.name, program_stamp(program))
         shutil.rmtree(out, ignore_errors=True)
 
@@ -108,7 +113,7 @@ class GoBuilder:
                 shutil.rmtree(self.go_cache, ignore_errors=True)
 
 
-def _binary_name(package: str) -> str:
+def binary_name(package: str) -> str:
     """Return the file name that `go build -o DIR/` gives a package: its last element, major version suffix aside."""
     *front, last = package.split("/")
     return front[-1] if last.startswith("v") and last[1:].isdigit() else last

@@ -15,8 +15,8 @@ PATCHES_INSIDE = "/kind/patches"
 def kubeadm_patches(mode: Mode) -> list[dict[str, Any]]:
     """Return what differs from kind's own kubeadm configuration.
 
-    Small CPU requests, so that two cores have room for pods; an etcd that does not wait for the disk, because nothing here
-    outlives the machine; and, on the home-made node, the kubelet makes its own cgroups: there is no systemd to ask.
+    Small CPU requests, so that two cores have room for pods; an etcd that does not wait for the disk, because nothing
+    here outlives the machine; and, on the home-made node, a kubelet that makes its own cgroups, without systemd.
     """
     patches: list[dict[str, Any]] = [
         {"kind": "InitConfiguration", "patches": {"directory": PATCHES_INSIDE}},

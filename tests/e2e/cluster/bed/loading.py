@@ -19,7 +19,8 @@ def import_command(node: str) -> list[str]:
 
 def record_command(node: str, tag: str, identity: str) -> list[str]:
     """Return the command that notes on a node that this image is there."""
-    note = f"grep -v ' {tag}$' {LOADED} >{LOADED}.new 2>/dev/null; echo '{identity} {tag}' >>{LOADED}.new; mv {LOADED}.new {LOADED}"
+    new = f"{LOADED}.new"
+    note = f"grep -v ' {tag}$' {LOADED} >{new} 2>/dev/null; echo '{identity} {tag}' >>{new}; mv {new} {LOADED}"
     return ["docker", "exec", node, "sh", "-c", note]
 
 

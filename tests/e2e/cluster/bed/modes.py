@@ -12,9 +12,7 @@ from bed.shell import Shell
 from bed.steps import Steps
 
 # The default of the kind release in modules/kind, so that the two fit.
-PUBLISHED_NODE = (
-    "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
-)
+PUBLISHED_NODE = "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
 PUBLISHED_PROMETHEUS = "docker.io/prom/prometheus:v3.5.0"
 PULL_SECONDS = 900
 

@@ -13,7 +13,7 @@ NEEDED = {"dockerd": "docker.io", "debootstrap": "debootstrap", "iptables": "ipt
 
 
 def missing_packages() -> list[str]:
-    """Return the Debian packages whose program is not there. A docker client with an engine behind it needs no dockerd."""
+    """Return the Debian packages whose program is not there."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     return [package for program, package in NEEDED.items() if not shutil.which(program, path=path)]
 
@@ -21,6 +21,7 @@ def missing_packages() -> list[str]:
 def install_packages(shell: Shell, steps: Steps) -> None:
     """Install the missing packages with apt, and uv with pip."""
     packages = missing_packages()
+    # A docker client with an engine behind it, perhaps on another machine, needs no dockerd.
     if "docker.io" in packages and shell.ok(["docker", "version"], timeout_seconds=20):
         packages.remove("docker.io")
     if not packages:
