@@ -1,0 +1,165 @@
+"""The commands, and the order in which each does its steps."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+from bed import base, catalog, modes
+from bed.addons import Addons
+from bed.cluster import Cluster
+from bed.engine import Engine
+from bed.gobuild import GoBuilder
+from bed.images import ImageBuilder
+from bed.loading import Loader
+from bed.modes import Mode
+from bed.places import Places, from_environment
+from bed.setup import install_packages
+from bed.shell import Failure, RealShell, Shell
+from bed.status import print_status
+from bed.steps import Steps
+
+CLUSTER_PROGRAMS = ("kubectl", "kind", "helm")
+
+
+class Bed:
+    """One command's objects, made once."""
+
+    def __init__(self, options: argparse.Namespace, places: Places, shell: Shell, steps: Steps) -> None:
+        """Nothing is started yet."""
+        self.options, self.places, self.shell, self.steps = options, places, shell, steps
+        self.go = GoBuilder(places, shell, steps)
+        self.engine = Engine(places, shell, steps)
+        self.images = ImageBuilder(places, shell, steps, self.go)
+        self.cluster = Cluster(options.name, places, shell, steps)
+
+    def ready_engine(self) -> Mode:
+        """Start the engine if none runs, and say where images come from."""
+        self.engine.link_client()
+        self.engine.ensure()
+        ours = self.engine.is_ours()
+        return modes.remembered(self.places, self.shell, self.steps, engine_is_ours=ours, forced=self.options.mode)
+
+    def ready_programs(self, mode: Mode) -> None:
+        """Make sure of kubectl, kind and helm: where images are published, the user's own will do."""
+        needed = [name for name in CLUSTER_PROGRAMS if mode is Mode.BUILT or not shutil.which(name)]
+        if needed:
+            self.go.build(needed)
+
+    def install_addons(self, mode: Mode) -> None:
+        """Build and load the add-ons' images if they are not published, and install them."""
+        if mode is Mode.BUILT:
+            Loader(self.cluster, self.shell, self.steps).load([base.TAG, *self.images.addons()])
+        Addons(self.cluster, mode, self.places, self.go, self.steps).install()
+
+
+def setup(bed: Bed) -> None:
+    """Install what a bare Debian lacks."""
+    install_packages(bed.shell, bed.steps)
+
+
+def build(bed: Bed) -> None:
+    """Build Go programs into the cache."""
+    bed.go.build(bed.options.names)
+
+
+def images(bed: Bed) -> None:
+    """Build container images: the named ones, or all."""
+    bed.ready_engine()
+    for name in bed.options.names or ["node", "addons", *catalog.PRODUCT_IMAGES]:
+        match name:
+            case "node":
+                bed.images.node()
+            case "addons":
+                bed.images.addons()
+            case _:
+                bed.images.file(name)
+
+
+def up(bed: Bed) -> None:
+    """Make the cluster, and everything that it needs."""
+    mode = bed.ready_engine()
+    bed.ready_programs(mode)
+    image = bed.images.node() if mode is Mode.BUILT else modes.PUBLISHED_NODE
+    bed.cluster.up(mode=mode, image=image, nodes=bed.options.nodes)
+    if not bed.options.no_addons:
+        bed.install_addons(mode)
+    bed.steps.say(f"kubeconfig: {bed.places.kubeconfig(bed.options.name)}")
+
+
+def addons(bed: Bed) -> None:
+    """Install the add-ons into a cluster that is up."""
+    mode = bed.ready_engine()
+    bed.install_addons(mode)
+
+
+def load(bed: Bed) -> None:
+    """Put images into the nodes."""
+    bed.ready_engine()
+    Loader(bed.cluster, bed.shell, bed.steps).load(bed.options.names)
+
+
+def status(bed: Bed) -> None:
+    """Say what there is."""
+    print_status(bed.engine, bed.cluster, bed.places, bed.shell, bed.steps)
+
+
+def down(bed: Bed) -> None:
+    """Delete the cluster; with --all also stop the engine that the bed started."""
+    if bed.engine.runs():
+        with bed.steps.step(f"cluster {bed.options.name}: delete"):
+            bed.cluster.delete()
+    if bed.options.all:
+        bed.engine.stop()
+        bed.steps.say(f"left in the cache, for the next time: {bed.places.cache}; `rm -rf` it to forget everything")
+
+
+def env(bed: Bed) -> None:
+    """Print what a shell needs to use the cluster, for eval."""
+    sys.stdout.write(
+        f'export KUBECONFIG={bed.places.kubeconfig(bed.options.name)}\nexport PATH={bed.places.bin}:"$PATH"\n'
+    )
+
+
+COMMANDS: dict[str, Callable[[Bed], None]] = {
+    command.__name__: command for command in (setup, build, images, up, addons, load, status, down, env)
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    top = argparse.ArgumentParser(prog="python3 tests/e2e/cluster", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, function in COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        command.add_argument("--name", default="slipway", help="the cluster's name")
+        command.add_argument(
+            "--mode", choices=[mode.value for mode in Mode], help="where images come from; found out once"
+        )
+        if name in ("build", "images", "load"):
+            command.add_argument("names", nargs="+" if name == "load" else "*", help="which ones; all if none is named")
+    commands.choices["up"].add_argument(
+        "--nodes", type=int, default=1, help="how many nodes, the control plane included"
+    )
+    commands.choices["up"].add_argument("--no-addons", action="store_true", help="the bare cluster only")
+    commands.choices["down"].add_argument("--all", action="store_true", help="stop the bed's own engine too")
+    return top
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return the exit status."""
+    options = parser().parse_args(arguments)
+    places, steps = from_environment(), Steps()
+    # The bed's own programs first, and sbin, which an ordinary user's PATH lacks and dockerd needs.
+    os.environ["PATH"] = f"{places.bin}:{os.environ['PATH']}:/usr/sbin:/sbin"
+    try:
+        COMMANDS[options.command](Bed(options, places, RealShell(), steps))
+    except Failure as failure:
+        sys.stderr.write(f"{options.command} failed: {failure}\n")
+        return 1
+    if options.command not in ("env", "status"):
+        steps.summary()
+    return 0

@@ -1,0 +1,3 @@
+module slipway.dev/testbed/pause
+
+go 1.24.0
