@@ -6,8 +6,9 @@ enforces (CEL) stand beside the field or the class that they speak of. `Schema` 
 JSON schema, which api/crd.py turns into CRDs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, with_config
 from pydantic.alias_generators import to_camel
@@ -89,6 +90,24 @@ class Model(BaseModel):
             schema = handler.resolve_ref_schema(reference)
             schema["x-kubernetes-validations"] = [rule.as_schema() for rule in cls.RULES]
         return reference
+
+
+class Resource(Model):
+    """Base of the two kinds. Their metadata is Kubernetes' own, and not read through these types."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, object]) -> Self:
+        """From a Kubernetes object. Raises pydantic.ValidationError, whose locations are field paths."""
+        return cls.model_validate({"spec": body.get("spec", {}), "status": body.get("status")})
+
+
+def name_rule(longest: int) -> Rule:
+    """What metadata.name must be, so that the names derived from it are DNS labels of at most 63 characters."""
+    return Rule(
+        f"self.metadata.name.size() <= {longest} && self.metadata.name.matches(r'^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        "the name must be a DNS label that starts with a letter, "
+        f"of at most {longest} characters: pods are named after it",
+    )
 
 
 Name = Annotated[

@@ -1,13 +1,12 @@
 """CustomResourceDefinitions from the API's types.
 
-What is decided here: how pydantic's JSON schema becomes a structural OpenAPI schema. References are inlined (a structural
-schema has none), `null` alternatives become optional fields, defaults that nested defaults already give become `{}` so
-that each default stands once, and `additionalProperties: false` goes, since Kubernetes prunes or refuses unknown fields
-by itself. Status has no defaults: the operator writes all of it, and the API server must not add to what it wrote.
+What is decided here: how pydantic's JSON schema becomes a structural OpenAPI schema. References are inlined (a
+structural schema has none), `null` alternatives become optional fields, defaults that nested defaults already give
+become `{}` so that each default stands once, and `additionalProperties: false` goes, since Kubernetes prunes or refuses
+unknown fields by itself. Status has no defaults: the operator writes all of it, and the API server must not add to it.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
@@ -187,7 +186,7 @@ def _tidy_default(schema: JsonSchema) -> None:
         del schema["default"]
 
 
-def _beyond_fields(default: Any, schema: JsonSchema) -> Any:
+def _beyond_fields(default: object, schema: JsonSchema) -> object:
     if not isinstance(default, dict):
         return default
     fields = schema.get("properties", {})
@@ -195,7 +194,7 @@ def _beyond_fields(default: Any, schema: JsonSchema) -> Any:
     return {name: value for name, value in reduced.items() if value is not None and value != _default_of(fields, name)}
 
 
-def _default_of(fields: JsonSchema, name: str) -> Any:
+def _default_of(fields: JsonSchema, name: str) -> object:
     return fields.get(name, {}).get("default")
 
 
@@ -233,7 +232,7 @@ def _subresources(kind: Kind) -> JsonSchema:
 class _Plain(yaml.SafeDumper):
     """YAML without anchors: a reader of a CRD expects each schema where it applies."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
 
 

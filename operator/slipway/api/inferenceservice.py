@@ -5,11 +5,11 @@ creation is where it starts. (The two are not made exclusive, since an object th
 able to be restored from a backup.)
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .common import Accelerator, Conditions, ImageRef, Model, Name, PodTemplate, Rule, Schema
+from .common import Accelerator, Conditions, ImageRef, Model, Name, PodTemplate, Resource, Rule, Schema, name_rule
 
 KIND = "InferenceService"
 PLURAL = "inferenceservices"
@@ -141,21 +141,10 @@ class InferenceServiceStatus(Model):
     )
 
 
-class InferenceService(Model):
+class InferenceService(Resource):
     """Serves a model behind the gateway, with as many replicas as it needs."""
 
     spec: InferenceServiceSpec
     status: InferenceServiceStatus | None = None
 
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            f"self.metadata.name.size() <= {NAME_MAX} && self.metadata.name.matches(r'^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-            "the name must be a DNS label that starts with a letter, "
-            f"of at most {NAME_MAX} characters: pods are named after it",
-        ),
-    )
-
-    @classmethod
-    def read(cls, body: dict[str, object]) -> Self:
-        """From a Kubernetes object. Raises pydantic.ValidationError, whose locations are field paths."""
-        return cls.model_validate({"spec": body.get("spec", {}), "status": body.get("status")})
+    RULES: ClassVar[tuple[Rule, ...]] = (name_rule(NAME_MAX),)

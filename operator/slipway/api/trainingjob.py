@@ -4,7 +4,7 @@ Backend-neutral: no field of PyTorchJob appears here. Fields arrive as they beco
 is refused, never ignored.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,9 +17,11 @@ from .common import (
     Name,
     PodTemplate,
     Quantity,
+    Resource,
     Rule,
     Schema,
     Timestamp,
+    name_rule,
 )
 
 KIND = "TrainingJob"
@@ -289,21 +291,10 @@ class TrainingJobStatus(Model):
     output: Output | None = Field(default=None, description="Where the model is, once it is written.")
 
 
-class TrainingJob(Model):
+class TrainingJob(Resource):
     """Trains a model on a gang of pods that starts, restarts and ends as one."""
 
     spec: TrainingJobSpec
     status: TrainingJobStatus | None = None
 
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            f"self.metadata.name.size() <= {NAME_MAX} && self.metadata.name.matches(r'^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-            "the name must be a DNS label that starts with a letter, "
-            f"of at most {NAME_MAX} characters: pods are named after it",
-        ),
-    )
-
-    @classmethod
-    def read(cls, body: dict[str, object]) -> Self:
-        """From a Kubernetes object. Raises pydantic.ValidationError, whose locations are field paths."""
-        return cls.model_validate({"spec": body.get("spec", {}), "status": body.get("status")})
+    RULES: ClassVar[tuple[Rule, ...]] = (name_rule(NAME_MAX),)
