@@ -6,6 +6,7 @@ into one directory, listens only on 127.0.0.1, and dies with the process that st
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -18,9 +19,11 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 READY_WITHIN_SECONDS = 120.0  # about 6 s on an idle machine; builds may take both cores
 STOP_WITHIN_SECONDS = 10.0
+POLL_SECONDS = 0.1
 ADMIN_TOKEN = "admin-token-of-a-throw-away-api-server"
 BUILD_COMMAND = "python3 tests/e2e/cluster build kube-apiserver etcd kubectl"
 
@@ -51,6 +54,29 @@ class ApiServer:
     ca_file: Path
     kubeconfig_path: Path
 
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        content_type: str = "application/json",
+        token: str | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """One request, as the administrator unless `token` says otherwise: (HTTP status, answer). Errors are answers."""
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": content_type}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, context=self._tls(), timeout=30) as response:
+                return response.status, _json_or_text(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, _json_or_text(error.read())
+
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """kubectl with these arguments; the caller looks at returncode, stdout and stderr."""
         command = [str(binary("kubectl")), "--kubeconfig", str(self.kubeconfig_path), *arguments]
@@ -70,12 +96,14 @@ def api_server(directory: Path) -> Iterator[ApiServer]:
     etcd_port, peer_port, port = _free_ports(3)
     server = _describe(directory, port)
     with contextlib.ExitStack() as stack:
-        for name, command in (
-            ("etcd", _etcd_command(directory, etcd_port, peer_port)),
-            ("kube-apiserver", _apiserver_command(directory, etcd_port, port)),
-        ):
+        processes = [
             stack.enter_context(_running(command, directory / f"{name}.log"))
-        _wait_until_ready(server, directory)
+            for name, command in (
+                ("etcd", _etcd_command(directory, etcd_port, peer_port)),
+                ("kube-apiserver", _apiserver_command(directory, etcd_port, port)),
+            )
+        ]
+        _wait_until_ready(server, processes, directory)
         yield server
 
 
@@ -138,13 +166,13 @@ def _apiserver_command(directory: Path, etcd_port: int, port: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], log: Path) -> Iterator[None]:
+def _running(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The process of `command`, which is told to stop when the block or this interpreter ends, however it ends."""
     tied = ["setpriv", "--pdeathsig", "TERM", *command] if shutil.which("setpriv") else command
     with log.open("wb") as output:
         process = subprocess.Popen(tied, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -154,27 +182,31 @@ def _running(command: list[str], log: Path) -> Iterator[None]:
             process.wait()
 
 
-def _wait_until_ready(server: ApiServer, directory: Path) -> None:
+def _wait_until_ready(server: ApiServer, processes: list["subprocess.Popen[bytes]"], directory: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while not _answers(server):
+        if any(process.poll() is not None for process in processes):
+            raise StartFailed(f"a program ended before it was ready; {_last_words(directory)}")
         if time.monotonic() > deadline:
             raise StartFailed(f"not ready after {READY_WITHIN_SECONDS:.0f} s; {_last_words(directory)}")
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
 
 
 def _answers(server: ApiServer) -> bool:
-    """Whether /readyz answers 200, and RBAC and the namespace `default`, which hooks make later, are there."""
+    """Whether it is ready, and the namespace `default`, which a hook makes later, is there."""
     if not server.ca_file.exists():
         return False
     try:
-        context = ssl.create_default_context(cafile=str(server.ca_file))
-        for path in ("/readyz", "/api/v1/namespaces/default"):
-            request = urllib.request.Request(server.url + path, headers={"Authorization": f"Bearer {server.token}"})
-            with urllib.request.urlopen(request, context=context, timeout=5):
-                pass
-    except (OSError, urllib.error.URLError):
+        return all(server.request("GET", path)[0] == 200 for path in ("/readyz", "/api/v1/namespaces/default"))
+    except OSError:
         return False
-    return True
+
+
+def _json_or_text(content: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(content))
+    except ValueError:
+        return {"message": content.decode(errors="replace")}
 
 
 def _last_words(directory: Path) -> str:
