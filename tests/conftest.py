@@ -1,8 +1,9 @@
-"""Fixtures for all tests. That this file is here puts tests/ on the import path: `from controlplane.apiserver import ...`."""
+"""Fixtures for all tests. That this file stands here puts tests/ on the import path, for `controlplane.apiserver`."""
 
 from collections.abc import Iterator
 
 import pytest
+
 from controlplane.apiserver import ApiServer, api_server
 
 

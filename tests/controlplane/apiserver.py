@@ -1,4 +1,4 @@
-"""A real etcd and a real kube-apiserver on loopback, with nothing behind them: no kubelet, no controllers, no scheduler.
+"""A real etcd and a real kube-apiserver on loopback, and nothing else: no kubelet, no controllers, no scheduler.
 
 What is decided here: tests of the API and of the control loop talk to the real API server, because what it does with
 CEL, server-side apply, defaulting and RBAC is exactly what an imitation gets wrong. It starts in seconds, writes only
@@ -63,7 +63,7 @@ class ApiServer:
         content_type: str = "application/json",
         token: str | None = None,
     ) -> tuple[int, dict[str, Any]]:
-        """One request, as the administrator unless `token` says otherwise: (HTTP status, answer). Errors are answers."""
+        """One request, as the administrator unless `token` says otherwise: (HTTP status, answer), also of errors."""
         headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": content_type}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
@@ -91,7 +91,7 @@ class ApiServer:
 
 @contextlib.contextmanager
 def api_server(directory: Path) -> Iterator[ApiServer]:
-    """A running API server whose files are all in `directory`; stopped on leaving. Raises BinaryMissing, StartFailed."""
+    """A running API server with all its files in `directory`; stopped on leaving. Raises BinaryMissing, StartFailed."""
     directory.mkdir(parents=True, exist_ok=True)
     etcd_port, peer_port, port = _free_ports(3)
     server = _describe(directory, port)

@@ -43,7 +43,7 @@ SERVICE: Obj = {
 
 @dataclass(frozen=True)
 class Case:
-    """`base` with `change` (dotted paths to values). `field` and `message` are what the refusal says; "" when accepted."""
+    """`base` with `change` (dotted path to value). `field` and `message` are what a refusal says; "" when accepted."""
 
     name: str
     base: Obj

@@ -1,23 +1,20 @@
 """Every row of the table against the real API server, and no rule without a row."""
 
 import re
-from typing import TYPE_CHECKING
 
 import pytest
+from crdmaker import Maker
 from crdtable import CASES, COMMAND_JOB, IMMUTABLE, RECIPE_JOB, SERVICE, Case, Obj, changed
 
 from slipway.api.crd import KINDS, object_schema
 from slipway.api.reference import RULES_KEY, walk
-
-if TYPE_CHECKING:
-    from conftest import Maker
 
 CREATED = 201
 REFUSED = (400, 422)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.base['kind']}: {case.name}")
-def test_case(make: "Maker", case: Case) -> None:
+def test_case(make: Maker, case: Case) -> None:
     status, message = make.dry_run(case.body())
     if not case.message:
         assert (status, message) == (CREATED, "")
@@ -73,14 +70,14 @@ POD_TEMPLATE: Obj = {"spec": {"containers": [{"name": "main", "env": [{"name": "
     ],
     ids=str,
 )
-def test_spec_cannot_change(make: "Maker", change: Obj) -> None:
+def test_spec_cannot_change(make: Maker, change: Obj) -> None:
     stored = make.create(changed(RECIPE_JOB, {"spec.podTemplate": POD_TEMPLATE}))
     status, answer = make.merge(stored, {"spec": change})
     assert (status, IMMUTABLE in answer["message"]) == (422, True)
     assert make.read(stored)["spec"] == stored["spec"]
 
 
-def test_spec_written_again_as_it_is_or_was_given_changes_nothing(make: "Maker") -> None:
+def test_spec_written_again_as_it_is_or_was_given_changes_nothing(make: Maker) -> None:
     given = changed(RECIPE_JOB, {"spec.podTemplate": POD_TEMPLATE, "spec.training.optimizer": {}})
     stored = make.create(given)
     for spec in (given["spec"], stored["spec"]):
@@ -88,13 +85,13 @@ def test_spec_written_again_as_it_is_or_was_given_changes_nothing(make: "Maker")
         assert (status, answer["metadata"]["resourceVersion"]) == (200, stored["metadata"]["resourceVersion"])
 
 
-def test_labels_of_a_job_may_change(make: "Maker") -> None:
+def test_labels_of_a_job_may_change(make: Maker) -> None:
     stored = make.create(COMMAND_JOB)
     status, answer = make.merge(stored, {"metadata": {"labels": {"a": "b"}}})
     assert (status, answer["metadata"]["labels"], answer["metadata"]["generation"]) == (200, {"a": "b"}, 1)
 
 
-def test_an_inference_service_may_change(make: "Maker") -> None:
+def test_an_inference_service_may_change(make: Maker) -> None:
     stored = make.create(SERVICE)
     status, answer = make.merge(stored, {"spec": {"model": {"from": None, "uri": "pvc://models"}, "drainSeconds": 5}})
     assert (status, answer["metadata"]["generation"]) == (200, 2)
