@@ -70,12 +70,12 @@ def changed(base: Obj, change: dict[str, Any]) -> Obj:
     return result
 
 
-NOT_A_NAME = "must be the name of an object: lower-case letters, digits, - and ."
+NOT_A_NAME = "must be the name of an object: lower-case letters, digits, '-' and '.'"
 NOT_A_DECIMAL = 'must be a decimal in quotes, such as "0.001" or "1e-3"'
 NOT_A_QUANTITY = 'must be a quantity such as "500Mi" or "10Gi"'
 NOT_AN_IMAGE = "must be an image reference, without spaces"
 NOT_A_FLAG = "must be a flag: --flag or --flag=value, each in one string"
-STEPS_OUT = "must not step out with .."
+STEPS_OUT = "must not step out with '..'"
 BAD_NAME = "the name must be a DNS label that starts with a letter, of at most 40 characters: pods are named after it"
 
 TRAINING_JOB_CASES = (
@@ -324,7 +324,7 @@ INFERENCE_SERVICE_CASES = (
         SERVICE,
         {"spec.model": {"uri": "pvc://models/a/../../b"}},
         "spec.model.uri",
-        "must not step out of the claim with ..",
+        "must not step out of the claim with '..'",
     ),
     Case(
         "job name",

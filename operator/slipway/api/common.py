@@ -113,7 +113,7 @@ def name_rule(longest: int) -> Rule:
 Name = Annotated[
     str,
     Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
-    Schema(pattern_message="must be the name of an object: lower-case letters, digits, - and ."),
+    Schema(pattern_message="must be the name of an object: lower-case letters, digits, '-' and '.'"),
 ]
 Quantity = Annotated[
     str,

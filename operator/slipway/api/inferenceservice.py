@@ -37,7 +37,7 @@ class ModelSource(Model):
             Field(max_length=1024, pattern=r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$"),
             Schema(
                 pattern_message="must be pvc://claim/path",
-                rules=(Rule(r"!self.matches(r'/\.\.(/|$)')", "must not step out of the claim with .."),),
+                rules=(Rule(r"!self.matches(r'/\.\.(/|$)')", "must not step out of the claim with '..'"),),
             ),
         ]
         | None

@@ -60,7 +60,7 @@ class ModelSpec(Model):
     )
 
 
-NO_PARENT_DIRECTORY = Rule(r"!self.matches(r'(^|/)\.\.(/|$)')", "must not step out with ..")
+NO_PARENT_DIRECTORY = Rule(r"!self.matches(r'(^|/)\.\.(/|$)')", "must not step out with '..'")
 
 
 class DatasetSpec(Model):
