@@ -2,19 +2,25 @@
 
 Decisions that live here: unknown fields are refused when an object is read by the operator (`extra="forbid"`), except
 where a field is marked as preserving them; names in YAML are camelCase, in Python snake_case; rules that the API server
-enforces (CEL) stand beside the field or the class that they speak of, as `x-kubernetes-validations`.
+enforces (CEL) stand beside the field or the class that they speak of. `Schema` and `Model` put them into pydantic's
+JSON schema, which api/crd.py turns into CRDs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, with_config
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
+from typing_extensions import TypedDict
 
 GROUP = "slipway.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 CATEGORY = "slipway"
+
+JsonSchema = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +29,51 @@ class Rule:
 
     rule: str
     message: str
-    optional_old_self: bool = False
+
+    def as_schema(self) -> JsonSchema:
+        return {"rule": self.rule, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """What pydantic cannot say of a field, merged into its CRD schema.
 
-    `list_type` and `list_map_keys` are the server-side apply markers; `preserve_unknown` keeps what the schema does not
-    name; `rules` are CEL rules on the field's value (`self`); `int_or_string` marks a Quantity.
+    `pattern_message` is what a person reads instead of the field's regular expression: the CRD then holds the pattern
+    as a CEL rule, since the API server's own words for a pattern are the pattern. `rules` are further CEL rules on the
+    field's value (`self`). `list_type` and `list_map_keys` are the server-side apply markers. `preserve_unknown` keeps
+    what the schema does not name.
     """
 
+    pattern_message: str = ""
     rules: tuple[Rule, ...] = ()
     list_type: Literal["atomic", "set", "map"] | None = None
     list_map_keys: tuple[str, ...] = ()
     preserve_unknown: bool = False
-    int_or_string: bool = False
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        if rules := (*self._pattern_rule(schema), *self.rules):
+            schema.setdefault("x-kubernetes-validations", []).extend(rule.as_schema() for rule in rules)
+        if self.list_type:
+            schema["x-kubernetes-list-type"] = self.list_type
+        if self.list_map_keys:
+            schema["x-kubernetes-list-map-keys"] = list(self.list_map_keys)
+        if self.preserve_unknown:
+            schema["x-kubernetes-preserve-unknown-fields"] = True
+        return schema
+
+    def _pattern_rule(self, schema: JsonSchema) -> tuple[Rule, ...]:
+        if not self.pattern_message:
+            return ()
+        pattern: str = schema.pop("pattern")
+        return (Rule(f"self.matches({cel_string(pattern)})", self.pattern_message),)
+
+
+def cel_string(text: str) -> str:
+    """`text` as a CEL string literal: a raw one, so that a regular expression reads as it was written."""
+    if "'" in text:
+        raise ValueError(f"a raw CEL string cannot hold a single quote: {text}")
+    return f"r'{text}'"
 
 
 class Model(BaseModel):
@@ -46,14 +81,56 @@ class Model(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
+    RULES: ClassVar[tuple[Rule, ...]] = ()
 
-Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        reference = handler(core_schema)
+        if cls.RULES:
+            schema = handler.resolve_ref_schema(reference)
+            schema["x-kubernetes-validations"] = [rule.as_schema() for rule in cls.RULES]
+        return reference
+
+
+class Resource(Model):
+    """Base of the two kinds. Their metadata is Kubernetes' own, and not read through these types."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, object]) -> Self:
+        """From a Kubernetes object. Raises pydantic.ValidationError, whose locations are field paths."""
+        return cls.model_validate({"spec": body.get("spec", {}), "status": body.get("status")})
+
+
+def name_rule(longest: int) -> Rule:
+    """What metadata.name must be, so that the names derived from it are DNS labels of at most 63 characters."""
+    return Rule(
+        f"self.metadata.name.size() <= {longest} && self.metadata.name.matches(r'^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        "the name must be a DNS label that starts with a letter, "
+        f"of at most {longest} characters: pods are named after it",
+    )
+
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+    Schema(pattern_message="must be the name of an object: lower-case letters, digits, '-' and '.'"),
+]
 Quantity = Annotated[
     str,
     Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"),
+    Schema(pattern_message='must be a quantity such as "500Mi" or "10Gi"'),
 ]
-Decimal = Annotated[str, Field(min_length=1, max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]{1,2})?$")]
-ImageRef = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^\S+$")]
+Decimal = Annotated[
+    str,
+    Field(min_length=1, max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]{1,2})?$"),
+    Schema(pattern_message='must be a decimal in quotes, such as "0.001" or "1e-3"'),
+]
+ImageRef = Annotated[
+    str,
+    Field(min_length=1, max_length=1024, pattern=r"^\S+$"),
+    Schema(pattern_message="must be an image reference, without spaces"),
+]
+Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 
 Accelerator = Literal["cpu", "nvidia"]
 
@@ -61,28 +138,43 @@ Accelerator = Literal["cpu", "nvidia"]
 class Condition(Model):
     """metav1.Condition, bounded. `reason` is never empty and every type exists from the first visit."""
 
-    type: Annotated[str, Field(max_length=63)]
-    status: Literal["True", "False", "Unknown"]
-    reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-    message: Annotated[str, Field(max_length=4096)] = ""
-    observed_generation: Annotated[int, Field(ge=0)] = 0
-    last_transition_time: Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
+    type: Annotated[str, Field(max_length=63)] = Field(description="What the condition is about: Ready, Accepted ...")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9]*$")] = Field(
+        description="Why, in one word for programs; never empty."
+    )
+    message: Annotated[str, Field(max_length=4096)] = Field(default="", description="Why, in a sentence for people.")
+    observed_generation: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="The metadata.generation that this was said of."
+    )
+    last_transition_time: Timestamp = Field(description="When status last changed.")
 
 
-Conditions = Annotated[
-    list[Condition], Field(max_length=16), Schema(list_type="map", list_map_keys=("type",))
-]
+Conditions = Annotated[list[Condition], Field(max_length=16), Schema(list_type="map", list_map_keys=("type",))]
+
+LabelValue = Annotated[str, Field(max_length=63)]
+AnnotationValue = Annotated[str, Field(max_length=4096)]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class PodMetadata(TypedDict, total=False):
+    """Labels and annotations to add to the pods."""
+
+    labels: Annotated[dict[str, LabelValue], Field(max_length=64, description="Labels to add to the pods.")]
+    annotations: Annotated[
+        dict[str, AnnotationValue], Field(max_length=64, description="Annotations to add to the pods.")
+    ]
 
 
 class PodTemplate(Model):
     """What the user adds to the pods: a partial core/v1 PodTemplateSpec, merged over the rendered one.
 
-    Validated by a dry-run create of the merged template and by Slipway's own policy (plan/podtemplate.py), because a
+    Validated by a dry-run create of the merged template and by Slipway's own policy (plan/podpolicy.py), because a
     structural schema of PodSpec alone would exceed the size of a CRD. The main container is named `main`.
     """
 
-    metadata: Annotated[dict[str, Any], Schema(preserve_unknown=True)] = Field(
-        default_factory=dict, description="Labels and annotations to add to the pods."
+    metadata: PodMetadata = Field(
+        default_factory=lambda: PodMetadata(), description="Labels and annotations to add to the pods."
     )
     spec: Annotated[dict[str, Any], Schema(preserve_unknown=True)] = Field(
         default_factory=dict,

@@ -5,11 +5,11 @@ creation is where it starts. (The two are not made exclusive, since an object th
 able to be restored from a backup.)
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .common import Accelerator, Conditions, ImageRef, Model, Name, PodTemplate, Rule, Schema
+from .common import Accelerator, Conditions, ImageRef, Model, Name, PodTemplate, Resource, Rule, Schema, name_rule
 
 KIND = "InferenceService"
 PLURAL = "inferenceservices"
@@ -20,16 +20,28 @@ NAME_MAX = 40
 
 
 class ModelFrom(Model):
-    training_job: Annotated[str, Field(min_length=1, max_length=63)] = Field(
+    """Where Slipway made the model."""
+
+    training_job: Annotated[Name, Field(max_length=63)] = Field(
         description="A TrainingJob in the same namespace; its model is served once it is Complete."
     )
 
 
 class ModelSource(Model):
-    """Exactly one source."""
+    """Where the model comes from: exactly one source."""
 
-    source: ModelFrom | None = Field(default=None, alias="from")
-    uri: Annotated[str, Field(max_length=1024, pattern=r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$")] | None = Field(
+    source: ModelFrom | None = Field(default=None, alias="from", description="A TrainingJob whose model to serve.")
+    uri: (
+        Annotated[
+            str,
+            Field(max_length=1024, pattern=r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$"),
+            Schema(
+                pattern_message="must be pvc://claim/path",
+                rules=(Rule(r"!self.matches(r'/\.\.(/|$)')", "must not step out of the claim with '..'"),),
+            ),
+        ]
+        | None
+    ) = Field(
         default=None, description="pvc://claim/path: a Hugging Face model directory in a claim of the same namespace."
     )
 
@@ -39,14 +51,19 @@ class ModelSource(Model):
 
 
 class Parallelism(Model):
+    """How many GPUs make one replica."""
+
     tensor: Annotated[int, Field(ge=1, le=16)] = Field(default=1, description="GPUs that share each layer.")
 
 
 class Scaling(Model):
     """Replicas follow the requests that the gateway holds and has in flight, through a KEDA ScaledObject."""
 
-    min_replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    max_replicas: Annotated[int, Field(ge=1, le=1000)]
+    min_replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=1,
+        description="Fewest replicas; 0 lets the service go to sleep, and the gateway hold requests meanwhile.",
+    )
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(description="Most replicas.")
     requests_per_replica: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=50, description="Requests held and in flight that one replica is to have."
     )
@@ -60,22 +77,38 @@ class Scaling(Model):
 
 
 class InferenceServiceSpec(Model):
+    """What to serve, with what and how many times."""
+
     model: ModelSource
-    engine: Literal["vllm"] = "vllm"
+    engine: Literal["vllm"] = Field(default="vllm", description="Program that runs the model.")
     engine_args: Annotated[
-        list[Annotated[str, Field(min_length=3, max_length=1024, pattern=r"^--[a-zA-Z]")]],
+        list[
+            Annotated[
+                str,
+                Field(min_length=3, max_length=1024, pattern=r"^--[a-zA-Z]"),
+                Schema(pattern_message="must be a flag: --flag or --flag=value, each in one string"),
+            ]
+        ],
         Field(max_length=64),
         Schema(list_type="atomic"),
     ] = Field(default=[], description="Flags for the engine, each one string: --flag or --flag=value.")
-    image: ImageRef | None = Field(default=None, description="Image of the engine; the operator's for the accelerator when left out.")
-    accelerator: Accelerator = "cpu"
+    image: ImageRef | None = Field(
+        default=None, description="Image of the engine; the operator's for the accelerator when left out."
+    )
+    accelerator: Accelerator = Field(default="cpu", description="What the engine computes on.")
     parallelism: Parallelism = Parallelism()
-    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    scaling: Scaling | None = None
+    replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=1, description="Copies of the model. With scaling it belongs to the autoscaler."
+    )
+    scaling: Scaling | None = Field(
+        default=None, description="Let replicas follow the requests. Fixed replicas when left out."
+    )
     drain_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
         default=45, description="How long requests in flight may go on after a replica is told to stop."
     )
-    pod_template: PodTemplate | None = None
+    pod_template: PodTemplate | None = Field(
+        default=None, description="What to add to the pods: resources, node selectors, volumes, tolerations."
+    )
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -86,30 +119,32 @@ class InferenceServiceSpec(Model):
 
 
 class InferenceServiceStatus(Model):
-    conditions: Conditions = []
-    observed_generation: Annotated[int, Field(ge=0)] = 0
-    replicas: Annotated[int, Field(ge=0)] = 0
-    ready_replicas: Annotated[int, Field(ge=0)] = 0
-    selector: Annotated[str, Field(max_length=512)] = Field(default="", description="For the scale subresource.")
-    url: Annotated[str, Field(max_length=1024)] | None = None
+    """Where the service stands. Written by the operator alone."""
+
+    conditions: Conditions = Field(
+        default=[], description="Accepted, ModelReady, Available, Ready and Scaling, each with a reason."
+    )
+    observed_generation: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="The metadata.generation that this status speaks of."
+    )
+    replicas: Annotated[int, Field(ge=0)] = Field(default=0, description="Pods that exist, ready or not.")
+    ready_replicas: Annotated[int, Field(ge=0)] = Field(default=0, description="Pods whose engine generates tokens.")
+    selector: Annotated[str, Field(max_length=512)] = Field(
+        default="", description="Label selector of the pods, for the scale subresource."
+    )
+    url: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="The gateway's OpenAI base URL inside the cluster."
+    )
     model_name: Annotated[str, Field(max_length=512)] | None = Field(default=None, description="`model` in requests.")
     answered_generation: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Newest generation that answered a real request."
     )
 
 
-class InferenceService(Model):
+class InferenceService(Resource):
+    """Serves a model behind the gateway, with as many replicas as it needs."""
+
     spec: InferenceServiceSpec
     status: InferenceServiceStatus | None = None
 
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            f"self.metadata.name.size() <= {NAME_MAX} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-            f"the name must be a DNS label that starts with a letter, of at most {NAME_MAX} characters: pods are named after it",
-        ),
-    )
-
-    @classmethod
-    def read(cls, body: dict[str, object]) -> Self:
-        """From a Kubernetes object. Raises pydantic.ValidationError, whose locations are field paths."""
-        return cls.model_validate({"spec": body.get("spec", {}), "status": body.get("status")})
+    RULES: ClassVar[tuple[Rule, ...]] = (name_rule(NAME_MAX),)

@@ -1,0 +1,135 @@
+"""The command line: `slipway`, also installed as `kubectl-slipway`.
+
+What is decided here: what each subcommand reads and prints, and its exit code: 0 done, 1 what was asked for is wrong (a
+stale file, an invalid resource, an unreachable cluster), 2 the command line itself is. Each subcommand imports what it
+needs when it runs, so that generating files needs neither kopf nor a cluster client.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .cli.generated import Generated
+
+CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
+REFERENCE_FILE = Path("docs/api.md")
+RBAC_DIRECTORY = Path("charts/slipway/templates")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand. Returns the exit code."""
+    arguments = parser().parse_args(argv)
+    command: str = arguments.command
+    return int(COMMANDS[command](arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="slipway", description="Distributed AI on Kubernetes: train, serve.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", help="run the operator (in a pod, or against the kubeconfig's cluster)")
+    _generator(commands.add_parser("crds", help="print, write or check the CustomResourceDefinitions"), CRDS_DIRECTORY)
+    commands.choices["crds"].add_argument("--docs", type=Path, metavar="FILE", help="write the API reference here too")
+    _generator(commands.add_parser("rbac", help="print, write or check the chart's roles"), RBAC_DIRECTORY)
+    for name, text in (
+        ("plan", "say what the operator would do for the resources in a file"),
+        ("render", "print the objects that the operator would make for the resources in a file"),
+    ):
+        described = commands.add_parser(name, help=text, description=f"{text}, with default settings and no cluster")
+        described.add_argument("-f", "--filename", required=True, metavar="FILE", help="YAML; - is standard input")
+    listing = commands.add_parser("status", help="list TrainingJobs and InferenceServices with their reasons")
+    listing.add_argument("-n", "--namespace", help="only this namespace (all when left out)")
+    return top
+
+
+def _generator(command: argparse.ArgumentParser, directory: Path) -> None:
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--output", type=Path, metavar="DIR", help="write them here")
+    where.add_argument("--check", action="store_true", help=f"fail when {directory} differs from what is generated")
+
+
+def crds(arguments: argparse.Namespace) -> int:
+    from .api.crd import REGENERATE, crd_files
+    from .api.reference import reference
+    from .cli.generated import Generated
+
+    files = crd_files()
+    if arguments.check:
+        page = Generated(REFERENCE_FILE.parent, {REFERENCE_FILE.name: reference()}, REGENERATE)
+        return _check(Generated(CRDS_DIRECTORY, files, REGENERATE, owns="*.yaml"), page)
+    if arguments.docs:
+        Generated(arguments.docs.parent, {arguments.docs.name: reference()}, REGENERATE).write()
+    return _write_or_print(arguments.output, files, REGENERATE, owns="*.yaml")
+
+
+def rbac(arguments: argparse.Namespace) -> int:
+    from .api.rbac import REGENERATE, rbac_files
+    from .cli.generated import Generated
+
+    if arguments.check:
+        return _check(Generated(RBAC_DIRECTORY, rbac_files(), REGENERATE, owns="rbac-*.yaml"))
+    return _write_or_print(arguments.output, rbac_files(), REGENERATE, owns="rbac-*.yaml")
+
+
+def _write_or_print(directory: Path | None, files: dict[str, str], regenerate: str, *, owns: str) -> int:
+    from .cli.generated import Generated
+
+    if directory is None:
+        print("---\n".join(files.values()), end="")
+    else:
+        Generated(directory, files, regenerate, owns=owns).write()
+    return 0
+
+
+def _check(*generated: "Generated") -> int:
+    differences = "".join(each.difference() for each in generated)
+    if not differences:
+        return 0
+    print(differences, end="")
+    print(f"Generated files differ from what their source says. Run: {generated[0].regenerate}", file=sys.stderr)
+    return 1
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    return _preview(arguments.filename, "summary")
+
+
+def render(arguments: argparse.Namespace) -> int:
+    return _preview(arguments.filename, "rendered")
+
+
+def _preview(filename: str, show: str) -> int:
+    from .cli import preview
+
+    try:
+        text = sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
+        previews = preview.preview(text, preview.plan_functions())
+    except (OSError, preview.InvalidFile) as error:
+        print(f"{filename}: {error}", file=sys.stderr)
+        return 1
+    print(preview.summary(previews) if show == "summary" else preview.rendered(previews), end="")
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    from .cli import listing
+
+    try:
+        print(listing.status(arguments.namespace), end="")
+    except listing.Unreadable as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(_: argparse.Namespace) -> int:
+    return int(importlib.import_module("slipway.app").main() or 0)
+
+
+COMMANDS = {"run": run, "crds": crds, "rbac": rbac, "plan": plan, "render": render, "status": status}
+
+if __name__ == "__main__":
+    sys.exit(main())

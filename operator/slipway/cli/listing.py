@@ -1,0 +1,97 @@
+"""`slipway status`: all of Slipway's resources in a cluster with the reasons of their conditions, read once."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kubernetes.aio import client, config
+
+from ..api.common import GROUP, VERSION
+from ..api.crd import KINDS
+from ..plan.observed import Obj
+
+HEAD = ("NAMESPACE", "KIND", "NAME", "READY", "REASON", "CONDITIONS", "MESSAGE")
+NOT_FOUND, TOO_MANY_REQUESTS = 404, 429
+ATTEMPTS = 5
+RETRY_SECONDS = 1.0
+MESSAGE_MAX = 120  # characters; `kubectl describe` has the rest
+
+
+class Unreadable(RuntimeError):
+    """The cluster did not answer with the resources; the message says which and why."""
+
+
+def status(namespace: str | None) -> str:
+    """The table, of one namespace or of all. Raises Unreadable."""
+    return table(asyncio.run(read_all(namespace)))
+
+
+async def read_all(namespace: str | None) -> list[Obj]:
+    """Slipway's resources, as the kubeconfig (or the pod's account) may see them. Raises Unreadable."""
+    configuration = client.Configuration()
+    try:
+        await config.load_config(client_configuration=configuration)
+    except config.ConfigException as error:
+        raise Unreadable(f"no cluster to ask: {error}") from error
+    async with client.ApiClient(configuration) as api:
+        custom = client.CustomObjectsApi(api)
+        return [item for kind in KINDS for item in await _read(custom, kind.plural, namespace)]
+
+
+async def _read(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401
+    """The items of one kind. A 429 is repeated: the API server gives it while it opens the storage of a new kind."""
+    for attempt in range(ATTEMPTS):
+        try:
+            answer = await _list(custom, plural, namespace)
+        except client.ApiException as error:
+            if error.status != TOO_MANY_REQUESTS or attempt == ATTEMPTS - 1:
+                raise Unreadable(_explained(plural, error)) from error
+            await asyncio.sleep(RETRY_SECONDS)
+        except OSError as error:  # aiohttp's connection errors are OSErrors
+            raise Unreadable(f"the API server does not answer: {error}") from error
+        else:
+            return list(answer["items"])
+    raise AssertionError("the last attempt either returned or raised")
+
+
+async def _list(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401
+    if namespace is None:
+        listed: Obj = await custom.list_cluster_custom_object(GROUP, VERSION, plural)
+    else:
+        listed = await custom.list_namespaced_custom_object(GROUP, VERSION, namespace, plural)
+    return listed
+
+
+def _explained(plural: str, error: Any) -> str:  # noqa: ANN401
+    hint = ": install the CRDs (charts/slipway-crds)" if error.status == NOT_FOUND else ""
+    return f"cannot list {plural}.{GROUP}: {error.status} {error.reason}{hint}"
+
+
+def table(items: Iterable[Obj]) -> str:
+    """One line for each resource, in columns as wide as they need."""
+    rows = [HEAD, *(_row(item) for item in items)]
+    if len(rows) == 1:
+        return "No TrainingJob and no InferenceService.\n"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _row(item: Obj) -> tuple[str, ...]:
+    conditions: list[Mapping[str, str]] = item.get("status", {}).get("conditions", [])
+    ready = next((each for each in conditions if each["type"] == "Ready"), {})
+    others = ",".join(f"{each['type']}={each['reason']}" for each in conditions if each["type"] != "Ready")
+    return (
+        item["metadata"]["namespace"],
+        item["kind"],
+        item["metadata"]["name"],
+        ready.get("status", "Unknown"),
+        ready.get("reason", "NotSeenYet"),
+        others or "-",
+        _shortened(ready.get("message", "")),
+    )
+
+
+def _shortened(message: str) -> str:
+    line = " ".join(message.split())
+    return line if len(line) <= MESSAGE_MAX else line[: MESSAGE_MAX - 3] + "..."

@@ -1,0 +1,181 @@
+"""What the operator would do for a resource in a file, without a cluster: `slipway plan` and `slipway render`.
+
+The same pure plan runs that the operator runs. Where it asks to read an object, the other documents of the file answer;
+what is not there is taken as absent, and the summary says so. A pod template is taken as accepted, since only an API
+server can say. Rules in CEL are the API server's too: what is checked here are fields, types and bounds.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ..api import inferenceservice, trainingjob
+from ..api.common import API_VERSION, Resource
+from ..plan.observed import Obj, Observed, Owner, Ref
+from ..plan.outcome import Defaults, Plan
+
+PlanFunction = Callable[[Observed, float, Defaults], Plan]
+
+DEFAULT_NAMESPACE = "default"
+NO_UID = "00000000-0000-0000-0000-000000000000"
+ROUNDS_MAX = 8  # a plan that keeps asking for more than this is a defect, and must not hang the terminal
+
+# What a plan needs to know of an installation, for a preview that has none.
+DEFAULTS = Defaults(
+    trainer_image="slipway-trainer",
+    engine_sidecar_image="slipway-engine",
+    vllm_images=(("cpu", "slipway-vllm-cpu"), ("nvidia", "vllm/vllm-openai")),
+    progress_url="http://slipway-leader.slipway-system:8090/v1/progress",
+    gateway_url="http://slipway-gateway.slipway-system:8000/v1",
+    prometheus_url="http://prometheus.monitoring:9090",
+)
+
+MODELS: Mapping[str, type[Resource]] = {
+    trainingjob.KIND: trainingjob.TrainingJob,
+    inferenceservice.KIND: inferenceservice.InferenceService,
+}
+
+
+class InvalidFile(ValueError):
+    """The file cannot be planned; the message says which document and field, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A resource, its plan, and what the plan wanted to read that the file does not hold."""
+
+    kind: str
+    owner: Owner
+    plan: Plan
+    absent: tuple[Ref, ...]
+
+
+def plan_functions() -> Mapping[str, PlanFunction]:
+    """The operator's own plan of each kind. Imported only now: `slipway crds` needs none of it."""
+    return {
+        trainingjob.KIND: importlib.import_module("slipway.plan.training").plan,
+        inferenceservice.KIND: importlib.import_module("slipway.plan.inference").plan,
+    }
+
+
+def preview(text: str, plans: Mapping[str, PlanFunction], now: float | None = None) -> list[Preview]:
+    """Plans of all of Slipway's resources in the YAML `text`. `now`: seconds since the epoch. Raises InvalidFile."""
+    documents = _documents(text)
+    resources = [body for body in documents if body.get("apiVersion") == API_VERSION and body.get("kind") in MODELS]
+    if not resources:
+        raise InvalidFile(f"nothing to plan: no document is a {' or '.join(MODELS)} of {API_VERSION}")
+    moment = time.time() if now is None else now
+    return [_settled(body, documents, plans[body["kind"]], moment) for body in resources]
+
+
+def _documents(text: str) -> list[Obj]:
+    try:
+        documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    except yaml.YAMLError as error:
+        raise InvalidFile(f"not YAML: {error}") from error
+    for position, each in enumerate(documents, start=1):
+        if not isinstance(each, dict) or not isinstance(each.get("metadata"), dict) or "name" not in each["metadata"]:
+            raise InvalidFile(f"document {position} is not a Kubernetes object with metadata.name")
+    return documents
+
+
+def _settled(body: Obj, documents: list[Obj], plan: PlanFunction, now: float) -> Preview:
+    """Plan, answer what it asks, and plan again until it asks nothing new: one visit of the operator."""
+    observed = Observed(owner=owner_of(body))
+    for _ in range(ROUNDS_MAX):
+        outcome = plan(observed, now, DEFAULTS)
+        reads = {ref: _find(ref, documents) for ref in outcome.reads if ref not in observed.read}
+        verdicts = {digest: "" for digest, _ in outcome.templates if digest not in observed.verdicts}
+        if not reads and not verdicts:
+            absent = tuple(ref for ref, found in observed.read.items() if found is None)
+            return Preview(body["kind"], observed.owner, outcome, absent)
+        observed = replace(observed, read={**observed.read, **reads}, verdicts={**observed.verdicts, **verdicts})
+    raise RuntimeError(f"the plan of {body['metadata']['name']} still asks for more after {ROUNDS_MAX} rounds")
+
+
+def owner_of(body: Obj) -> Owner:
+    """The resource as the operator would see it just after its creation. Raises InvalidFile."""
+    metadata = body["metadata"]
+    _check(body)
+    return Owner(
+        namespace=metadata.get("namespace", DEFAULT_NAMESPACE),
+        name=metadata["name"],
+        uid=metadata.get("uid", NO_UID),
+        generation=metadata.get("generation", 1),
+        resource_version=metadata.get("resourceVersion", "1"),
+        labels=metadata.get("labels", {}),
+        annotations=metadata.get("annotations", {}),
+        deleting=False,
+        spec=body.get("spec", {}),
+        status=body.get("status", {}),
+    )
+
+
+def _check(body: Obj) -> None:
+    try:
+        MODELS[body["kind"]].read(body)
+    except ValidationError as error:
+        problems = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
+        raise InvalidFile(f"{body['kind']} {body['metadata']['name']}: {'; '.join(problems)}") from error
+
+
+def _find(ref: Ref, documents: list[Obj]) -> Obj | None:
+    for body in documents:
+        metadata = body["metadata"]
+        where = (
+            body.get("apiVersion"),
+            body.get("kind"),
+            metadata.get("namespace", DEFAULT_NAMESPACE),
+            metadata["name"],
+        )
+        if where == (ref.api_version, ref.kind, ref.namespace, ref.name):
+            return body
+    return None
+
+
+def rendered(previews: Iterable[Preview]) -> str:
+    """The objects that would be applied and created, as YAML documents."""
+    objects = [obj for each in previews for obj in (*each.plan.apply, *each.plan.create)]
+    return yaml.dump_all(objects, Dumper=_Plain, sort_keys=False, width=120, explicit_start=True) if objects else ""
+
+
+def summary(previews: Iterable[Preview]) -> str:
+    """What would happen, for a person."""
+    return "\n".join(_summary_of(each) for each in previews)
+
+
+def _summary_of(each: Preview) -> str:
+    plan = each.plan
+    lines = [f"{each.kind} {each.owner.namespace}/{each.owner.name}"]
+    lines += [_condition(condition) for condition in plan.status.get("conditions", [])]
+    lines += [f"  would apply   {_title(obj)}" for obj in plan.apply]
+    lines += [f"  would create  {_title(obj)}" for obj in plan.create]
+    lines += [f"  would delete  {delete.ref.kind} {delete.ref.name}" for delete in plan.delete]
+    lines += [
+        f"  looked for    {ref.kind} {ref.namespace}/{ref.name}: not in the file, so absent" for ref in each.absent
+    ]
+    lines += [f"  would say     {event.reason}: {event.message}" for event in plan.events]
+    if plan.requeue_after is not None:
+        lines.append(f"  would look again after {plan.requeue_after:g} s")
+    return "\n".join(lines) + "\n"
+
+
+def _condition(condition: Mapping[str, Any]) -> str:
+    text = f"  {condition['type']:<12}  {condition['status']:<7}  {condition['reason']}"
+    return f"{text}: {condition['message']}" if condition.get("message") else text
+
+
+def _title(obj: Obj) -> str:
+    return f"{obj['kind']} {obj['metadata']['name']}"
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors, which kubectl reads but people do not."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True

@@ -1,0 +1,14 @@
+"""Fixtures for all tests. That this file stands here puts tests/ on the import path, for `controlplane.apiserver`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from controlplane.apiserver import ApiServer, api_server
+
+
+@pytest.fixture(scope="session")
+def kube_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A real API server of the whole test session. Tests share it: each uses names or a namespace of its own."""
+    with api_server(tmp_path_factory.mktemp("control-plane")) as server:
+        yield server

@@ -1,0 +1,98 @@
+"""Every row of the table against the real API server, and no rule without a row."""
+
+import re
+
+import pytest
+from crdmaker import Maker
+from crdtable import CASES, COMMAND_JOB, IMMUTABLE, RECIPE_JOB, SERVICE, Case, Obj, changed
+
+from slipway.api.crd import KINDS, object_schema
+from slipway.api.reference import RULES_KEY, walk
+
+CREATED = 201
+REFUSED = (400, 422)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.base['kind']}: {case.name}")
+def test_case(make: Maker, case: Case) -> None:
+    status, message = make.dry_run(case.body())
+    if not case.message:
+        assert (status, message) == (CREATED, "")
+        return
+    assert status in REFUSED, "accepted"
+    assert case.message in message
+    assert f"{case.field}: " in message
+
+
+def rules_in_types() -> set[tuple[str, str, str]]:
+    """(kind, path of the field, message) of every CEL rule; the path of a list's item ends in []."""
+    return {
+        (kind.kind, row.path, rule["message"])
+        for kind in KINDS
+        for row in walk(object_schema(kind))
+        for rule in row.schema.get(RULES_KEY, [])
+    }
+
+
+def test_every_rule_has_a_case_that_it_refuses() -> None:
+    shown = {(case.base["kind"], re.sub(r"\[\d+\]", "[]", case.field), case.message) for case in CASES}
+    shown.add(("TrainingJob", "spec", IMMUTABLE))  # test_spec_cannot_change
+    assert rules_in_types() - shown == set()
+
+
+def test_every_kind_has_cases_that_are_accepted() -> None:
+    accepted = [case.base["kind"] for case in CASES if not case.message]
+    assert {kind: accepted.count(kind) >= 5 for kind in ("TrainingJob", "InferenceService")} == {
+        "TrainingJob": True,
+        "InferenceService": True,
+    }
+
+
+POD_TEMPLATE: Obj = {"spec": {"containers": [{"name": "main", "env": [{"name": "A", "value": "1"}]}]}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nodes": 2},
+        {"nodes": None, "perNode": 2},
+        {"image": "other"},
+        {"recipe": None, "command": ["true"], "dataset": None, "training": None},
+        {"model": {"layers": 5}},
+        {"dataset": {"include": ["*.py"]}},
+        {"training": {"optimizer": {"learningRate": "0.1"}}},
+        {"output": {"whenDeleted": "Delete"}},
+        {"failurePolicy": {"maxRestarts": 0}},
+        {"podTemplate": None},
+        {"podTemplate": {"metadata": {"labels": {"a": "b"}}}},
+        {"podTemplate": {"spec": {"hostNetwork": True}}},
+        {"podTemplate": {"spec": {"containers": [{"name": "main", "env": [{"name": "A", "value": "2"}]}]}}},
+    ],
+    ids=str,
+)
+def test_spec_cannot_change(make: Maker, change: Obj) -> None:
+    stored = make.create(changed(RECIPE_JOB, {"spec.podTemplate": POD_TEMPLATE}))
+    status, answer = make.merge(stored, {"spec": change})
+    assert (status, IMMUTABLE in answer["message"]) == (422, True)
+    assert make.read(stored)["spec"] == stored["spec"]
+
+
+def test_spec_written_again_as_it_is_or_was_given_changes_nothing(make: Maker) -> None:
+    given = changed(RECIPE_JOB, {"spec.podTemplate": POD_TEMPLATE, "spec.training.optimizer": {}})
+    stored = make.create(given)
+    for spec in (given["spec"], stored["spec"]):
+        status, answer = make.merge(stored, {"spec": spec})
+        assert (status, answer["metadata"]["resourceVersion"]) == (200, stored["metadata"]["resourceVersion"])
+
+
+def test_labels_of_a_job_may_change(make: Maker) -> None:
+    stored = make.create(COMMAND_JOB)
+    status, answer = make.merge(stored, {"metadata": {"labels": {"a": "b"}}})
+    assert (status, answer["metadata"]["labels"], answer["metadata"]["generation"]) == (200, {"a": "b"}, 1)
+
+
+def test_an_inference_service_may_change(make: Maker) -> None:
+    stored = make.create(SERVICE)
+    status, answer = make.merge(stored, {"spec": {"model": {"from": None, "uri": "pvc://models"}, "drainSeconds": 5}})
+    assert (status, answer["metadata"]["generation"]) == (200, 2)
+    assert answer["spec"]["model"] == {"uri": "pvc://models"}
