@@ -11,7 +11,7 @@ OUTPUT_VARIABLE = "SLIPWAY_OUTPUT_DIR"  # only on rank 0's pod, unless the claim
 PROGRESS_URL_VARIABLE = "SLIPWAY_PROGRESS_URL"
 PROGRESS_TOKEN_VARIABLE = "SLIPWAY_PROGRESS_TOKEN_FILE"  # noqa: S105
 PROGRESS_AUDIENCE = "slipway.dev/progress"
-OUTPUT_MOUNT = "/slipway/output"
+OUTPUT_MOUNT = "/slipway/output"  # the claim; SLIPWAY_OUTPUT_DIR is the directory of the job in it
 DATASET_MOUNT = "/slipway/dataset"
 TOKEN_MOUNT = "/var/run/secrets/slipway"  # noqa: S105
 
@@ -38,8 +38,18 @@ def output_directory(job_uid: str) -> str:
     return job_uid
 
 
+def output_path(job_uid: str) -> str:
+    """Where rank 0 writes: the claim is mounted whole, and the trainer makes the job's directory in it."""
+    return f"{OUTPUT_MOUNT}/{output_directory(job_uid)}"
+
+
 def model_directory(job_uid: str) -> str:
     return f"{job_uid}/model"
+
+
+def model_path(directory: str) -> str:
+    """Where an inference pod finds the model that lies in `directory` of its claim, which is mounted whole."""
+    return f"{MODEL_MOUNT}/{directory}" if directory else MODEL_MOUNT
 
 
 def qualified_model(namespace: str, service: str) -> str:
