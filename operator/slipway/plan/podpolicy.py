@@ -1,37 +1,204 @@
-"""What a user's podTemplate may not say. Signatures first; the checks follow."""
+"""What a user's podTemplate may not say, and why: one small check each, in the order in which complaints are shown.
 
-from collections.abc import Mapping
+Two rules stand behind the checks. A pod must pass the restricted Pod Security Standard whether or not the namespace
+enforces it. And a podTemplate must not let its author do through the operator what the author may not do alone (another
+service account, another node's files), nor change what Slipway relies on (its variables, volumes, ports, labels).
+Fields of the pod's spec are an allow list: a field that is not known here is refused, not passed on unseen.
+Shapes that core/v1 does not know are skipped here: the dry-run create names them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .containerpolicy import container_violations
+from .labels import ATTEMPT, COMPONENT, MANAGED_BY
+from .names import MAIN_CONTAINER
+from .policytypes import Container, Reserved, Violation, entries, mapping
+
+__all__ = ["Reserved", "Violation", "violations"]
+
+ROOT = "spec.podTemplate"
+
+SPEC_FIELDS = frozenset(
+    {
+        "affinity",
+        "containers",
+        "dnsConfig",
+        "dnsPolicy",
+        "enableServiceLinks",
+        "hostAliases",
+        "hostUsers",
+        "imagePullSecrets",
+        "initContainers",
+        "nodeSelector",
+        "preemptionPolicy",
+        "priorityClassName",
+        "resourceClaims",
+        "resources",
+        "runtimeClassName",
+        "schedulerName",
+        "securityContext",
+        "terminationGracePeriodSeconds",
+        "tolerations",
+        "topologySpreadConstraints",
+        "volumes",
+    }
+)
+REFUSED_FIELDS = {
+    "hostNetwork": "the host's network is out of bounds: leave it out",
+    "hostPID": "the host's processes are out of bounds: leave it out",
+    "hostIPC": "the host's memory is out of bounds: leave it out",
+    "nodeName": "it bypasses the scheduler: use nodeSelector or affinity",
+    "serviceAccountName": "pods run without a service account's rights: leave it out",
+    "serviceAccount": "pods run without a service account's rights: leave it out",
+    "automountServiceAccountToken": "pods run without a service account's rights: leave it out",
+    "restartPolicy": "Slipway restarts pods itself: leave it out",
+    "ephemeralContainers": "they cannot be part of a template: use kubectl debug",
+}
+VOLUME_TYPES = frozenset(
+    {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+)
+LABEL_PREFIXES = ("slipway.dev/", "training.kubeflow.org/")
+LABELS = frozenset({MANAGED_BY, COMPONENT, ATTEMPT})
+ANNOTATION_PREFIXES = (
+    "slipway.dev/",
+    "training.kubeflow.org/",
+    "container.apparmor.security.beta.kubernetes.io/",
+    "seccomp.security.alpha.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+)
+SECURITY_CONTEXT = f"{ROOT}.spec.securityContext"
+
 
 @dataclass(frozen=True, slots=True)
-class Reserved:
-    """What belongs to Slipway in this kind of pod, so that a podTemplate may not set it.
-
-    `main_fields` maps a field of the main container to what the user should do instead. `spec_fields` likewise for the
-    pod's spec. `env` and `env_prefixes` hold for every container.
-    """
-
-    container: str  # the backend's name of the main container
-    containers: frozenset[str] = frozenset()  # other containers of Slipway's, init containers too
-    volumes: frozenset[str] = frozenset()
-    mount_paths: frozenset[str] = frozenset()
-    env: frozenset[str] = frozenset()
-    env_prefixes: tuple[str, ...] = ("SLIPWAY_",)
-    ports: frozenset[int] = frozenset()
-    main_fields: tuple[tuple[str, str], ...] = ()
-    spec_fields: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """`path` is the field's path from `spec`; `message` says what is wrong and what to do."""
-
-    path: str
-    message: str
+class _Template:
+    metadata: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    reserved: Reserved
 
 
 def violations(user: Mapping[str, Any], reserved: Reserved) -> list[Violation]:
     """What Slipway refuses in the user's podTemplate (`{"metadata": ..., "spec": ...}`), in a fixed order."""
-    raise NotImplementedError
+    template = _Template(mapping(user.get("metadata")), mapping(user.get("spec")), reserved)
+    return [violation for check in CHECKS for violation in check(template)]
+
+
+def _metadata_fields(template: _Template) -> Iterator[Violation]:
+    for name in template.metadata:
+        if name not in ("labels", "annotations"):
+            yield Violation(f"{ROOT}.metadata.{name}", "only labels and annotations can be added: leave it out")
+
+
+def _own_labels(template: _Template) -> Iterator[Violation]:
+    for name in mapping(template.metadata.get("labels")):
+        if name in LABELS or name.startswith(LABEL_PREFIXES):
+            yield Violation(f"{ROOT}.metadata.labels[{name}]", "this label is Slipway's: choose another")
+
+
+def _own_annotations(template: _Template) -> Iterator[Violation]:
+    for name in mapping(template.metadata.get("annotations")):
+        if name.startswith(ANNOTATION_PREFIXES):
+            yield Violation(f"{ROOT}.metadata.annotations[{name}]", "this annotation is reserved: leave it out")
+
+
+def _refused_fields(template: _Template) -> Iterator[Violation]:
+    for name, why in REFUSED_FIELDS.items():
+        if template.spec.get(name) not in (None, False):
+            yield Violation(f"{ROOT}.spec.{name}", why)
+
+
+def _unknown_fields(template: _Template) -> Iterator[Violation]:
+    for name in template.spec:
+        if name not in SPEC_FIELDS and name not in REFUSED_FIELDS:
+            yield Violation(f"{ROOT}.spec.{name}", "Slipway does not support this field: leave it out")
+
+
+def _reserved_fields(template: _Template) -> Iterator[Violation]:
+    for name, instead in template.reserved.spec_fields:
+        if template.spec.get(name) is not None:
+            yield Violation(f"{ROOT}.spec.{name}", instead)
+
+
+def _pod_runs_as_root(template: _Template) -> Iterator[Violation]:
+    context = mapping(template.spec.get("securityContext"))
+    if context.get("runAsNonRoot") is False:
+        yield Violation(f"{SECURITY_CONTEXT}.runAsNonRoot", "pods do not run as root: leave it out")
+    if context.get("runAsUser") == 0:
+        yield Violation(f"{SECURITY_CONTEXT}.runAsUser", "pods do not run as root: name another user")
+
+
+def _pod_kernel(template: _Template) -> Iterator[Violation]:
+    context = mapping(template.spec.get("securityContext"))
+    for name in ("sysctls", "seLinuxOptions", "windowsOptions"):
+        if context.get(name):
+            yield Violation(f"{SECURITY_CONTEXT}.{name}", "it weakens the pod's isolation: leave it out")
+    for name in ("seccompProfile", "appArmorProfile"):
+        if mapping(context.get(name)).get("type") == "Unconfined":
+            yield Violation(f"{SECURITY_CONTEXT}.{name}.type", "Unconfined is refused: use RuntimeDefault")
+
+
+def _volume_types(template: _Template) -> Iterator[Violation]:
+    for index, volume in entries(template.spec.get("volumes")):
+        for kind, source in volume.items():
+            if kind != "name" and kind not in VOLUME_TYPES and source is not None:
+                known = ", ".join(sorted(VOLUME_TYPES))
+                yield Violation(f"{ROOT}.spec.volumes[{index}].{kind}", f"this kind of volume is refused: use {known}")
+
+
+def _volume_names(template: _Template) -> Iterator[Violation]:
+    for index, volume in entries(template.spec.get("volumes")):
+        if volume.get("name") in template.reserved.volumes:
+            yield Violation(f"{ROOT}.spec.volumes[{index}].name", f"{volume['name']} is Slipway's: choose another name")
+
+
+def _tokens(template: _Template) -> Iterator[Violation]:
+    for index, volume in entries(template.spec.get("volumes")):
+        for number, source in entries(mapping(volume.get("projected")).get("sources")):
+            if source.get("serviceAccountToken") is not None:
+                path = f"{ROOT}.spec.volumes[{index}].projected.sources[{number}].serviceAccountToken"
+                yield Violation(path, "pods run without a service account's rights: leave it out")
+
+
+def _unnamed_containers(template: _Template) -> Iterator[Violation]:
+    for container in _containers(template):
+        if not container.name:
+            yield Violation(f"{container.path}.name", f"a container needs a name; the main one is {MAIN_CONTAINER}")
+
+
+def _own_containers(template: _Template) -> Iterator[Violation]:
+    own = template.reserved
+    for container in _containers(template):
+        if container.name == own.container and own.container != MAIN_CONTAINER:
+            yield Violation(f"{container.path}.name", f"the main container is called {MAIN_CONTAINER} here")
+        if container.name in own.containers or (container.init and container.name == MAIN_CONTAINER):
+            yield Violation(f"{container.path}.name", f"{container.name} is Slipway's: choose another name")
+
+
+def _each_container(template: _Template) -> Iterator[Violation]:
+    for container in _containers(template):
+        yield from container_violations(container, template.reserved)
+
+
+CHECKS: tuple[Callable[[_Template], Iterator[Violation]], ...] = (
+    _metadata_fields,
+    _own_labels,
+    _own_annotations,
+    _refused_fields,
+    _unknown_fields,
+    _reserved_fields,
+    _pod_runs_as_root,
+    _pod_kernel,
+    _volume_types,
+    _volume_names,
+    _tokens,
+    _unnamed_containers,
+    _own_containers,
+    _each_container,
+)
+
+
+def _containers(template: _Template) -> Iterator[Container]:
+    for kind in ("initContainers", "containers"):
+        for index, body in entries(template.spec.get(kind)):
+            yield Container(f"{ROOT}.spec.{kind}[{index}]", body, init=kind == "initContainers")

@@ -2,7 +2,8 @@
 
 The merge: maps merge, named lists merge by their key, `tolerations` and the like are appended, everything else is
 replaced; null means "not said". What a user may not say is decided in podpolicy.py; what Kubernetes makes of the
-result, by a dry-run create (`trial`). Every container passes the restricted Pod Security Standard without the user's doing.
+result, by a dry-run create (`trial`). Every container passes the restricted Pod Security Standard without the user's
+doing.
 """
 
 from collections.abc import Mapping
