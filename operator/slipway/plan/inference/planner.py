@@ -145,7 +145,9 @@ def _trouble(observed: Observed, replicas: Replicas) -> Finding | None:
 
 def _refused_child(observed: Observed, ref: Ref) -> Finding | None:
     answer = observed.refused.get(ref)
-    return answer and Finding(f"{ref.kind}Refused", f"the API server refuses {ref.kind} {ref.name!r}: {answer}") or None
+    if answer is None:
+        return None
+    return Finding(f"{ref.kind}Refused", f"the API server refuses {ref.kind} {ref.name!r}: {answer}")
 
 
 def _scaling(visit: _Visit, spec: InferenceServiceSpec) -> Condition:

@@ -33,6 +33,8 @@ RESERVED = Reserved(
     containers=frozenset({MODEL_CHECK_CONTAINER, SIDECAR_CONTAINER}),
     volumes=frozenset({engine.MODEL_VOLUME, engine.SCRATCH_VOLUME, engine.SHARED_MEMORY_VOLUME}),
     mount_paths=frozenset({MODEL_MOUNT, engine.SCRATCH_MOUNT, engine.SHARED_MEMORY_MOUNT}),
+    # vLLM reads these itself: the sidecar and the gateway would be locked out, or look at another port.
+    env=frozenset({"VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP"}),
     ports=frozenset({ENGINE_PORT, SIDECAR_PORT}),
     main_fields=(
         ("image", "set spec.image"),
@@ -41,7 +43,10 @@ RESERVED = Reserved(
         ("lifecycle", "set spec.drainSeconds"),
         ("readinessProbe", "leave it out: a replica is ready when it has generated a token"),
     ),
-    spec_fields=(("terminationGracePeriodSeconds", "set spec.drainSeconds"),),
+    spec_fields=(
+        ("terminationGracePeriodSeconds", "set spec.drainSeconds"),
+        ("enableServiceLinks", "leave it out: a Service named vllm would set VLLM_PORT, which the engine reads"),
+    ),
 )
 
 

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from ..conditions import (
     ACCEPTED,
     AVAILABLE,
+    EVENT_MESSAGE_MAX,
     MODEL_READY,
     READY,
     SCALING,
     Condition,
     Finding,
+    bounded,
     false,
     true,
     turned,
     unknown,
     write,
 )
-from ..conditions import EVENT_MESSAGE_MAX, bounded
 from ..names import qualified_model
 from ..observed import Obj, Owner
 from ..outcome import Event
@@ -30,7 +31,7 @@ from .replicas import Replicas
 
 SCALED_TO_ZERO = "ScaledToZero"
 # What passes by itself. Everything else that is not True wants somebody's attention: an Event of type Warning.
-IN_PROGRESS = frozenset({"NotRequested", "NotAnsweredYet", "RollingOut", "Starting", "WaitingForTrainingJob"})
+IN_PROGRESS = frozenset({"NotAnsweredYet", "RollingOut", "Starting", "WaitingForTrainingJob"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def answered_revision(owner: Owner, view: View) -> str:
 
 
 def _worth_telling(owner: Owner, condition: Condition) -> bool:
-    silent = condition.type == SCALING and condition.reason in ("NotRequested", "NotAccepted", "WaitingForKeda")
+    silent = condition.type == SCALING and (condition.status == "Unknown" or condition.reason == "NotRequested")
     return not silent and turned(owner.status, condition)
 
 
