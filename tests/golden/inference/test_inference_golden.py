@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from slipway.plan.inference import plan
 from slipway.plan.observed import Obj, Observed, Owner, Pod
 from slipway.plan.outcome import Defaults, Plan

@@ -15,6 +15,7 @@ from inference_world import (
     settle,
     spec,
 )
+
 from slipway.api.inferenceservice import InferenceServiceSpec
 from slipway.plan.conditions import Finding
 from slipway.plan.inference.source import Missing, Model, resolve
