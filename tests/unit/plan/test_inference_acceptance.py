@@ -92,6 +92,28 @@ def test_no_image_for_the_accelerator() -> None:
     assert said(settle(spec(accelerator="nvidia", image="mine:1"), defaults=NO_IMAGES), "Accepted")[0] == "True"
 
 
+@pytest.mark.parametrize(
+    ("argument", "reason", "message"),
+    [
+        ("--port=9", "ReservedEngineArgument", "spec.engineArgs[1]: --port is not yours to set: "),
+        ("--dtipe=half", "UnknownEngineArgument", "spec.engineArgs[1]: --dtipe is not an option of vLLM "),
+        (
+            "--enable-sleep-mode",
+            "UnsupportedEngineArgument",
+            "spec.engineArgs[1]: the engine has no sleep mode on a CPU",
+        ),
+    ],
+)
+def test_engine_arguments_are_checked_against_the_engine(argument: str, reason: str, message: str) -> None:
+    outcome = settle(spec(engineArgs=["--enforce-eager", argument]))
+    assert refused(outcome, reason).startswith(message)
+
+
+def test_engine_arguments_are_checked_for_the_accelerator() -> None:
+    outcome = settle(spec(engineArgs=["--enable-sleep-mode"], accelerator="nvidia"))
+    assert said(outcome, "Accepted")[0] == "True"
+
+
 RESERVED: list[tuple[Obj, str]] = [
     ({"image": "x"}, "spec.podTemplate.spec.containers[0].image: set spec.image"),
     (
@@ -209,7 +231,7 @@ def test_first_conflict_is_told() -> None:
 
 
 def test_scaled_object_of_that_name_matters_only_with_scaling() -> None:
-    objects = {SCALED_OBJECT: {"metadata": {}}}
+    objects: dict[Ref, Obj] = {SCALED_OBJECT: {"metadata": {}}}
     refused(settle(spec(scaling=SCALING), objects=objects), "NameConflict")
     assert said(settle(spec(), objects=objects), "Accepted")[0] == "True"
 

@@ -12,7 +12,7 @@ from ..conditions import Finding
 from ..observed import Owner
 from ..outcome import Defaults
 from ..podpolicy import violations
-from . import engine
+from . import engine, engineargs
 from .pods import RESERVED
 from .source import URI_FIELD, parse_uri
 
@@ -56,6 +56,11 @@ def engine_image(spec: InferenceServiceSpec, defaults: Defaults) -> Finding | No
     )
 
 
+def engine_arguments(spec: InferenceServiceSpec, _: Defaults) -> Finding | None:
+    objection = engineargs.check(spec.engine_args, accelerator=spec.accelerator)
+    return Finding(objection.reason, objection.message) if objection else None
+
+
 def scaling_metrics(spec: InferenceServiceSpec, defaults: Defaults) -> Finding | None:
     if spec.scaling is None or defaults.prometheus_url:
         return None
@@ -72,4 +77,4 @@ def pod_template(spec: InferenceServiceSpec, _: Defaults) -> Finding | None:
     return Finding("InvalidPodTemplate", "; ".join(f"{item.path}: {item.message}" for item in found)) if found else None
 
 
-CHECKS: tuple[Check, ...] = (one_source, model_uri, engine_image, scaling_metrics, pod_template)
+CHECKS: tuple[Check, ...] = (one_source, model_uri, engine_image, engine_arguments, scaling_metrics, pod_template)

@@ -20,7 +20,7 @@ def model_check_failed(pod: Pod) -> Finding | None:
     ended = _exit(pod, MODEL_CHECK_CONTAINER)
     if ended is None or ended[0] == 0:
         return None
-    return Finding("ModelCheckFailed", f"pod {pod.name!r}: {_words(ended[2]) or f'exit code {ended[0]}'}")
+    return Finding("ModelCheckFailed", f"pod {pod.name}: {_words(ended[2]) or f'exit code {ended[0]}'}")
 
 
 def engine_crashed(pod: Pod) -> Finding | None:
@@ -31,7 +31,7 @@ def engine_crashed(pod: Pod) -> Finding | None:
     code, reason, message = ended
     restarts = next(container.restarts for container in pod.containers if container.name == MAIN_CONTAINER)
     how = ", ".join(part for part in (f"exit code {code}", reason, f"restarts: {restarts}") if part)
-    return Finding("EngineCrashed", f"pod {pod.name!r}: the engine ended ({how}): {_words(message) or 'no last words'}")
+    return Finding("EngineCrashed", f"pod {pod.name}: the engine ended ({how}): {_words(message) or 'no last words'}")
 
 
 CHECKS: tuple[Check, ...] = (model_check_failed, engine_crashed)
