@@ -1,0 +1,3 @@
+from .plan import plan
+
+__all__ = ["plan"]

@@ -1,0 +1,203 @@
+"""Whether a job can be started as it is written: ordered checks, the first complaint of which is the condition.
+
+`CHECKS` look at what the user gave; nothing is made while one of them complains. `refusal` is what the API server
+answered to what was made: it is asked again until it says yes. All of them run again before every attempt, and none
+while a gang is there: what runs was accepted.
+"""
+
+from collections.abc import Callable
+
+from .. import podpolicy
+from ..conditions import Finding
+from ..observed import Obj, Ref
+from ..podtemplate import trial
+from ..volumes import unusable
+from . import claims
+from .pods import RESERVED, pod_template
+from .situation import Situation
+
+INVALID_SPEC = "InvalidSpec"
+INVALID_POD_TEMPLATE = "InvalidPodTemplate"
+BACKEND_UNAVAILABLE = "BackendUnavailable"
+REFUSED = "Refused"
+
+NO_BACKEND = ("could not find the requested resource", "404 page not found", "no matches for kind")
+DEAF_BACKEND = ("failed calling webhook", "no endpoints available for service")
+
+
+def _one_program(situation: Situation) -> Finding | None:
+    if (situation.spec.recipe is None) != (situation.spec.command is None):
+        return None
+    return Finding(INVALID_SPEC, "spec: exactly one of recipe and command must be set")
+
+
+def _recipe_has_data(situation: Situation) -> Finding | None:
+    spec = situation.spec
+    if spec.recipe is None or (spec.dataset and spec.training):
+        return None
+    return Finding(INVALID_SPEC, f"spec: recipe {spec.recipe} needs dataset and training")
+
+
+def _dataset_address(situation: Situation) -> Finding | None:
+    try:
+        claims.dataset_claim(situation.spec)
+    except ValueError as error:
+        return Finding(INVALID_SPEC, f"spec.dataset.uri: {error}")
+    return None
+
+
+def _dataset_usable(situation: Situation) -> Finding | None:
+    ref = claims.dataset_ref(situation)
+    return unusable(ref.name, situation.observed.read[ref], field="spec.dataset.uri") if ref else None
+
+
+def _dataset_shared(situation: Situation) -> Finding | None:
+    ref = claims.dataset_ref(situation)
+    if ref is None or situation.spec.nodes == 1 or claims.dataset_access(situation) in ("many", "node"):
+        return None
+    message = f"spec.dataset.uri: PersistentVolumeClaim {ref.name!r} can be read by one pod only, and nodes is "
+    return Finding(
+        "ClaimNotShared", f"{message}{situation.spec.nodes}: use ReadWriteOnce, ReadOnlyMany or ReadWriteMany"
+    )
+
+
+def _output_usable(situation: Situation) -> Finding | None:
+    if claims.is_own(situation.spec):
+        return None
+    ref = claims.output_ref(situation)
+    return unusable(ref.name, situation.observed.read[ref], field="spec.output.claim")
+
+
+def _output_writable(situation: Situation) -> Finding | None:
+    if claims.output_access(situation) != "none":
+        return None
+    name = claims.output_ref(situation).name
+    message = (
+        f"spec.output.claim: PersistentVolumeClaim {name!r} is read-only: use one with ReadWriteOnce or ReadWriteMany"
+    )
+    return Finding("ClaimReadOnly", message)
+
+
+def _own_claim_free(situation: Situation) -> Finding | None:
+    ref = claims.output_ref(situation)
+    claim = situation.observed.read.get(ref)
+    if not claims.is_own(situation.spec) or claim is None or claims.belongs(situation.observed.owner, claim):
+        return None
+    message = (
+        f"PersistentVolumeClaim {ref.name!r} exists and is not Slipway's: name it as spec.output.claim, or delete it"
+    )
+    return Finding("ClaimConflict", message)
+
+
+def _own_claim_stays(situation: Situation) -> Finding | None:
+    claim = claims.seen(situation)
+    if not claims.is_own(situation.spec) or claim is None or not claim.deleting:
+        return None
+    message = (
+        f"PersistentVolumeClaim {claim.ref.name!r} of an earlier job is being deleted: the job starts when it is gone"
+    )
+    return Finding("ClaimTerminating", message)
+
+
+def _gang_name_free(situation: Situation) -> Finding | None:
+    gang = situation.observed.read.get(situation.gang_ref)
+    if gang is None or owner_uid(gang) == situation.observed.owner.uid:
+        return None
+    message = f"PyTorchJob {situation.gang_ref.name!r} exists and is not this job's: delete it, or rename the job"
+    return Finding("GangConflict", message)
+
+
+def _template_policy(situation: Situation) -> Finding | None:
+    user = situation.spec.pod_template
+    found = podpolicy.violations(user.model_dump(), RESERVED) if user else []
+    if not found:
+        return None
+    return Finding(INVALID_POD_TEMPLATE, "; ".join(f"{violation.path}: {violation.message}" for violation in found))
+
+
+def _template_verdict(situation: Situation) -> Finding | None:
+    asked = template_trial(situation)
+    verdict = situation.observed.verdicts.get(asked[0], "") if asked else ""
+    return Finding(INVALID_POD_TEMPLATE, f"spec.podTemplate: the API server refuses it: {verdict}") if verdict else None
+
+
+CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
+    _one_program,
+    _recipe_has_data,
+    _dataset_address,
+    _dataset_usable,
+    _dataset_shared,
+    _output_usable,
+    _output_writable,
+    _own_claim_free,
+    _own_claim_stays,
+    _gang_name_free,
+    _template_policy,
+    _template_verdict,
+)
+BEFORE_READING = CHECKS[:3]
+
+
+def complaint(situation: Situation) -> Finding | None:
+    """The first complaint of `CHECKS`. Everything that `to_read` names has been read."""
+    return _first(situation, CHECKS)
+
+
+def early_complaint(situation: Situation) -> Finding | None:
+    """The first complaint that needs nothing to be read."""
+    return _first(situation, BEFORE_READING)
+
+
+def _first(situation: Situation, checks: tuple[Callable[[Situation], Finding | None], ...]) -> Finding | None:
+    return next((finding for check in checks if (finding := check(situation))), None)
+
+
+def to_read(situation: Situation) -> tuple[Ref, ...]:
+    """What must be read live before a gang is made, less what has been read."""
+    output = () if claims.is_own(situation.spec) and claims.seen(situation) else (claims.output_ref(situation),)
+    dataset = claims.dataset_ref(situation)
+    wanted = dict.fromkeys((situation.gang_ref, *output, *((dataset,) if dataset else ())))
+    return tuple(ref for ref in wanted if ref not in situation.observed.read)
+
+
+def template_trial(situation: Situation) -> tuple[str, Obj] | None:
+    """What the API server is to be asked about the user's podTemplate; None when there is none."""
+    if situation.spec.pod_template is None:
+        return None
+    return trial(situation.observed.owner.namespace, pod_template(situation, rank_0=True))
+
+
+def gang_is_unseen(situation: Situation) -> bool:
+    """Whether the attempt's gang is there, and whole, though no watch has told of it yet."""
+    gang = situation.observed.read.get(situation.gang_ref)
+    if gang is None or owner_uid(gang) != situation.observed.owner.uid:
+        return False
+    return not gang.get("metadata", {}).get("deletionTimestamp")
+
+
+def refused_claim(situation: Situation) -> Finding | None:
+    """What the API server has against the claim that Slipway would make."""
+    ref = claims.output_ref(situation)
+    answer = situation.observed.refused.get(ref)
+    if not answer or not claims.is_own(situation.spec):
+        return None
+    return Finding("ClaimRefused", f"the API server refuses PersistentVolumeClaim {ref.name!r}: {answer}")
+
+
+def refused_gang(situation: Situation) -> Finding | None:
+    """What the API server has against the PyTorchJob; an absent or silent training operator is told apart."""
+    answer = situation.observed.refused.get(situation.gang_ref, "")
+    if any(sign in answer for sign in NO_BACKEND):
+        message = "the cluster has no pytorchjobs.kubeflow.org: install the training operator"
+        return Finding(BACKEND_UNAVAILABLE, message)
+    if any(sign in answer for sign in DEAF_BACKEND):
+        return Finding(BACKEND_UNAVAILABLE, f"the training operator does not answer: {answer}")
+    if answer:
+        return Finding(REFUSED, f"the API server refuses PyTorchJob {situation.gang_ref.name!r}: {answer}")
+    return None
+
+
+def owner_uid(body: Obj) -> str:
+    """The uid of an object's controller, "" without one."""
+    references = body.get("metadata", {}).get("ownerReferences") or []
+    return next((str(entry.get("uid", "")) for entry in references if entry.get("controller")), "")

@@ -1,0 +1,95 @@
+"""The claims of a job: the one for its output, made by Slipway or named by the user, and the one of its dataset."""
+
+from ...api.common import API_VERSION
+from ...api.trainingjob import KIND, TrainingJobSpec
+from .. import labels, names
+from ..observed import Child, Obj, Owner, Ref
+from ..volumes import Access, ClaimPath, claim_ref, parse_pvc, readers, writers
+from .situation import Situation
+
+DEFAULT_SIZE = "10Gi"
+PVC_SCHEME = "pvc://"
+
+
+def output_ref(situation: Situation) -> Ref:
+    owner = situation.observed.owner
+    return claim_ref(owner.namespace, situation.spec.output.claim or names.output_claim(owner.name))
+
+
+def is_own(spec: TrainingJobSpec) -> bool:
+    """Whether Slipway makes the output's claim."""
+    return spec.output.claim is None
+
+
+def dataset_claim(spec: TrainingJobSpec) -> ClaimPath | None:
+    """The dataset's claim and path, if it lies in one. Raises ValueError when the address leaves its claim."""
+    if spec.dataset is None or not spec.dataset.uri.startswith(PVC_SCHEME):
+        return None
+    return parse_pvc(spec.dataset.uri)
+
+
+def dataset_ref(situation: Situation) -> Ref | None:
+    dataset = dataset_claim(situation.spec)
+    return claim_ref(situation.observed.owner.namespace, dataset.claim) if dataset else None
+
+
+def seen(situation: Situation) -> Child | None:
+    """The output's claim, if it is one of Slipway's and in the index."""
+    wanted = output_ref(situation)
+    return next((child for child in situation.observed.children if child.ref == wanted), None)
+
+
+def belongs(owner: Owner, claim: Obj) -> bool:
+    """Whether Slipway made this claim for a job of this name; one that was kept from an earlier job is taken up."""
+    found = claim.get("metadata", {}).get("labels") or {}
+    return found.get(labels.MANAGED_BY) == labels.MANAGER and found.get(labels.TRAINING_JOB) == owner.name
+
+
+def exists(situation: Situation) -> bool:
+    """Whether the output's claim is there, as far as is known. Its own is not there while it is being deleted."""
+    if is_own(situation.spec) and (child := seen(situation)):
+        return not child.deleting
+    return situation.observed.read.get(output_ref(situation)) is not None
+
+
+def output_access(situation: Situation) -> Access:
+    """Which pods can write the output: Slipway's own claims are ReadWriteOnce."""
+    claim = situation.observed.read.get(output_ref(situation))
+    return "node" if is_own(situation.spec) or claim is None else writers(claim)
+
+
+def dataset_access(situation: Situation) -> Access:
+    """Where pods that read the dataset can run; "many" when it lies in the image."""
+    ref = dataset_ref(situation)
+    claim = situation.observed.read.get(ref) if ref else None
+    return readers(claim) if claim else "many"
+
+
+def own_claim(situation: Situation) -> Obj:
+    """The claim that Slipway makes. Only with whenDeleted Delete does the job own it, so that it goes with the job."""
+    owner, output = situation.observed.owner, situation.spec.output
+    metadata: Obj = {
+        "name": names.output_claim(owner.name),
+        "namespace": owner.namespace,
+        "labels": {labels.MANAGED_BY: labels.MANAGER, labels.TRAINING_JOB: owner.name},
+    }
+    if output.when_deleted == "Delete":
+        metadata["ownerReferences"] = [owner_reference(owner)]
+    spec: Obj = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": output.size or DEFAULT_SIZE}},
+    }
+    if output.storage_class_name is not None:
+        spec["storageClassName"] = output.storage_class_name
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+def owner_reference(owner: Owner) -> Obj:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": owner.name,
+        "uid": owner.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,125 @@
+"""Whether the attempt has ended, and how: success first, then the ordered reasons of a failure.
+
+The gang fails as a whole. The backend would restart a lost pod alone and leave its peers hanging, so a pod that goes
+missing after all of them ran is a failure here. Success wins over everything: rank 0 ends last, and its peers may be
+cut off at that moment.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .. import conditions, names
+from ..clock import seconds
+from ..conditions import Finding
+from ..observed import Obj
+from . import claims
+from .lost import lost_pod
+from .situation import Situation, is_rank_0
+from .termination import INVALID_RECIPE, exit_code, failed, is_cause, why_failed
+
+COMPLETE = "Complete"
+INVALID_RECIPE_REASON = "RecipeError"
+POD_FAILED = "PodFailed"
+GANG_FAILED = "GangFailed"
+RESTARTS_EXHAUSTED = "BackoffLimitExceeded"
+
+SETTLE_SECONDS = 10  # the backend's verdict may arrive before the pod's own, which says more
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The job is over. `reason` and `message` are those of Complete or Failed."""
+
+    success: bool
+    reason: str
+    message: str
+
+
+def recorded(situation: Situation) -> End | None:
+    """The end that the status already tells: it stays."""
+    for kind in (conditions.COMPLETE, conditions.FAILED):
+        condition = conditions.find(situation.observed.owner.status, kind)
+        if condition and condition.get("status") == "True":
+            return End(kind == conditions.COMPLETE, condition["reason"], condition.get("message", ""))
+    return None
+
+
+def end(situation: Situation) -> End | None:
+    """The end that has come now: success, a failure that no restart mends, or one restart too many."""
+    if succeeded(situation):
+        claim = claims.output_ref(situation).name
+        path = names.output_directory(situation.observed.owner.uid)
+        return End(True, COMPLETE, f"the output is in directory {path} of PersistentVolumeClaim {claim}")
+    found, budget = failure(situation), situation.spec.failure_policy.max_restarts
+    if found and found.reason == INVALID_RECIPE_REASON:
+        return End(False, found.reason, found.message)
+    if found and situation.attempt >= budget:
+        message = f"failurePolicy.maxRestarts is {budget}, and attempt {situation.attempt} failed: {found.message}"
+        return End(False, RESTARTS_EXHAUSTED, message)
+    return None
+
+
+def succeeded(situation: Situation) -> bool:
+    """Rank 0's pod has succeeded, or the backend says so."""
+    if situation.gang is None:
+        return False
+    rank_0 = any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in situation.pods)
+    return rank_0 or conditions.is_true(situation.gang.status, "Succeeded")
+
+
+def failure(situation: Situation) -> Finding | None:
+    """Why the attempt failed; None while it has not, or while its gang is not there at all."""
+    if situation.gang is None:
+        return None
+    return next((finding for check in FAILURES if (finding := check(situation))), None)
+
+
+def _invalid_recipe(situation: Situation) -> Finding | None:
+    pods = [pod for pod in situation.pods if not pod.deleting and exit_code(pod) == INVALID_RECIPE]
+    return Finding(INVALID_RECIPE_REASON, why_failed(pods[0])) if pods else None
+
+
+def _failed_pod(situation: Situation) -> Finding | None:
+    pods = [pod for pod in situation.pods if not pod.deleting and failed(pod)]
+    pods.sort(key=lambda pod: not is_cause(pod))
+    return Finding(POD_FAILED, why_failed(pods[0])) if pods else None
+
+
+def _failed_gang(situation: Situation) -> Finding | None:
+    if settle_seconds(situation) > 0:
+        return None
+    verdict = _backend_verdict(situation)
+    return (
+        Finding(GANG_FAILED, f"PyTorchJob {situation.gang_ref.name}: {verdict.get('message') or 'failed'}")
+        if verdict
+        else None
+    )
+
+
+FAILURES: tuple[Callable[[Situation], Finding | None], ...] = (
+    _invalid_recipe,
+    _failed_pod,
+    lost_pod,
+    _failed_gang,
+)
+
+
+def settle_seconds(situation: Situation) -> float:
+    """How long the backend's failure verdict is still to wait for a failed pod to show; 0 without a verdict."""
+    verdict = _backend_verdict(situation)
+    if verdict is None:
+        return 0
+    return min(SETTLE_SECONDS, max(0, _since(verdict) + SETTLE_SECONDS - situation.now))
+
+
+def _backend_verdict(situation: Situation) -> Obj | None:
+    """The backend's condition Failed, where it is true."""
+    condition = conditions.find(situation.gang.status, "Failed") if situation.gang else None
+    return condition if condition and condition.get("status") == "True" else None
+
+
+def _since(condition: Obj) -> float:
+    try:
+        return seconds(str(condition.get("lastTransitionTime")))
+    except ValueError:
+        return 0

@@ -1,0 +1,46 @@
+"""The gang of an attempt as a PyTorchJob (kubeflow.org/v1), created once and never applied again.
+
+No `backoffLimit`: with restartPolicy Never the v1 controller answers a first failure by deleting every pod, with the
+termination messages that say why. `cleanPodPolicy: Running` ends the peers of a failed pod and keeps what has ended.
+A Master is rank 0; `Worker` is left out of a gang of one.
+"""
+
+from ..observed import Obj
+from .claims import owner_reference
+from .pods import pod_labels, pod_template
+from .situation import API_VERSION, KIND, Situation
+
+
+def pytorchjob(situation: Situation) -> Obj:
+    """The PyTorchJob of the attempt that should run."""
+    ref = situation.gang_ref
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "labels": pod_labels(situation),
+            "ownerReferences": [owner_reference(situation.observed.owner)],
+        },
+        "spec": {
+            "nprocPerNode": str(situation.spec.per_node),
+            "pytorchReplicaSpecs": _replicas(situation),
+            "runPolicy": {"cleanPodPolicy": "Running"},
+        },
+    }
+
+
+def _replicas(situation: Situation) -> Obj:
+    replicas = {"Master": _replica(situation, 1, rank_0=True)}
+    if situation.spec.nodes > 1:
+        replicas["Worker"] = _replica(situation, situation.spec.nodes - 1, rank_0=False)
+    return replicas
+
+
+def _replica(situation: Situation, count: int, *, rank_0: bool) -> Obj:
+    return {
+        "replicas": count,
+        "restartPolicy": "Never",
+        "template": pod_template(situation, rank_0=rank_0),
+    }

@@ -1,0 +1,53 @@
+"""Whether a pod was lost after the whole gang ran: deleted, evicted, or replaced by the backend with a new one.
+
+Restarting a gang throws work away, and the index of a new leader may be behind the status that its predecessor wrote:
+so a pod that seems to be missing, or not to have started, is read live before it counts as lost.
+"""
+
+from ..conditions import Finding
+from ..observed import Ref
+from .situation import Situation
+
+SUSPECTS_MAX = 8  # one lost pod is enough; the rest are looked at in the visits after
+
+
+def to_read(situation: Situation) -> tuple[Ref, ...]:
+    """The pods that must be read live before anything is said of them, less what has been read."""
+    return tuple(ref for ref in suspects(situation) if ref not in situation.observed.read)
+
+
+def suspects(situation: Situation) -> tuple[Ref, ...]:
+    """Pods that ran, by the status, and do not run, by the index."""
+    if situation.gang is None or not situation.has_run:
+        return ()
+    started = {pod.name for pod in situation.pods if pod.phase != "Pending"}
+    missing = [name for name in pod_names(situation) if name not in started]
+    return tuple(_pod_ref(situation, name) for name in missing[:SUSPECTS_MAX])
+
+
+def lost_pod(situation: Situation) -> Finding | None:
+    """The first pod that was taken away while the gang ran."""
+    deleting = [pod.name for pod in situation.pods if pod.deleting] if situation.has_run else []
+    gone = [ref.name for ref in suspects(situation) if _is_gone(situation, ref)]
+    lost = next(iter((*deleting, *gone)), None)
+    if lost is None:
+        return None
+    return Finding("PodLost", f"pod {lost} was taken away while it ran: its peers cannot go on without it")
+
+
+def pod_names(situation: Situation) -> list[str]:
+    """What the backend calls the pods of the gang, rank 0's first."""
+    name = situation.gang_ref.name
+    return [f"{name}-master-0", *(f"{name}-worker-{index}" for index in range(situation.spec.nodes - 1))]
+
+
+def _is_gone(situation: Situation, ref: Ref) -> bool:
+    """By the live read: not there, going, or a new one that has not started."""
+    pod = situation.observed.read[ref]
+    if pod is None or pod.get("metadata", {}).get("deletionTimestamp"):
+        return True
+    return pod.get("status", {}).get("phase", "Pending") == "Pending"
+
+
+def _pod_ref(situation: Situation, name: str) -> Ref:
+    return Ref("v1", "Pod", "pods", situation.observed.owner.namespace, name)

@@ -1,0 +1,152 @@
+"""The pod template of a gang, for rank 0's pod and for the others.
+
+Rank 0 alone writes and reports, so it alone has the output (unless the claim can be mounted everywhere) and the token.
+The output's claim is mounted whole and the trainer makes its directory: see plan/volumes.py for why not by subPath.
+"""
+
+from typing import Any
+
+from ...api.trainingjob import TrainingJobSpec
+from .. import labels, names
+from ..observed import Obj, Owner
+from ..podtemplate import container_security, merged, pod_security
+from ..policytypes import Reserved
+from ..volumes import claim_volume, empty_dir, mount
+from .claims import dataset_access, dataset_claim, output_access, output_ref
+from .recipe import recipe_json
+from .situation import Situation
+
+CONTAINER = "pytorch"  # the backend insists on this name
+COMPONENT = "trainer"
+TOKEN_FILE = "token"  # noqa: S105
+TOKEN_SECONDS = 3600
+GRACE_SECONDS = 60  # for a last checkpoint after SIGTERM
+SHARED_MEMORY_LIMIT = "1Gi"
+TEMPORARY_LIMIT = "10Gi"
+REQUESTS = {"cpu": "250m", "memory": "1Gi"}
+
+RESERVED = Reserved(
+    container=CONTAINER,
+    volumes=frozenset({"output", "dataset", "progress-token"}),
+    mount_paths=frozenset({names.OUTPUT_MOUNT, names.DATASET_MOUNT, names.TOKEN_MOUNT}),
+    env=frozenset({"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "PYTHONUNBUFFERED"}),
+    env_prefixes=("SLIPWAY_", "PET_"),
+    main_fields=(
+        ("image", "use spec.image"),
+        ("command", "use spec.command"),
+        ("args", "use spec.command"),
+        ("terminationMessagePath", "Slipway reads the reason of a failure there: leave it out"),
+        ("terminationMessagePolicy", "Slipway reads the reason of a failure there: leave it out"),
+    ),
+)
+
+
+def pod_template(situation: Situation, *, rank_0: bool) -> Obj:
+    """The PodTemplateSpec of rank 0's pod, or of every other one, with the user's podTemplate over it."""
+    rendered = {"metadata": {"labels": pod_labels(situation)}, "spec": _spec(situation, rank_0=rank_0)}
+    user = situation.spec.pod_template
+    return merged(rendered, user.model_dump() if user else {}, main=CONTAINER)
+
+
+def pod_labels(situation: Situation) -> dict[str, str]:
+    return {
+        labels.MANAGED_BY: labels.MANAGER,
+        labels.COMPONENT: COMPONENT,
+        labels.TRAINING_JOB: situation.observed.owner.name,
+        labels.OWNER_UID: situation.observed.owner.uid,
+        labels.ATTEMPT: str(situation.attempt),
+    }
+
+
+def _spec(situation: Situation, *, rank_0: bool) -> Obj:
+    spec: Obj = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(),
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "containers": [_container(situation, rank_0=rank_0)],
+        "volumes": [volume for volume, _ in _volumes(situation, rank_0=rank_0)],
+    }
+    if situation.spec.nodes > 1 and dataset_access(situation) == "node":
+        spec["affinity"] = {"podAffinity": _same_node(situation.observed.owner, situation.attempt)}
+    return spec
+
+
+def _same_node(owner: Owner, attempt: int) -> Obj:
+    """A ReadWriteOnce dataset is on one node at a time, so the whole gang goes where its first pod went."""
+    gang = {labels.TRAINING_JOB: owner.name, labels.ATTEMPT: str(attempt)}
+    term = {"labelSelector": {"matchLabels": gang}, "topologyKey": "kubernetes.io/hostname"}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+
+
+def _container(situation: Situation, *, rank_0: bool) -> Obj:
+    spec = situation.spec
+    return {
+        "name": CONTAINER,
+        "image": spec.image or situation.defaults.trainer_image,
+        "imagePullPolicy": situation.defaults.image_pull_policy,
+        "command": _command(spec),
+        "env": _variables(situation, rank_0=rank_0),
+        "resources": _resources(spec),
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [entry for _, entry in _volumes(situation, rank_0=rank_0)],
+    }
+
+
+def _command(spec: TrainingJobSpec) -> list[str]:
+    return ["torchrun", "--no-python", *spec.command] if spec.command else ["python3", "-m", "slipway_train.launch"]
+
+
+def _resources(spec: TrainingJobSpec) -> Obj:
+    requests: Obj = {"requests": dict(REQUESTS)}
+    return requests if spec.accelerator == "cpu" else {**requests, "limits": {"nvidia.com/gpu": str(spec.per_node)}}
+
+
+def _variables(situation: Situation, *, rank_0: bool) -> list[Obj]:
+    spec, owner = situation.spec, situation.observed.owner
+    values = {"HOME": "/tmp"}  # noqa: S108 - the root file system is read-only
+    if spec.accelerator == "cpu":
+        values["OMP_NUM_THREADS"] = "1"  # torchrun's own default, without its warning
+    if spec.recipe:
+        values[names.RECIPE_VARIABLE] = recipe_json(spec)
+    if _writes(situation, rank_0=rank_0):
+        values[names.OUTPUT_VARIABLE] = names.output_path(owner.uid)
+    if _reports(situation, rank_0=rank_0):
+        values[names.PROGRESS_URL_VARIABLE] = situation.defaults.progress_url
+        values[names.PROGRESS_TOKEN_VARIABLE] = f"{names.TOKEN_MOUNT}/{TOKEN_FILE}"
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _writes(situation: Situation, *, rank_0: bool) -> bool:
+    return rank_0 or output_access(situation) == "many"
+
+
+def _reports(situation: Situation, *, rank_0: bool) -> bool:
+    return rank_0 and situation.defaults.progress_url != ""
+
+
+def _volumes(situation: Situation, *, rank_0: bool) -> list[tuple[Obj, Obj]]:
+    """Each volume with its mount."""
+    pairs = [
+        (empty_dir("tmp", size_limit=TEMPORARY_LIMIT), mount("tmp", "/tmp")),  # noqa: S108
+        (empty_dir("shm", in_memory=True, size_limit=SHARED_MEMORY_LIMIT), mount("shm", "/dev/shm")),  # noqa: S108
+    ]
+    if dataset := dataset_claim(situation.spec):
+        volume = claim_volume("dataset", dataset.claim, read_only=True)
+        pairs.append((volume, mount("dataset", names.DATASET_MOUNT, sub_path=dataset.path, read_only=True)))
+    if _writes(situation, rank_0=rank_0):
+        pairs.append((claim_volume("output", output_ref(situation).name), mount("output", names.OUTPUT_MOUNT)))
+    if _reports(situation, rank_0=rank_0):
+        pairs.append((_token(), mount("progress-token", names.TOKEN_MOUNT, read_only=True)))
+    return pairs
+
+
+def _token() -> Obj:
+    """A token of the pod's own, good for nothing but reporting: no API server accepts its audience."""
+    source: dict[str, Any] = {
+        "audience": names.PROGRESS_AUDIENCE,
+        "expirationSeconds": TOKEN_SECONDS,
+        "path": TOKEN_FILE,
+    }
+    return {"name": "progress-token", "projected": {"sources": [{"serviceAccountToken": source}]}}

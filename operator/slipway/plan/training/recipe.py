@@ -1,0 +1,36 @@
+"""SLIPWAY_RECIPE: what a recipe of Slipway's is told, as JSON with every default filled in.
+
+The trainer decides nothing that the operator knows: the same spec gives the same text, whatever the trainer's version.
+"""
+
+from ...api.trainingjob import CheckpointSpec, DatasetSpec, ModelSpec, TrainingJobSpec
+from ..hashing import canonical
+from ..names import DATASET_MOUNT
+from ..observed import Obj
+
+FILE_SCHEME = "file://"
+AUTOMATIC_STRATEGY = "ddp"  # the one strategy there is, so far
+
+
+def recipe_json(spec: TrainingJobSpec) -> str:
+    """The variable's value. `spec` has a recipe, a dataset and training parameters; AssertionError otherwise."""
+    assert spec.dataset is not None
+    assert spec.training is not None
+    return canonical(
+        {
+            "recipe": spec.recipe,
+            "strategy": AUTOMATIC_STRATEGY if spec.strategy == "auto" else spec.strategy,
+            "precision": spec.precision,
+            "accelerator": spec.accelerator,
+            "model": (spec.model or ModelSpec()).model_dump(by_alias=True),
+            "dataset": _dataset(spec.dataset),
+            "training": spec.training.model_dump(by_alias=True),
+            "checkpoint": (spec.checkpoint or CheckpointSpec()).model_dump(by_alias=True),
+        }
+    )
+
+
+def _dataset(dataset: DatasetSpec) -> Obj:
+    inside = dataset.uri.startswith(FILE_SCHEME)
+    path = dataset.uri.removeprefix(FILE_SCHEME) if inside else DATASET_MOUNT
+    return {"path": path, "include": list(dataset.include), "heldOutPercent": dataset.held_out_percent}

@@ -1,0 +1,98 @@
+"""The Running condition: true when every pod of the attempt runs, else the one reason that explains the wait.
+
+Running means the whole gang, not what the backend calls running (its first pod). Clocks start here.
+"""
+
+from collections.abc import Callable, Sequence
+
+from .. import conditions
+from ..conditions import Condition, Finding, false, true
+from ..observed import Pod
+from ..podproblems import first_problem
+from . import claims
+from .situation import Situation
+
+RUNNING = "Running"
+RESTARTING = "Restarting"
+WAITING_FOR_PODS = "WaitingForPods"
+WAITING_FOR_CLAIM = "WaitingForClaim"
+WAITING_FOR_CLEANUP = "WaitingForCleanup"
+
+WAITS = " (waiting for "  # what `clearing` adds to the reason of a restart, and what comes off when it is done
+
+NOT_ACCEPTED = false(conditions.RUNNING, "NotAccepted", "see condition Accepted")
+
+
+def of_gang(situation: Situation) -> Condition:
+    """Running, of an attempt whose gang is there and has not ended."""
+    if everyone_runs(situation):
+        message = f"attempt {situation.attempt} runs on {_count(situation.spec.nodes, 'pod')}"
+        return true(conditions.RUNNING, RUNNING, message)
+    finding = next(finding for check in REASONS if (finding := check(situation)))
+    return false(conditions.RUNNING, finding.reason, finding.message)
+
+
+def starting(situation: Situation) -> Condition:
+    """Running, of an attempt whose gang has just been asked for."""
+    finding = _restart(situation) or Finding(WAITING_FOR_PODS, f"attempt {situation.attempt} is being made")
+    return false(conditions.RUNNING, finding.reason, finding.message)
+
+
+def making(situation: Situation, *, claim_exists: bool) -> Condition:
+    """Running, of an attempt that is accepted and has no gang yet."""
+    if claim_exists:
+        return starting(situation)
+    message = f"PersistentVolumeClaim {claims.output_ref(situation).name} is being made"
+    return false(conditions.RUNNING, WAITING_FOR_CLAIM, message)
+
+
+def clearing(situation: Situation, leftovers: Sequence[str]) -> Condition:
+    """Running, of an attempt that waits for what is left of others, or of itself, to go."""
+    finding = _restart(situation) or Finding(WAITING_FOR_CLEANUP, "the gang is made again")
+    waits = f"{WAITS}{', '.join(leftovers)} to go)"
+    return false(conditions.RUNNING, finding.reason, f"{finding.message}{waits}")
+
+
+def everyone_runs(situation: Situation) -> bool:
+    """Every pod runs; one that has succeeded before its peers did run. Once true, it stays until the attempt ends."""
+    gone_by = [pod for pod in situation.pods if _runs(pod)]
+    return len(gone_by) == situation.spec.nodes
+
+
+def _runs(pod: Pod) -> bool:
+    return pod.phase in ("Running", "Succeeded") and not pod.deleting
+
+
+def _problem(situation: Situation) -> Finding | None:
+    return first_problem(situation.pods)
+
+
+def _restart(situation: Situation) -> Finding | None:
+    """The reason of the restart stands until the new pods have something to tell."""
+    before = conditions.find(situation.observed.owner.status, conditions.RUNNING)
+    if situation.attempt == 0 or before is None or before.get("reason") != RESTARTING:
+        return None
+    cause, _, _ = before.get("message", "").partition(WAITS)
+    return Finding(RESTARTING, cause)
+
+
+def _no_pods(situation: Situation) -> Finding | None:
+    if situation.pods:
+        return None
+    name = situation.gang_ref.name
+    message = f"the training operator has made no pod of PyTorchJob {name} yet; its events say why if this lasts"
+    return Finding(WAITING_FOR_PODS, message)
+
+
+def _some_pods(situation: Situation) -> Finding:
+    waiting = [pod.name for pod in situation.pods if not _runs(pod)]
+    run = len(situation.pods) - len(waiting)
+    names = f": waiting for {', '.join(waiting)}" if waiting else ""
+    return Finding(WAITING_FOR_PODS, f"{run} of {_count(situation.spec.nodes, 'pod')} run{names}")
+
+
+REASONS: tuple[Callable[[Situation], Finding | None], ...] = (_problem, _restart, _no_pods, _some_pods)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

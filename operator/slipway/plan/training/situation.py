@@ -1,0 +1,88 @@
+"""Where a TrainingJob stands: which attempt should run, what of it is there, and what is left of others.
+
+Everything is derived from what is observed and from the status, so a plan made after a crash at any point is the plan
+that would have been made anyway. `status.attempt` is only ever written before its gang is made; a gang with a higher
+number than the status therefore means that the status we see is old, and the gang is believed.
+"""
+
+from dataclasses import dataclass
+
+from ...api.trainingjob import TrainingJobSpec
+from .. import conditions, labels, names
+from ..observed import Child, Observed, Pod, Ref
+from ..outcome import Defaults
+
+API_VERSION = "kubeflow.org/v1"
+KIND = "PyTorchJob"
+PLURAL = "pytorchjobs.kubeflow.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """`gang` is the PyTorchJob of `attempt` while it is whole; one that is being deleted is among `stale_gangs`."""
+
+    observed: Observed
+    spec: TrainingJobSpec
+    now: float
+    defaults: Defaults
+    attempt: int
+    gang: Child | None
+    pods: tuple[Pod, ...]  # of `attempt`, rank 0's first
+    stale_gangs: tuple[Child, ...]
+    stale_pods: tuple[Pod, ...]
+
+    @property
+    def gang_ref(self) -> Ref:
+        name = names.pytorchjob(self.observed.owner.name, self.attempt)
+        return Ref(API_VERSION, KIND, PLURAL, self.observed.owner.namespace, name)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the status says that all pods of this attempt ran at once."""
+        status = self.observed.owner.status
+        return conditions.is_true(status, conditions.RUNNING) and recorded_attempt(status) == self.attempt
+
+
+def look(observed: Observed, spec: TrainingJobSpec, now: float, defaults: Defaults) -> Situation:
+    """The situation of the job that `observed` is about."""
+    gangs = [child for child in observed.children if child.ref.plural == PLURAL]
+    ours = [gang for gang in gangs if gang.owner_uid == observed.owner.uid and not gang.deleting]
+    attempt = max([recorded_attempt(observed.owner.status), *(_attempt(gang) for gang in ours)])
+    gang = next((gang for gang in ours if _attempt(gang) == attempt), None)
+    pods = sorted(observed.pods, key=_rank_order)
+    return Situation(
+        observed=observed,
+        spec=spec,
+        now=now,
+        defaults=defaults,
+        attempt=attempt,
+        gang=gang,
+        pods=tuple(pod for pod in pods if _belongs(pod, observed.owner.uid, attempt)),
+        stale_gangs=tuple(other for other in gangs if other is not gang),
+        stale_pods=tuple(pod for pod in pods if not _belongs(pod, observed.owner.uid, attempt)),
+    )
+
+
+def recorded_attempt(status: dict[str, object]) -> int:
+    """status.attempt; 0 when there is none yet."""
+    attempt = status.get("attempt")
+    return attempt if isinstance(attempt, int) else 0
+
+
+def is_rank_0(situation: Situation, pod: Pod) -> bool:
+    return pod.name == f"{situation.gang_ref.name}-master-0"
+
+
+def _attempt(gang: Child) -> int:
+    """By the name, which is what makes an attempt unique; -1 for a name that Slipway would not give."""
+    _, _, number = gang.ref.name.rpartition("-")
+    return int(number) if number.isdecimal() else -1
+
+
+def _belongs(pod: Pod, owner_uid: str, attempt: int) -> bool:
+    return pod.labels.get(labels.OWNER_UID) == owner_uid and pod.labels.get(labels.ATTEMPT) == str(attempt)
+
+
+def _rank_order(pod: Pod) -> tuple[int, str]:
+    """master-0, worker-0, ..., worker-9, worker-10: they are all of one length but for the digits."""
+    return len(pod.name), pod.name

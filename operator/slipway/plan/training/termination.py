@@ -1,0 +1,90 @@
+"""What the launcher left in a pod's termination message: how the ranks failed, or how good the model is.
+
+The message is JSON of the pod's own making. Whatever is not as it should be counts as absent: a job whose message is
+broken still ends as its exit code says.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..observed import Container, Obj, Pod
+from ..podproblems import ending
+from .pods import CONTAINER
+
+DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+DECIMAL_MAX = 24  # api.trainingjob.Evaluation
+INVALID_RECIPE = 2  # the launcher's exit code for a recipe or data that no restart mends
+KILLED = 137  # 128 + SIGKILL: no rank does this to itself, so it is a cause and not a consequence
+
+
+def main_container(pod: Pod) -> Container | None:
+    return next((container for container in pod.containers if container.name == CONTAINER), None)
+
+
+def exit_code(pod: Pod) -> int | None:
+    """The main container's, once it has ended."""
+    main = main_container(pod)
+    return main.exit_code if main and main.state == "terminated" else None
+
+
+def failed(pod: Pod) -> bool:
+    return pod.phase == "Failed" or exit_code(pod) not in (None, 0)
+
+
+def is_cause(pod: Pod) -> bool:
+    """Whether this failed pod was ended from outside: its peers then fail in consequence, with errors of their own."""
+    return bool(pod.reason) or exit_code(pod) == KILLED or bool(_first_failure(pod).get("signal"))
+
+
+def why_failed(pod: Pod) -> str:
+    """One sentence on a failed pod: what its first failing rank said, else how it ended as Kubernetes tells it."""
+    return f"pod {pod.name}: {_rank(pod) or _kubernetes(pod)}"
+
+
+def evaluation(pod: Pod) -> Obj | None:
+    """status.evaluation, from rank 0's pod after success."""
+    found = _message(pod).get("evaluation")
+    if not isinstance(found, dict):
+        return None
+    values = {name: found.get(name) for name in ("bitsPerByte", "unigramBitsPerByte")}
+    return values if all(_is_decimal(value) for value in values.values()) else None
+
+
+def _is_decimal(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= DECIMAL_MAX and DECIMAL.fullmatch(value) is not None
+
+
+def _rank(pod: Pod) -> str:
+    failure = _first_failure(pod)
+    rank, code, signal = failure.get("rank"), failure.get("exitCode"), failure.get("signal")
+    if not isinstance(rank, int):
+        return ""
+    how = f"was killed by {signal}" if signal else f"exited with {code}"
+    said = str(failure.get("message") or "").strip()
+    return f"rank {rank} {how}" + (f": {said}" if said else "")
+
+
+def _kubernetes(pod: Pod) -> str:
+    if pod.reason:
+        return pod.reason + (f": {pod.message}" if pod.message else "")
+    ended = [container for container in pod.containers if container.exit_code not in (None, 0)]
+    if ended:
+        return f"container {ended[0].name} {ending(ended[0])}"
+    return pod.message or "it failed, and Kubernetes does not say why"
+
+
+def _first_failure(pod: Pod) -> Mapping[str, Any]:
+    failures = _message(pod).get("failures")
+    first = failures[0] if isinstance(failures, list) and failures else None
+    return first if isinstance(first, dict) else {}
+
+
+def _message(pod: Pod) -> Mapping[str, Any]:
+    main = main_container(pod)
+    try:
+        found = json.loads(main.message) if main else None
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
