@@ -10,6 +10,7 @@ TRAINING_JOB = f"{GROUP}/training-job"  # value: TrainingJob name
 ATTEMPT = f"{GROUP}/attempt"  # value: decimal attempt number
 OWNER_UID = f"{GROUP}/owner-uid"  # uid of the owner: a job of the same name, made anew, has other pods
 INFERENCE_SERVICE = f"{GROUP}/inference-service"  # value: InferenceService name
+REVISION = f"{GROUP}/revision"  # value: hash of the pod template that an inference pod was made from
 COMPONENT = "app.kubernetes.io/component"  # trainer | engine
 
 FIELD_MANAGER = "slipway"

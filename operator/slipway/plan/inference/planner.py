@@ -1,0 +1,161 @@
+"""The order of decisions for an InferenceService: accept, find the model, try the pod template, apply, tell.
+
+What cannot be decided yet asks for reads or a dry run, and is planned again in the same visit with the answers. What is
+refused, or has no model, leaves the children that run already as they are: a mistake never takes a good service down.
+"""
+
+from dataclasses import dataclass, replace
+
+from ...api.inferenceservice import InferenceServiceSpec
+from .. import podtemplate
+from ..conditions import SCALING, Condition, Finding, unknown
+from ..observed import Obj, Observed, Ref
+from ..outcome import Defaults, Delete, Plan
+from . import acceptance, pods, source
+from .children import claims, deployment_ref, own, scaled_object_ref, service_ref
+from .deployment import deployment
+from .problems import no_progress, pod_problem, pods_refused
+from .replicas import Replicas, count, serving
+from .scaledobject import scaled_object
+from .scaling import scaling_condition
+from .service import service
+from .source import Missing, Model
+from .status import View, events, status
+
+RETRY_SECONDS = 5.0  # for what a user is likely to mend and no watch will tell
+# Stands in for a model that is not there yet, so that a bad pod template is told of before the model has been trained.
+ANY_MODEL = Model("model", "", "many", read_only_volume=False)
+
+
+def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
+    """What to do for the InferenceService `observed.owner`. `now`: seconds since the epoch."""
+    if observed.owner.deleting:  # children go with it, through their owner references
+        return Plan(status=observed.owner.status)
+    spec = acceptance.parse(observed.owner)
+    if isinstance(spec, Finding):
+        return _Visit(observed, now, defaults).refused(spec)
+    visit = _Visit(observed, now, defaults, desired=spec.replicas)
+    if refusal := acceptance.refusal(spec, defaults):
+        return visit.refused(refusal)
+    model = source.resolve(spec, observed)
+    if isinstance(model, Missing):
+        return _without_model(visit, spec, model)
+    return _with_model(visit, spec, model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """The inputs of one call, and how its outcome is told."""
+
+    observed: Observed
+    now: float
+    defaults: Defaults
+    desired: int | None = None
+
+    def asks(self, *, reads: tuple[Ref, ...] = (), templates: tuple[tuple[str, Obj], ...] = ()) -> Plan:
+        return Plan(status=self.observed.owner.status, reads=reads, templates=templates)
+
+    def refused(self, finding: Finding, *, retry: bool = False) -> Plan:
+        view = View(count(self.observed.pods, None), refused=finding, desired=self.desired)
+        return self.tells(view, Plan(status={}, requeue_after=RETRY_SECONDS if retry else None))
+
+    def tells(self, view: View, plan: Plan) -> Plan:
+        """`plan` with the status and the events of `view`."""
+        owner = self.observed.owner
+        told = status(owner, view, gateway_url=self.defaults.gateway_url, now=self.now)
+        return replace(plan, status=told, events=events(owner, view))
+
+
+def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) -> Plan:
+    if missing.reads:
+        return visit.asks(reads=missing.reads)
+    tried = _tried(visit, pods.template(spec, visit.observed.owner, ANY_MODEL, visit.defaults))
+    if isinstance(tried, Plan):
+        return tried
+    child = own(visit.observed, scaled_object_ref(visit.observed.owner))
+    waiting = unknown(SCALING, "WaitingForModel", "scaling begins when there is a model to serve")
+    scaling = waiting if spec.scaling and child is None else _scaling(visit, spec)
+    view = View(count(visit.observed.pods, None), missing=missing.finding, desired=visit.desired, scaling=scaling)
+    retry = None if missing.watched else RETRY_SECONDS
+    return visit.tells(view, Plan(status={}, delete=_deletions(visit, spec), requeue_after=retry))
+
+
+def _with_model(visit: _Visit, spec: InferenceServiceSpec, model: Model) -> Plan:
+    observed = visit.observed
+    template = pods.template(spec, observed.owner, model, visit.defaults)
+    names = claims(observed, _refs(observed, spec))
+    if names.reads:
+        return visit.asks(reads=names.reads)
+    revision = _tried(visit, template)
+    if isinstance(revision, Plan):
+        return revision
+    if names.conflict:
+        return visit.refused(names.conflict, retry=True)
+    return _applied(visit, spec, model, revision, pods.with_revision(template, revision))
+
+
+def _tried(visit: _Visit, template: Obj) -> str | Plan:
+    """The hash of a template that the API server accepts; else the plan that asks it, or tells of its refusal."""
+    digest, trial = podtemplate.trial(visit.observed.owner.namespace, template)
+    verdict = visit.observed.verdicts.get(digest)
+    if verdict is None:
+        return visit.asks(templates=((digest, trial),))
+    if verdict:
+        return visit.refused(Finding("InvalidPodTemplate", f"spec.podTemplate: the API server refuses it: {verdict}"))
+    return digest
+
+
+def _applied(visit: _Visit, spec: InferenceServiceSpec, model: Model, revision: str, template: Obj) -> Plan:
+    observed, owner = visit.observed, visit.observed.owner
+    replicas = count(observed.pods, revision)
+    kept = serving(replicas, owner.status.get("answeredRevision", ""))
+    objects = [
+        deployment(owner, template, replicas=spec.replicas, access=model.access, serving=kept),
+        service(owner),
+        *([scaled_object(owner, spec.scaling, prometheus_url=visit.defaults.prometheus_url)] if spec.scaling else []),
+    ]
+    view = View(
+        replicas,
+        trouble=_trouble(observed, replicas),
+        revision=revision,
+        desired=spec.replicas,
+        scaling=_scaling(visit, spec),
+    )
+    retry = RETRY_SECONDS if any(ref in observed.refused for ref in _refs(observed, spec)) else None
+    return visit.tells(view, Plan(status={}, apply=tuple(objects), delete=_deletions(visit, spec), requeue_after=retry))
+
+
+def _refs(observed: Observed, spec: InferenceServiceSpec) -> tuple[Ref, ...]:
+    refs = (deployment_ref(observed.owner), service_ref(observed.owner))
+    return (*refs, scaled_object_ref(observed.owner)) if spec.scaling else refs
+
+
+def _trouble(observed: Observed, replicas: Replicas) -> Finding | None:
+    """Why replicas do not answer, the most telling first; of the revision asked for before any older one."""
+    ours = own(observed, deployment_ref(observed.owner))
+    return (
+        _refused_child(observed, deployment_ref(observed.owner))
+        or _refused_child(observed, service_ref(observed.owner))
+        or pods_refused(ours)
+        or pod_problem(replicas.current)
+        or pod_problem(replicas.older)
+        or no_progress(ours)
+    )
+
+
+def _refused_child(observed: Observed, ref: Ref) -> Finding | None:
+    answer = observed.refused.get(ref)
+    if answer is None:
+        return None
+    return Finding(f"{ref.kind}Refused", f"the API server refuses {ref.kind} {ref.name!r}: {answer}")
+
+
+def _scaling(visit: _Visit, spec: InferenceServiceSpec) -> Condition:
+    ref = scaled_object_ref(visit.observed.owner)
+    return scaling_condition(spec.scaling, own(visit.observed, ref), visit.observed.refused.get(ref))
+
+
+def _deletions(visit: _Visit, spec: InferenceServiceSpec) -> tuple[Delete, ...]:
+    """A ScaledObject that is no longer asked for; its HorizontalPodAutoscaler goes with it."""
+    child = own(visit.observed, scaled_object_ref(visit.observed.owner))
+    return (Delete(child.ref, child.uid),) if child and not spec.scaling and not child.deleting else ()

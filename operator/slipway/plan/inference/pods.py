@@ -1,0 +1,149 @@
+"""The pod of an InferenceService: model check, sidecar and engine over one read-only model.
+
+Pod readiness is the sidecar's: it generates a token before it says so. The revision (the hash of the template) is a
+label of the pods, so that who answers is known from pods alone, whatever the Deployment's status lags behind.
+"""
+
+from ...api.inferenceservice import InferenceServiceSpec
+from ..labels import REVISION
+from ..names import (
+    ENGINE_PORT,
+    MAIN_CONTAINER,
+    MODEL_CHECK_CONTAINER,
+    MODEL_MOUNT,
+    SIDECAR_CONTAINER,
+    SIDECAR_PORT,
+    model_path,
+)
+from ..observed import Obj, Owner
+from ..outcome import Defaults
+from ..podpolicy import Reserved
+from ..podtemplate import container_security, merged, pod_security
+from ..volumes import claim_volume, empty_dir, mount
+from . import engine
+from .children import child_labels, selector_labels
+from .source import Model
+
+FORCED_STOP_SECONDS = 15  # after the engine's own time-out, before the kubelet kills it
+SIDECAR_RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}}
+GPU_TOLERATION = {"key": engine.GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}
+
+RESERVED = Reserved(
+    container=MAIN_CONTAINER,
+    containers=frozenset({MODEL_CHECK_CONTAINER, SIDECAR_CONTAINER}),
+    volumes=frozenset({engine.MODEL_VOLUME, engine.SCRATCH_VOLUME, engine.SHARED_MEMORY_VOLUME}),
+    mount_paths=frozenset({MODEL_MOUNT, engine.SCRATCH_MOUNT, engine.SHARED_MEMORY_MOUNT}),
+    # vLLM reads these itself: the sidecar and the gateway would be locked out, or look at another port.
+    env=frozenset({"VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP"}),
+    ports=frozenset({ENGINE_PORT, SIDECAR_PORT}),
+    main_fields=(
+        ("image", "set spec.image"),
+        ("command", "the engine is started by Slipway: give flags in spec.engineArgs"),
+        ("args", "give the engine's flags in spec.engineArgs"),
+        ("lifecycle", "set spec.drainSeconds"),
+        ("readinessProbe", "leave it out: a replica is ready when it has generated a token"),
+    ),
+    spec_fields=(
+        ("terminationGracePeriodSeconds", "set spec.drainSeconds"),
+        ("enableServiceLinks", "leave it out: a Service named vllm would set VLLM_PORT, which the engine reads"),
+    ),
+)
+
+
+def template(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: Defaults) -> Obj:
+    """The PodTemplateSpec, with the user's podTemplate merged over it, without the revision."""
+    user = spec.pod_template.model_dump(by_alias=True) if spec.pod_template else {}
+    return merged(_rendered(spec, owner, model, defaults), user, main=MAIN_CONTAINER)
+
+
+def with_revision(pod_template: Obj, revision: str) -> Obj:
+    metadata = pod_template["metadata"]
+    labels = {**metadata["labels"], REVISION: revision}
+    return {**pod_template, "metadata": {**metadata, "labels": labels}}
+
+
+def grace_seconds(drain_seconds: int) -> int:
+    """From deletion to SIGKILL: endpoints leave, requests in flight end, the engine stops."""
+    return engine.ENDPOINT_SECONDS + drain_seconds + FORCED_STOP_SECONDS
+
+
+def _rendered(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: Defaults) -> Obj:
+    metadata = {"labels": child_labels(owner.name), "annotations": _scrape()}
+    pod: Obj = {
+        "automountServiceAccountToken": False,
+        # A Service named vllm would otherwise set VLLM_PORT, which the engine takes for its own.
+        "enableServiceLinks": False,
+        "securityContext": pod_security(),
+        "terminationGracePeriodSeconds": grace_seconds(spec.drain_seconds),
+        "initContainers": [_model_check(model, defaults), _sidecar(owner, defaults)],
+        "containers": [engine.container(spec, owner, model, defaults)],
+        "volumes": _volumes(spec, model),
+    }
+    return {"metadata": metadata, "spec": {**pod, **_placement(spec, owner, model)}}
+
+
+def _scrape() -> dict[str, str]:
+    return {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(ENGINE_PORT),
+        "prometheus.io/path": "/metrics",
+    }
+
+
+def _model_check(model: Model, defaults: Defaults) -> Obj:
+    command = ["slipway-engine", "check", "--model", model_path(model.directory)]
+    mounts = [mount(engine.MODEL_VOLUME, MODEL_MOUNT, read_only=True)]
+    return {**_helper(MODEL_CHECK_CONTAINER, command, defaults), "volumeMounts": mounts}
+
+
+def _sidecar(owner: Owner, defaults: Defaults) -> Obj:
+    address = f"http://127.0.0.1:{ENGINE_PORT}"
+    command = ["slipway-engine", "watch", "--engine", address, "--model", owner.name, "--port", str(SIDECAR_PORT)]
+    probe = {"httpGet": {"path": "/readyz", "port": SIDECAR_PORT, "scheme": "HTTP"}}
+    return {
+        **_helper(SIDECAR_CONTAINER, command, defaults),
+        "restartPolicy": "Always",
+        "ports": [{"name": "sidecar", "containerPort": SIDECAR_PORT, "protocol": "TCP"}],
+        # The sidecar judges the heartbeat; the probe only fetches its verdict, and forgives one slow answer.
+        "readinessProbe": {**probe, "periodSeconds": 2, "timeoutSeconds": 3, "failureThreshold": 2},
+    }
+
+
+def _helper(name: str, command: list[str], defaults: Defaults) -> Obj:
+    return {
+        "name": name,
+        "image": defaults.engine_sidecar_image,
+        "imagePullPolicy": defaults.image_pull_policy,
+        "command": command,
+        "resources": SIDECAR_RESOURCES,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": container_security(),
+    }
+
+
+def _volumes(spec: InferenceServiceSpec, model: Model) -> list[Obj]:
+    shared_memory = f"{spec.parallelism.tensor}Gi"  # what NCCL and the engine's own processes exchange
+    return [
+        claim_volume(engine.MODEL_VOLUME, model.claim, read_only=model.read_only_volume),
+        empty_dir(engine.SCRATCH_VOLUME),
+        empty_dir(engine.SHARED_MEMORY_VOLUME, in_memory=True, size_limit=shared_memory),
+    ]
+
+
+def _placement(spec: InferenceServiceSpec, owner: Owner, model: Model) -> Obj:
+    """Where the pods may run: on one node where the claim wants it, and on nodes set apart for GPUs."""
+    placement: Obj = {}
+    if model.access == "node":
+        placement["affinity"] = {"podAffinity": _beside_each_other(owner)}
+    if spec.accelerator == "nvidia":
+        placement["tolerations"] = [GPU_TOLERATION]
+    return placement
+
+
+def _beside_each_other(owner: Owner) -> Obj:
+    """A ReadWriteOnce volume is on one node at a time. The scheduler lets the first pod of such a group go anywhere."""
+    term = {
+        "labelSelector": {"matchLabels": selector_labels(owner.name)},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
