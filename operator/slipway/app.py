@@ -1,0 +1,273 @@
+"""The composition root: builds every part, runs kopf and the loop in one event loop, and ends them in the right order.
+
+Any task that ends by itself ends the process with an error: an operator that half works looks healthy and is not. On
+SIGTERM the queue takes no more, running visits finish, the lease is released so that a standby goes on at once, and
+kopf stops last, because kopf cancels every task of the loop when it goes.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+import kopf
+import uvloop
+
+from . import handlers
+from .kube import connect, leader_slice
+from .kube.client import KubeClient
+from .kube.errors import ApiError
+from .kube.kinds import OPTIONAL, WATCHED, Resource
+from .kube.lease import Elector
+from .plan.observed import Obj
+from .reconcile import resync
+from .reconcile.apply import Applier
+from .reconcile.events import Recorder
+from .reconcile.gate import Gate
+from .reconcile.index import Index
+from .reconcile.keys import Key
+from .reconcile.loop import Effects, Planner, Reconciler
+from .reconcile.once import Once
+from .reconcile.progress import ProgressStore
+from .reconcile.progress_server import ProgressServer
+from .reconcile.queue import Again, KeyedQueue
+from .reconcile.status import StatusWriter
+from .reconcile.synced import Synced
+from .reconcile.tokens import Tokens
+from .reconcile.trial import Trial
+from .settings import Settings, SettingsError, from_environment
+from .telemetry import logging as structured
+from .telemetry import tracing
+from .telemetry.health import health_application, serve
+from .telemetry.metrics import Metrics
+
+DRAIN_SECONDS = 8.0  # below the renew deadline, and below a pod's grace period with what follows
+EXIT_FAILURE, EXIT_SETTINGS = 1, 2
+
+log = logging.getLogger(__name__)
+
+Planners = Mapping[str, Planner]
+
+
+class App:
+    """All parts, wired. `run()` until stopped or broken."""
+
+    def __init__(self, settings: Settings, client: KubeClient, metrics: Metrics, planners: Planners) -> None:
+        self.settings, self.client, self.metrics = settings, client, metrics
+        self.index = Index()
+        self.synced = Synced(WATCHED, optional=OPTIONAL, namespaces=settings.watch_namespaces)
+        self.elector = Elector(client, settings.lease, metrics)
+        gate = Gate(
+            self.elector.remaining, rate=settings.writes_per_second, burst=settings.write_burst, metrics=metrics
+        )
+        events = Recorder(client, gate, instance=settings.pod_name)
+        self.queue: KeyedQueue[Key] = KeyedQueue(self._visit, concurrency=settings.concurrency, metrics=metrics)
+        self.progress = ProgressStore(self.queue.add, interval_seconds=settings.progress_seconds)
+        self.reconciler = Reconciler(
+            self.index,
+            planners,
+            settings.defaults,
+            Effects(
+                client=client,
+                applier=Applier(client, self.index, gate, metrics),
+                once=Once(client, self.index, gate),
+                status=StatusWriter(client, gate, events),
+                trial=Trial(client),
+            ),
+            metrics,
+            reported=self.progress.shown,
+            on_gone=self._gone,
+        )
+        self.progress_server = ProgressServer(
+            self.index, self.progress, Tokens(client), metrics, leading=self.elector.may_write
+        )
+        self._published = asyncio.Event()
+        self._stop_kopf = asyncio.Event()
+
+    # ------------------------------------------------------------------ what the parts tell each other
+
+    async def _visit(self, key: Key) -> Again:
+        return await self.reconciler.visit(key)
+
+    def _gone(self, key: Key) -> None:
+        self.queue.forget(key)
+        self.progress.forget(key)
+
+    def _recorded(self, resource: Resource, event_type: str | None, body: Obj) -> None:
+        keys = self.index.record(resource, event_type, body)
+        self.metrics.events.labels(resource.full, "news" if keys else "nothing new").inc()
+        for key in keys:
+            self.queue.add(key)
+
+    def _listed(self, resource: Resource, namespace: str | None, uids: Collection[str], version: str) -> None:
+        for key in self.index.listed(resource, namespace, uids, version):
+            self.queue.add(key)
+        if self.synced.listed(resource, namespace):
+            log.info("a kind has come to the cluster: visiting everything", extra={"kind": resource.full})
+            self.reconciler.memory.hurry()
+            resync.everything(self.index, self.queue.add)
+
+    def _gain(self) -> None:
+        self.reconciler.memory.clear()
+        self._published.clear()
+        self.queue.resume()
+        count = resync.everything(self.index, self.queue.add)
+        log.info("leading: visiting everything", extra={"keys": count})
+
+    def _lose(self) -> None:
+        self.queue.pause()
+        self.progress.clear()
+
+    # ------------------------------------------------------------------ tasks
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. Raises what broke, when a task ended by itself."""
+        with handlers.listings(self._recorded, self._listed):
+            watching, started = self._start_kopf()
+            await _first(watching, asyncio.ensure_future(started.wait()))
+            _on_signals(stop)  # kopf has just installed its own, which would stop it first
+            servers = [
+                await serve(health_application(self.metrics, self.synced.missing), self.settings.health_port),
+                await serve(self.progress_server.application(), self.settings.progress_port),
+            ]
+            tasks = [asyncio.create_task(c, name=n) for n, c in self._tasks().items()]
+            try:
+                await _first(watching, *tasks, asyncio.ensure_future(stop.wait()))
+            finally:
+                await self._shut_down(tasks, servers, watching)
+
+    def _tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
+        return {
+            "probe": self.synced.probe(self.client.serves),
+            "lead": self._lead(),
+            "resync": resync.forever(self.index, self.queue.add),
+            "publish": self._publish(),
+        }
+
+    def _start_kopf(self) -> tuple["asyncio.Future[None]", asyncio.Event]:
+        started = asyncio.Event()
+        operator = kopf.operator(
+            registry=handlers.registry(self._recorded, self._login),
+            settings=handlers.settings(),
+            standalone=True,
+            clusterwide=not self.settings.watch_namespaces,
+            namespaces=self.settings.watch_namespaces,
+            ready_flag=started,
+            stop_flag=self._stop_kopf,
+        )
+        return asyncio.create_task(operator, name="kopf"), started
+
+    async def _login(self) -> kopf.ConnectionInfo:
+        """kopf's connection, from the same configuration as ours; asked again when a token is refused."""
+        configuration = self.client.configuration
+        scheme, _, token = (await connect.authorization(configuration)).rpartition(" ")
+        return kopf.ConnectionInfo(
+            server=str(configuration.host),
+            ca_path=configuration.ssl_ca_cert,
+            insecure=not configuration.verify_ssl,
+            scheme="Bearer" if scheme else None,
+            token=token.strip() or None,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+        )
+
+    async def _lead(self) -> None:
+        await self.synced.wait()
+        await self.elector.run(on_gain=self._gain, on_loss=self._lose)
+
+    async def _publish(self) -> None:
+        """Keep the leader's address where pods send progress: after each gain, until it is written."""
+        if not self.settings.pod_ip:
+            log.info("POD_IP is not set: no address for progress is published")
+            await asyncio.Event().wait()
+        body = leader_slice.leader_slice(
+            service=self.settings.leader_service,
+            namespace=self.settings.namespace,
+            address=self.settings.pod_ip,
+            port=self.settings.progress_port,
+        )
+        while True:
+            if self.elector.may_write() and not self._published.is_set():
+                try:
+                    await leader_slice.publish(self.client, body)
+                    self._published.set()
+                except ApiError as error:
+                    log.warning("the leader's address could not be published: %s", error)
+            await asyncio.sleep(1.0)
+
+    async def _shut_down(
+        self, tasks: list[asyncio.Task[None]], servers: list[Any], watching: "asyncio.Future[None]"
+    ) -> None:
+        self.queue.pause()
+        await self.queue.drain(DRAIN_SECONDS)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.elector.release()
+        for server in servers:
+            await server.cleanup()
+        self._stop_kopf.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _first(*tasks: "asyncio.Future[Any]") -> None:
+    """Wait for the first of `tasks`; only the last one, which waits for an event, may end by itself."""
+    *lasting, event = tasks
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    event.cancel()
+    for task in lasting:
+        if task in done:
+            await task  # raises what broke it
+            raise RuntimeError(f"a task that should last ended by itself: {task}")
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def operate(settings: Settings, planners: Planners) -> int:
+    """Run the operator; returns the process's exit status."""
+    metrics, client = Metrics(), None
+    try:
+        client = KubeClient(await connect.load_configuration(), metrics)
+        await App(settings, client, metrics, planners).run(asyncio.Event())
+    except Exception:
+        log.exception("the operator stops because a part of it broke")
+        return EXIT_FAILURE
+    finally:
+        if client is not None:
+            await client.close()
+    log.info("the operator has stopped")
+    return 0
+
+
+def default_planners() -> Planners:
+    """The real planners, by kind."""
+    from .plan.inference import plan as plan_inference
+    from .plan.training import plan as plan_training
+
+    return {"TrainingJob": plan_training, "InferenceService": plan_inference}
+
+
+def main(planners: Callable[[], Planners] = default_planners) -> int:
+    """`slipway run`: the environment in, the exit status out."""
+    try:
+        settings = from_environment(unique=uuid.uuid4().hex[:8])
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_SETTINGS
+    structured.configure(settings.log_level, settings.log_format)
+    flush = tracing.configure(settings.pod_name) if settings.tracing else None
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(operate(settings, planners()))
+    finally:
+        if flush is not None:
+            flush()

@@ -1,0 +1,54 @@
+"""What the API server or the way to it said instead of yes, and what kind of no it is.
+
+Refused: this object, as it is, will not be taken; asking again unchanged is pointless, a person must act, and the
+status names it. Transient: nothing is wrong with the object; the visit is repeated with backoff and conditions stay.
+"""
+
+from typing import Any
+
+UNAUTHORIZED, NOT_FOUND, TIMEOUT, CONFLICT, TOO_MANY = 401, 404, 408, 409, 429
+MESSAGE_LIMIT = 1024
+
+
+class ApiError(Exception):
+    """An answer above 399, or none (`status` 0). `message` is the API server's own, shortened to 1,024 characters.
+
+    `retry_after` is in seconds, when the server asked for a pause.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message[:MESSAGE_LIMIT]
+        self.retry_after = retry_after
+
+    @property
+    def refused(self) -> bool:
+        """The server understood and will not: invalid, forbidden, no such kind or namespace."""
+        return 400 <= self.status < 500 and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
+
+
+class NotLeader(Exception):
+    """A write was about to begin without the lease. Nothing was sent."""
+
+
+class Stale(Exception):
+    """What the plan was made from is not what the API server has. Nothing was sent; look again."""
+
+
+def from_answer(status: int, body: object, headers: dict[str, str]) -> ApiError:
+    """An ApiError from a metav1.Status body, or from whatever a proxy in between answered."""
+    known: dict[str, Any] = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
+    message = known.get("message") or (body if isinstance(body, str) else "") or "no message"
+    return ApiError(status, known.get("reason") or "Unknown", str(message), _retry_after(known, headers))
+
+
+def _retry_after(known: dict[str, Any], headers: dict[str, str]) -> float | None:
+    details = known.get("details") or {}
+    value = headers.get("Retry-After") or details.get("retryAfterSeconds")
+    try:
+        seconds = float(value) if value is not None else None
+    except ValueError:  # an HTTP date: the API server never sends one
+        return None
+    return seconds if seconds is not None and 0 <= seconds < 3600 else None

@@ -1,0 +1,218 @@
+"""What the watches have told so far, by object and by owner, kept on every replica so that a standby is warm.
+
+Why not kopf's own index: starting it costs quadratic time (docs/control-loop.md). What this one must get right itself:
+events may be late, repeated or out of order, and a watch that breaks loses deletions. So: an object never goes back to
+an older state; the dead stay dead (tombstones by uid); and a complete listing is the truth for its kind, which buries
+whatever it does not name.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from ..kube.kinds import INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
+from ..plan.observed import Child, Obj, Owner, Pod, Ref
+from . import observe
+from .keys import Key, owner_of
+from .versions import Stamp, older, stamp_of
+
+TOMBSTONES = 20_000
+OWNER_PLURALS = frozenset(r.full for r in OWNERS)
+
+Record = Owner | Pod | Child
+
+
+class Id(NamedTuple):
+    """An object by resource and name."""
+
+    plural: str  # with its group
+    namespace: str
+    name: str
+
+
+class Index:
+    """Records by object and by owner. Not thread-safe: it lives in one event loop, and no method awaits."""
+
+    def __init__(self) -> None:
+        self._records: dict[Id, Record] = {}
+        self._stamps: dict[Id, Stamp] = {}
+        self._owner_of: dict[Id, Key] = {}
+        self._children: dict[Key, dict[Id, None]] = {}
+        self._servers: dict[Key, set[Key]] = {}  # TrainingJob -> InferenceServices that serve it
+        self._serves: dict[Key, Key] = {}
+        self._graves: OrderedDict[str, str] = OrderedDict()  # uid -> resourceVersion of its end
+
+    # ------------------------------------------------------------------ lookups
+
+    def owner(self, key: Key) -> Owner | None:
+        resource = TRAINING_JOB if key.kind == TRAINING_JOB.kind else INFERENCE_SERVICE
+        record = self._records.get(Id(resource.full, key.namespace, key.name))
+        return record if isinstance(record, Owner) else None
+
+    def keys(self) -> list[Key]:
+        return [_key_of(identity) for identity in self._records if identity.plural in OWNER_PLURALS]
+
+    def pods(self, key: Key) -> tuple[Pod, ...]:
+        found = [r for r in map(self._records.__getitem__, self._children.get(key, ())) if isinstance(r, Pod)]
+        return tuple(sorted(found, key=lambda pod: pod.name))
+
+    def children(self, key: Key) -> tuple[Child, ...]:
+        found = [r for r in map(self._records.__getitem__, self._children.get(key, ())) if isinstance(r, Child)]
+        return tuple(sorted(found, key=lambda child: (child.ref.plural, child.ref.name)))
+
+    def pod(self, namespace: str, name: str) -> Pod | None:
+        record = self._records.get(Id(POD.full, namespace, name))
+        return record if isinstance(record, Pod) else None
+
+    def child(self, target: Ref) -> Child | None:
+        record = self._records.get(Id(target.plural, target.namespace, target.name))
+        return record if isinstance(record, Child) else None
+
+    def stamp(self, target: Ref) -> Stamp | None:
+        return self._stamps.get(Id(target.plural, target.namespace, target.name))
+
+    def gone(self, uid: str) -> bool:
+        """Whether the end of this very object has been seen."""
+        return uid in self._graves
+
+    # ------------------------------------------------------------------ changes
+
+    def record(self, resource: Resource, event_type: str | None, body: Obj) -> set[Key]:
+        """Take in a watch event; returns the keys that it concerns, none when it says nothing new.
+
+        `event_type` is ADDED, MODIFIED, DELETED, or None for an object from a listing.
+        """
+        identity = Id(resource.full, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+        if event_type == "DELETED":
+            return self._bury(identity, stamp_of(body, with_digest=False))
+        return self._take(resource, identity, body) if self._is_news(identity, body) else set()
+
+    def listed(
+        self, resource: Resource, namespace: str | None, uids: Collection[str], resource_version: str = ""
+    ) -> set[Key]:
+        """A listing of `resource` (of one namespace, or None for all) is complete: bury what it does not name."""
+        missing = [
+            (identity, self._stamps[identity])
+            for identity in self._records
+            if identity.plural == resource.full and namespace in (None, identity.namespace)
+            and self._stamps[identity].uid not in uids
+        ]  # fmt: skip
+        ended = (
+            (identity, Stamp(stamp.uid, resource_version or stamp.resource_version)) for identity, stamp in missing
+        )
+        return _union(self._bury(identity, stamp) for identity, stamp in ended)
+
+    def _is_news(self, identity: Id, body: Obj) -> bool:
+        new, known = stamp_of(body, with_digest=False), self._stamps.get(identity)
+        if new.uid in self._graves and not older(self._graves[new.uid], than=new.resource_version):
+            return False  # an event that arrives after the end; a returned object (relabelled) is newer than its grave
+        if known is None:
+            return True
+        if known.uid == new.uid and known.resource_version == new.resource_version:
+            return False
+        # Another uid under the same name is the older object when its version is: two workers of kopf's may swap them.
+        return not older(new.resource_version, than=known.resource_version)
+
+    def _take(self, resource: Resource, identity: Id, body: Obj) -> set[Key]:
+        record = _record(resource, body)
+        same = self._records.get(identity) == record
+        known, new = self._stamps.get(identity), stamp_of(body, with_digest=isinstance(record, Child))
+        if known is not None and known.uid != new.uid:
+            self._entomb(known.uid, new.resource_version)
+        self._graves.pop(new.uid, None)
+        self._records[identity], self._stamps[identity] = record, new
+        touched = self._link(identity, record)
+        return set() if same else touched
+
+    def _bury(self, identity: Id, stamp: Stamp) -> set[Key]:
+        known = self._stamps.get(identity)
+        outlived = (
+            known is not None and known.uid == stamp.uid and older(stamp.resource_version, known.resource_version)
+        )
+        if outlived:
+            return set()  # left the selector and came back, and we hear of it in the wrong order
+        self._entomb(stamp.uid, stamp.resource_version)
+        if known is None or known.uid != stamp.uid:
+            return set()
+        touched = self._unlink(identity)
+        del self._records[identity], self._stamps[identity]
+        return touched
+
+    def _entomb(self, uid: str, resource_version: str) -> None:
+        self._graves[uid] = resource_version
+        self._graves.move_to_end(uid)
+        if len(self._graves) > TOMBSTONES:
+            self._graves.popitem(last=False)
+
+    # ------------------------------------------------------------------ who belongs to whom
+
+    def _link(self, identity: Id, record: Record) -> set[Key]:
+        if isinstance(record, Owner):
+            return self._link_owner(_key_of(identity), record)
+        key, before = owner_of(identity.namespace, record.labels), self._owner_of.get(identity)
+        if before is not None and before != key:
+            self._drop_child(before, identity)
+        if key is not None:
+            self._owner_of[identity] = key
+            self._children.setdefault(key, {})[identity] = None
+        return {k for k in (key, before) if k is not None}
+
+    def _link_owner(self, key: Key, record: Owner) -> set[Key]:
+        if key.kind == TRAINING_JOB.kind:
+            return {key} | self._servers.get(key, set())
+        self._stop_serving(key)
+        if job := serves(record):
+            self._serves[key] = job
+            self._servers.setdefault(job, set()).add(key)
+        return {key}
+
+    def _unlink(self, identity: Id) -> set[Key]:
+        if identity.plural in OWNER_PLURALS:
+            key = _key_of(identity)
+            touched = {key} | self._servers.get(key, set())
+            self._stop_serving(key)
+            return touched
+        before = self._owner_of.get(identity)
+        if before is None:
+            return set()
+        self._drop_child(before, identity)
+        return {before}
+
+    def _drop_child(self, key: Key, identity: Id) -> None:
+        del self._owner_of[identity]
+        siblings = self._children[key]
+        del siblings[identity]
+        if not siblings:
+            del self._children[key]
+
+    def _stop_serving(self, key: Key) -> None:
+        job = self._serves.pop(key, None)
+        if job is None:
+            return
+        self._servers[job].discard(key)
+        if not self._servers[job]:
+            del self._servers[job]
+
+
+def serves(service: Owner) -> Key | None:
+    """The TrainingJob that an InferenceService's spec names as its model's source."""
+    model = service.spec.get("model")
+    source = model.get("from") if isinstance(model, dict) else None
+    name = source.get("trainingJob") if isinstance(source, dict) else None
+    return Key(TRAINING_JOB.kind, service.namespace, name) if isinstance(name, str) and name else None
+
+
+def _record(resource: Resource, body: Obj) -> Record:
+    if resource in OWNERS:
+        return observe.owner(body)
+    return observe.pod(body) if resource == POD else observe.child(resource, body)
+
+
+def _key_of(identity: Id) -> Key:
+    kind = TRAINING_JOB.kind if identity.plural == TRAINING_JOB.full else INFERENCE_SERVICE.kind
+    return Key(kind, identity.namespace, identity.name)
+
+
+def _union(sets: Iterable[set[Key]]) -> set[Key]:
+    found: set[Key] = set()
+    return found.union(*sets)

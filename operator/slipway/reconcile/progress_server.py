@@ -1,0 +1,161 @@
+"""POST /v1/progress: rank 0 tells how far it is, with its pod's own token, so that pods need no RBAC.
+
+Answers: 204; 401 not a valid token for us; 403 not a pod of a job; 400 bad body; 429 and 503 with Retry-After. The
+cheap checks come first, and the body is believed only after the token.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from ..kube.errors import ApiError
+from ..kube.kinds import TRAINING_JOB
+from ..plan.labels import TRAINING_JOB as TRAINING_JOB_LABEL
+from ..plan.observed import Pod, Reported
+from ..telemetry.metrics import Metrics
+from .index import Index
+from .keys import Key
+from .progress import ProgressStore
+from .tokens import Tokens
+
+PATH = "/v1/progress"
+BODY_BYTES = 4096
+TOKEN_BYTES = 8192
+PER_SECOND, BURST = 1.0, 10.0  # reports per pod
+BUCKETS = 10_000
+COUNT = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class Report(BaseModel):
+    """The body. Decimals are strings, as in the API; unknown fields are refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+
+    step: COUNT
+    total_steps: COUNT = 0
+    loss: (
+        Annotated[str, Field(max_length=24, pattern=r"^(-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]{1,3})?|nan|inf|-inf)$")] | None
+    ) = None
+    tokens_per_second: COUNT | None = None
+    last_checkpoint_step: COUNT | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied(Exception):
+    """An answer other than 204."""
+
+    status: int
+    message: str
+    retry_after_seconds: int | None = None
+
+
+class Limiter:
+    """A token bucket per pod, for the most recent pods."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, pod_uid: str) -> bool:
+        now = self._clock()
+        tokens, as_of = self._buckets.get(pod_uid, (BURST, now))
+        tokens = min(BURST, tokens + (now - as_of) * PER_SECOND)
+        allowed = tokens >= 1.0
+        self._buckets[pod_uid] = (tokens - 1.0 if allowed else tokens, now)
+        self._buckets.move_to_end(pod_uid)
+        if len(self._buckets) > BUCKETS:
+            self._buckets.popitem(last=False)
+        return allowed
+
+
+class ProgressServer:
+    def __init__(
+        self,
+        index: Index,
+        store: ProgressStore,
+        tokens: Tokens,
+        metrics: Metrics,
+        *,
+        leading: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._index, self._store, self._tokens, self._metrics = index, store, tokens, metrics
+        self._leading, self._limiter, self._wall = leading, Limiter(clock), wall
+
+    def application(self) -> web.Application:
+        application = web.Application(client_max_size=BODY_BYTES)
+        application.router.add_post(PATH, self._handle)
+        return application
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            await self._take(request)
+            response = web.Response(status=204)
+        except Denied as denied:
+            seconds = denied.retry_after_seconds
+            headers = {} if seconds is None else {"Retry-After": str(seconds)}
+            response = web.json_response({"error": denied.message}, status=denied.status, headers=headers)
+        self._metrics.progress.labels(str(response.status)).inc()
+        return response
+
+    async def _take(self, request: web.Request) -> None:
+        if not self._leading():
+            raise Denied(503, "this replica does not lead: ask again, the address follows the leader", 2)
+        pod = await self._pod(_bearer(request))
+        if not self._limiter.take(pod.uid):
+            raise Denied(429, f"pod {pod.name} reports too often: at most {PER_SECOND:.0f} per second", 1)
+        report = await _body(request)
+        key = Key(TRAINING_JOB.kind, pod.namespace, pod.labels[TRAINING_JOB_LABEL])
+        owner = self._index.owner(key)
+        if owner is None:
+            raise Denied(403, f"there is no TrainingJob {key.namespace}/{key.name}")
+        self._store.report(key, owner.uid, _reported(report, pod.uid, self._wall()))
+
+    async def _pod(self, token: str) -> Pod:
+        try:
+            caller = await self._tokens.caller(token)
+        except ApiError as error:
+            raise Denied(503, f"the token could not be checked: {error}", 5) from error
+        if caller is None:
+            raise Denied(401, "the token is not valid here: send a service account token for our audience")
+        pod = self._index.pod(caller.namespace, caller.pod_name)
+        if pod is None or pod.uid != caller.pod_uid or TRAINING_JOB_LABEL not in pod.labels:
+            raise Denied(403, "the token is not bound to a pod of a TrainingJob")
+        return pod
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > TOKEN_BYTES:
+        raise Denied(401, "send the pod's token: Authorization: Bearer <token>")
+    return token
+
+
+async def _body(request: web.Request) -> Report:
+    try:
+        return Report.model_validate_json(await request.read())
+    except web.HTTPRequestEntityTooLarge:
+        raise Denied(400, f"the body is larger than {BODY_BYTES} bytes") from None
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
+        raise Denied(400, f"the body is not a progress report: {found}") from None
+
+
+def _reported(report: Report, pod_uid: str, received: float) -> Reported:
+    return Reported(
+        pod_uid=pod_uid,
+        received=received,
+        step=report.step,
+        total_steps=report.total_steps,
+        loss=report.loss,
+        tokens_per_second=report.tokens_per_second,
+        last_checkpoint_step=report.last_checkpoint_step,
+    )

@@ -1,0 +1,199 @@
+"""The keyed queue: each key at most once in it, at most one visit per key at a time, a key added during its own visit
+visited again, errors repeated with growing, jittered delay.
+
+Time comes from the event loop alone (`loop.time`, `loop.call_later`) and chance from an injected function, so that a
+simulation in virtual time runs this very code. While paused (a standby), nothing is kept: becoming leader means a
+resync, which adds every key.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ..telemetry.metrics import Metrics
+
+K = TypeVar("K", bound=Hashable)
+
+BASE_SECONDS = 0.2
+LIMIT_SECONDS = 120.0
+EXPONENT_LIMIT = 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a visit ended. `after_seconds`: come back without being called; None: only when something happens."""
+
+    after_seconds: float | None = None
+
+
+class RetryLater(Exception):
+    """Raised by a visit that failed and knows how long to wait at least."""
+
+    def __init__(self, after_seconds: float) -> None:
+        super().__init__(f"retry after {after_seconds:.1f} s")
+        self.after_seconds = after_seconds
+
+
+Visit = Callable[[K], Awaitable[Again]]
+
+
+class KeyedQueue(Generic[K]):
+    """`visit(key)` is run for each added key, `concurrency` at once. Starts paused; `resume()` begins."""
+
+    def __init__(
+        self,
+        visit: Visit[K],
+        *,
+        concurrency: int,
+        metrics: Metrics,
+        name: str = "slipway",
+        chance: Callable[[], float] = random.random,
+        base_seconds: float = BASE_SECONDS,
+        limit_seconds: float = LIMIT_SECONDS,
+    ) -> None:
+        self._visit, self._concurrency, self._chance = visit, concurrency, chance
+        self._base_seconds, self._limit_seconds = base_seconds, limit_seconds
+        self._metrics, self._name = metrics, name
+        self._waiting: deque[K] = deque()
+        self._since: dict[K, float] = {}  # members of _waiting, with the time they were added
+        self._running: dict[K, asyncio.Task[None]] = {}
+        self._again: set[K] = set()  # added during their own visit
+        self._failures: dict[K, int] = {}
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._paused = True
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # ------------------------------------------------------------------ adding
+
+    def add(self, key: K) -> None:
+        """Visit `key` as soon as possible."""
+        if self._paused:
+            return
+        self._metrics.queue_adds.labels(self._name).inc()
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._since:
+            self._since[key] = asyncio.get_running_loop().time()
+            self._waiting.append(key)
+            self._idle.clear()
+            self._metrics.queue_depth.labels(self._name).set(len(self._waiting))
+            self._start()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Visit `key` in `seconds`; of several such wishes the earliest holds."""
+        if self._paused:
+            return
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None and timer.when() <= loop.time() + seconds:
+            return
+        self._cancel_timer(key)
+        self._timers[key] = loop.call_later(max(seconds, 0.0), self._fire, key)
+
+    def forget(self, key: K) -> None:
+        """The key is no more: no memory of failures, no timer."""
+        self._failures.pop(key, None)
+        self._cancel_timer(key)
+
+    # ------------------------------------------------------------------ running
+
+    def resume(self) -> None:
+        self._paused = False
+
+    def pause(self) -> None:
+        """Take no more keys and forget those that wait; visits that run go on (`drain` waits for them)."""
+        self._paused = True
+        self._waiting.clear()
+        self._since.clear()
+        self._again.clear()
+        self._failures.clear()
+        for key in list(self._timers):
+            self._cancel_timer(key)
+        self._metrics.queue_depth.labels(self._name).set(0)
+        self._settle()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for running visits, then cancel those that take longer."""
+        tasks = list(self._running.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def idle(self) -> None:
+        """Wait until nothing runs or waits; timers may be pending."""
+        await self._idle.wait()
+
+    @property
+    def next_timer(self) -> float | None:
+        """Loop time of the earliest pending timer."""
+        return min((t.when() for t in self._timers.values()), default=None)
+
+    def _fire(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    def _cancel_timer(self, key: K) -> None:
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self._concurrency:
+            key = self._waiting.popleft()
+            waited = asyncio.get_running_loop().time() - self._since.pop(key)
+            self._metrics.queue_duration.labels(self._name).observe(waited)
+            self._metrics.queue_depth.labels(self._name).set(len(self._waiting))
+            self._running[key] = asyncio.create_task(self._run(key), name=f"visit {key}")
+
+    async def _run(self, key: K) -> None:
+        begun = asyncio.get_running_loop().time()
+        # Whatever wished for a later visit before this one is answered by this one.
+        self._cancel_timer(key)
+        try:
+            again = await self._visit(key)
+        except Exception as error:  # a visit must not end the operator: the next one may succeed
+            self._failed(key, error)
+        else:
+            self._failures.pop(key, None)
+            if again.after_seconds is not None:
+                self.add_after(key, again.after_seconds)
+        finally:
+            self._metrics.work_duration.labels(self._name).observe(asyncio.get_running_loop().time() - begun)
+            self._finish(key)
+
+    def _finish(self, key: K) -> None:
+        del self._running[key]
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+        self._start()
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._running and not self._waiting:
+            self._idle.set()
+
+    def _failed(self, key: K, error: Exception) -> None:
+        if self._paused:
+            return
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = self.backoff_seconds(failures)
+        if isinstance(error, RetryLater):
+            delay = max(delay, error.after_seconds)
+        self._metrics.queue_retries.labels(self._name).inc()
+        log.info("the visit is repeated in %.1f s: %s", delay, error, extra={"key": str(key), "failures": failures})
+        self.add_after(key, delay)
+
+    def backoff_seconds(self, failures: int) -> float:
+        """Doubles per failure up to the limit, then between half and all of it by chance."""
+        full = min(self._base_seconds * 2 ** min(failures - 1, EXPONENT_LIMIT), self._limit_seconds)
+        return float(full * (0.5 + 0.5 * self._chance()))

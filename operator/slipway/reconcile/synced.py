@@ -1,0 +1,88 @@
+"""Whether the index is complete enough to act on: every kind that the cluster serves has been listed once.
+
+Nobody leads before that: a plan made from half an index would still be safe (once-only steps are confirmed live), but
+its status would claim that things are missing. Kinds of optional parts may be absent; the cluster is asked which.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+
+from ..kube.errors import ApiError
+from ..kube.kinds import Resource
+
+PROBE_SECONDS = 30.0
+FIRST_PROBE_SECONDS = 1.0
+MISSED_PROBES = 4
+
+log = logging.getLogger(__name__)
+
+Serves = Callable[[str, str], Awaitable[bool]]  # (apiVersion, plural)
+
+
+class WatchMissing(RuntimeError):
+    """A kind is served, but no watch for it came up: only a restart mends that."""
+
+
+class Synced:
+    """`namespaces` are those watched; empty: all at once."""
+
+    def __init__(
+        self, kinds: Collection[Resource], *, optional: Collection[Resource], namespaces: tuple[str, ...]
+    ) -> None:
+        self._kinds, self._optional = tuple(kinds), frozenset(optional)
+        self._scopes: tuple[str | None, ...] = namespaces or (None,)
+        self._listed: set[tuple[str, str | None]] = set()
+        self._absent: set[str] = set()
+        self._probed = False
+        self._ready = asyncio.Event()
+
+    def listed(self, resource: Resource, namespace: str | None) -> bool:
+        """Note a complete listing; returns whether it is the first one of a kind that came after readiness."""
+        first = (resource.full, namespace) not in self._listed
+        self._listed.add((resource.full, namespace))
+        late = first and self._ready.is_set()
+        self._update()
+        return late
+
+    def missing(self) -> list[str]:
+        """What readiness still waits for, by plural.group; empty once ready, and for ever after."""
+        if self._ready.is_set():
+            return []
+        return [r.full for r in self._unlisted() if r.full not in self._absent] + ([] if self._probed else ["the API"])
+
+    async def wait(self) -> None:
+        await self._ready.wait()
+
+    async def probe(self, serves: Serves, *, seconds: float = PROBE_SECONDS) -> None:
+        """Ask the cluster for the kinds not listed yet, for ever. Raises WatchMissing when one is served but stays
+        unlisted: the watch library missed its arrival."""
+        overdue: dict[str, int] = {}
+        while True:
+            for resource in self._unlisted():
+                served = await self._served(serves, resource)
+                overdue[resource.full] = overdue.get(resource.full, 0) + 1 if served else 0
+                if overdue[resource.full] > MISSED_PROBES:
+                    raise WatchMissing(f"{resource.full} is served, but is not being watched")
+            self._probed = True
+            self._update()
+            await asyncio.sleep(seconds if self._ready.is_set() else min(seconds, FIRST_PROBE_SECONDS * 5))
+
+    async def _served(self, serves: Serves, resource: Resource) -> bool:
+        try:
+            served = await serves(resource.api_version, resource.plural)
+        except ApiError as error:
+            log.warning("could not ask whether %s is served: %s", resource.full, error)
+            return False
+        if not served and resource in self._optional:
+            self._absent.add(resource.full)
+        else:
+            self._absent.discard(resource.full)
+        return served
+
+    def _unlisted(self) -> list[Resource]:
+        return [r for r in self._kinds if any((r.full, scope) not in self._listed for scope in self._scopes)]
+
+    def _update(self) -> None:
+        if self._probed and all(r.full in self._absent for r in self._unlisted()):
+            self._ready.set()
