@@ -1,0 +1,147 @@
+"""Reading requests: from bytes to whole requests, within limits.
+
+The parser cannot be paused: one read may bring several requests. They gather in `ready`, at most `PIPELINED_MAX`, and
+with them, as the last, the refusal of what could not be read. Time-outs are the connection's business: it asks for
+`phase`.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import httptools
+
+from . import api
+from .errors import Refusal, malformed
+from .head import HEADERS_MAX, Request, check, too_large
+from .settings import Settings
+
+PIPELINED_MAX = 64
+Phase = Literal["idle", "head", "body"]
+
+
+class RequestReader:
+    """`now` is the loop's clock. `over` says that nothing more will be read from this connection."""
+
+    def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
+        self._settings = settings
+        self._now = now
+        self._parser = httptools.HttpRequestParser(self)
+        self.ready: deque[Request | Refusal] = deque()
+        self.over = False
+        self.phase: Phase = "idle"
+        self.phase_began = now()
+        self.continue_due = False  # the client waits for 100 Continue
+        self.request = Request()  # the one that is being read, or was read last
+        self._unfinished_head_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+            self._check_unfinished_head(len(data))
+        except httptools.HttpParserUpgrade:
+            self.over = True  # the offer of another protocol is ignored, its bytes too
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, Refusal) else malformed(f"This is not HTTP/1.1: {error}."))
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase, and its time."""
+        self.phase = phase
+        self.phase_began = self._now()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Nothing that follows can be understood. After a request that was to be the last, nothing that follows
+        matters.
+        """
+        if self.over:
+            return
+        if self.phase == "idle":
+            self.request = Request()  # the refusal is not about the request that was read before
+        self.over = True
+        self.ready.append(refusal)
+
+    def _check_unfinished_head(self, count: int) -> None:
+        """A header that has not ended yet has not been counted: bound what the parser gathers of it."""
+        self._unfinished_head_bytes = self._unfinished_head_bytes + count if self.phase == "head" else 0
+        if self._unfinished_head_bytes > self._settings.head_limit_bytes:
+            raise self._head_too_large()
+
+    def _head_too_large(self) -> Refusal:
+        limit = self._settings.head_limit_bytes
+        message = f"Request line and headers are larger than {limit} bytes, or more than {HEADERS_MAX} headers."
+        return Refusal(431, "headers_too_large", message, close=True)
+
+    # From the parser
+
+    def on_message_begin(self) -> None:
+        if len(self.ready) >= PIPELINED_MAX:
+            raise Refusal(429, "too_many_pipelined", f"More than {PIPELINED_MAX} requests came at once.", close=True)
+        self.enter("head")
+        self.request = Request(started=self.phase_began)
+        self._body = []
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self.request.target += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value) + 4)
+        if self.phase == "head":  # what comes after the body is a trailer, and is not passed on
+            self.request.headers.append((name, value))
+            if len(self.request.headers) > HEADERS_MAX:
+                raise self._head_too_large()
+
+    def _count_head(self, count: int) -> None:
+        self.request.size += count
+        if self.request.size > self._settings.head_limit_bytes:
+            raise self._head_too_large()
+
+    def on_headers_complete(self) -> None:
+        request = self.request
+        request.method = self._parser.get_method().decode()
+        request.version = self._parser.get_http_version()
+        request.keep = self._parser.should_keep_alive()
+        check(request, self._settings.body_limit_bytes)
+        self._check_upgrade()
+        if request.expects_continue:
+            self._invite_body()
+        self.enter("body")
+
+    def _check_upgrade(self) -> None:
+        """llhttp takes the body of an upgrade for another protocol: without a body it is an ordinary last request."""
+        if not self._parser.should_upgrade():
+            return
+        has_body = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.request.headers)
+        if self.request.method == "CONNECT" or has_body:
+            raise Refusal(501, "no_upgrade", "This server does not upgrade: send the request without it.", close=True)
+        self.request.keep = False
+
+    def _invite_body(self) -> None:
+        """100 Continue, or at once the refusal that would follow the body."""
+        try:
+            api.is_forwarded(self.request)
+        except Refusal as refusal:
+            refusal.close = True
+            raise
+        self.continue_due = True
+
+    def on_body(self, data: bytes) -> None:
+        self._body_bytes += len(data)
+        if self._body_bytes > self._settings.body_limit_bytes:
+            raise too_large(self._settings.body_limit_bytes)
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        self.continue_due = False
+        self.request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
+        self.enter("idle")
+        self.ready.append(self.request)
+        if not self.request.keep:
+            self.over = True
