@@ -1,8 +1,8 @@
 """Checkpoints on the output volume: `checkpoints/step-<n>/`, written whole, verified when read.
 
-Decided here: tensors are stored as safetensors and everything else as JSON, so loading runs no code from the volume. A
-manifest with a SHA-256 of each file is checked at load; a checkpoint that fails it is passed over for the one before,
-with a warning, and removed only once a new one is safe: an error of the volume may pass. Only rank 0 reads and writes here.
+Decided here: tensors are stored as safetensors and everything else as JSON, so loading runs no code from the volume.
+A manifest with a SHA-256 of each file is checked at load; a checkpoint that fails it is passed over for the one before,
+with a warning, and removed only once a new one is safe: an error of the volume may pass. Only rank 0 comes here.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from .logs import event, log
 from .strategies import State
 
 _TENSORS, _STATE, _TOKENIZER, _MANIFEST = "tensors.safetensors", "state.json", "tokenizer.json", "manifest.json"
+_OWN_OUTPUT = "give this job an output of its own"
 _NAME = re.compile(r"step-(\d{9})")
 
 
@@ -41,9 +42,7 @@ class Checkpoint:
         """Raises RecipeError where going on from here would not be the same run."""
         for field, mine, theirs in (("recipe", recipe, self.recipe), ("dataset", corpus, self.corpus)):
             if mine != theirs:
-                raise RecipeError(
-                    f"the checkpoint of step {self.step} was made from another {field}: give this job an output of its own"
-                )
+                raise RecipeError(f"the checkpoint of step {self.step} was made from another {field}: {_OWN_OUTPUT}")
 
 
 class CheckpointStore:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
+
 from slipway.api.common import Accelerator, Model
 from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 
@@ -24,7 +25,7 @@ class Dataset(Model):
     """Text files under `path`, already mounted: the operator has turned the API's `uri` into a path."""
 
     path: Annotated[str, Field(min_length=1, pattern="^/")]
-    include: Annotated[list[str], Field(min_length=1)] = ["**/*.txt"]
+    include: Annotated[tuple[str, ...], Field(min_length=1)] = ("**/*.txt",)
     held_out_percent: Annotated[int, Field(ge=1, le=50)] = 5
 
 

@@ -55,7 +55,9 @@ def open_corpus(dataset: Dataset) -> Corpus:
     names = sorted(name for name, size in sizes.items() if size)
     if len(names) < 2:
         patterns = ", ".join(dataset.include)
-        raise RecipeError(f"dataset.include: {len(names)} file(s) match {patterns} under {root}, two or more are needed")
+        raise RecipeError(
+            f"dataset.include: {len(names)} file(s) match {patterns} under {root}, two or more are needed"
+        )
     held_out = _held_out(names, dataset.held_out_percent)
     listing = "\n".join(f"{name} {sizes[name]}" for name in names)
     return Corpus(
@@ -66,7 +68,7 @@ def open_corpus(dataset: Dataset) -> Corpus:
     )
 
 
-def _matches(root: Path, patterns: list[str]) -> set[Path]:
+def _matches(root: Path, patterns: tuple[str, ...]) -> set[Path]:
     try:
         found = {path for pattern in patterns for path in root.glob(pattern)}
     except (ValueError, NotImplementedError) as error:

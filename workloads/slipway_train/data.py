@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from .corpus import Corpus
 from .tokenizer import END_OF_TEXT
@@ -47,7 +48,7 @@ class DataPosition:
 class TokenStream:
     """The training files one after the other, END_OF_TEXT after each, in a new order at every pass."""
 
-    def __init__(self, corpus: Corpus, tokenizer: Any, *, seed: int, start: StreamPosition) -> None:
+    def __init__(self, corpus: Corpus, tokenizer: Tokenizer, *, seed: int, start: StreamPosition) -> None:
         self._corpus = corpus
         self._tokenizer = tokenizer
         self._seed = seed
@@ -57,7 +58,7 @@ class TokenStream:
 
     def take(self, count: int) -> Tokens:
         """The next `count` tokens."""
-        taken = np.empty(count, np.int32)
+        taken: Tokens = np.empty(count, np.int32)
         filled = 0
         while filled < count:
             if self.position.token >= len(self._piece):
@@ -81,7 +82,7 @@ class TokenStream:
             epoch += 1
 
     def _document(self, name: str, skip: StreamPosition, here: tuple[int, int]) -> Iterator[Tokens]:
-        """The file's pieces as tokens, then END_OF_TEXT as a piece of its own. What will be skipped is not tokenized."""
+        """The file's pieces, then END_OF_TEXT as a piece of its own. Pieces that will be skipped are not tokenized."""
         for piece, text in enumerate(self._corpus.pieces(name)):
             behind = (*here, piece) < (skip.epoch, skip.file, skip.piece)
             yield np.empty(0, np.int32) if behind else encode(self._tokenizer, text)
@@ -92,7 +93,7 @@ class Samples:
     """Global batches of shape (batch, width), in an order that the seed alone decides."""
 
     def __init__(
-        self, corpus: Corpus, tokenizer: Any, *, seed: int, width: int, start: DataPosition | None = None
+        self, corpus: Corpus, tokenizer: Tokenizer, *, seed: int, width: int, start: DataPosition | None = None
     ) -> None:
         start = start or DataPosition()
         self._seed = seed
@@ -118,7 +119,8 @@ class Samples:
             self._read_block()
         assert self._block is not None
         self._sample += 1
-        return self._block[index]
+        sample: Tokens = self._block[index]
+        return sample
 
     def _read_block(self) -> None:
         self._block_start = self._stream.position
@@ -132,5 +134,5 @@ def share(batch: Tokens, *, rank: int, world_size: int) -> Tokens:
     return batch[rank::world_size]
 
 
-def encode(tokenizer: Any, text: str) -> Tokens:
+def encode(tokenizer: Tokenizer, text: str) -> Tokens:
     return np.array(tokenizer.encode(text, add_special_tokens=False).ids, np.int32)

@@ -9,10 +9,10 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from .corpus import Corpus
 from .data import Tokens, encode
@@ -38,7 +38,14 @@ class Evaluation:
 
 
 def evaluate(
-    model: Any, corpus: Corpus, tokenizer: Any, strategy: Strategy, *, context: int, batch: int, bf16: bool = False
+    model: torch.nn.Module,
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    strategy: Strategy,
+    *,
+    context: int,
+    batch: int,
+    bf16: bool = False,
 ) -> Evaluation:
     """On all held-out files. `model` is unwrapped; `batch` is windows per forward pass on one rank."""
     counts = byte_counts(corpus)
@@ -47,7 +54,9 @@ def evaluate(
         raise RecipeError("dataset: the held-out files hold no text in UTF-8")
     was_training = model.training
     model.eval()
-    windows = (w for i, w in enumerate(_windows(corpus, tokenizer, context)) if i % strategy.world_size == strategy.rank)
+    windows = (
+        w for i, w in enumerate(_windows(corpus, tokenizer, context)) if i % strategy.world_size == strategy.rank
+    )
     nats = sum(_nats(model, group, strategy.device, bf16=bf16) for group in _groups(windows, batch))
     model.train(was_training)
     (total_nats,) = strategy.sum([nats])
@@ -69,7 +78,7 @@ def entropy_bits(counts: Counter[int]) -> float:
     return -sum(n / total * math.log2(n / total) for n in counts.values() if n)
 
 
-def _windows(corpus: Corpus, tokenizer: Any, context: int) -> Iterator[Tokens]:
+def _windows(corpus: Corpus, tokenizer: Tokenizer, context: int) -> Iterator[Tokens]:
     """Rows of context + 1 tokens that overlap by one; the last is padded with _IGNORED."""
     end = np.array([tokenizer.token_to_id(END_OF_TEXT)], np.int32)
     waiting = end
@@ -95,7 +104,7 @@ def _groups(windows: Iterator[Tokens], size: int) -> Iterator[Tokens]:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def _nats(model: Any, windows: Tokens, device: Any, *, bf16: bool) -> float:
+def _nats(model: torch.nn.Module, windows: Tokens, device: torch.device, *, bf16: bool) -> float:
     rows = torch.from_numpy(windows.astype(np.int64)).to(device)
     inputs = rows[:, :-1].clamp(min=0)  # a padded input is never a target's context: attention looks back only
     return float(token_losses(model, inputs, rows[:, 1:], bf16=bf16).double().sum())

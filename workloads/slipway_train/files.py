@@ -21,6 +21,7 @@ def whole_directory(target: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     yield partial
     for path in partial.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # some writers make them 0600, and the server is another user
         sync(path)
     sync(partial)
     if target.exists():

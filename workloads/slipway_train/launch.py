@@ -1,8 +1,8 @@
 """`python3 -m slipway_train.launch`: torchrun in this process, with an honest account of how the ranks ended.
 
-torchrun itself turns every failure into exit code 1. Decided here: the pod's exit code and termination message carry the
-real one of the rank that failed first, and the last lines that it wrote to stderr. SIGTERM is passed on and waited for,
-so that a checkpoint is saved. Nothing is restarted here: the operator restarts the whole gang.
+torchrun itself turns every failure into exit code 1. Decided here: the pod's exit code and termination message carry
+the real one of the rank that failed first, and the last lines that it wrote to stderr. SIGTERM is passed on and waited
+for, so that a checkpoint is saved. Nothing is restarted here: the operator restarts the whole gang.
 """
 
 import os
@@ -12,12 +12,16 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from . import termination
 from .config import Environment, read_recipe
 from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_STOPPED, RecipeError
 from .termination import Failure, failure_document
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig
 
 STDERR_LINES = 30
 RENDEZVOUS_SECONDS = 600  # pods of one gang may start this far apart: one may have to pull the image
@@ -86,7 +90,7 @@ def _launch(environment: Environment, scratch: Path) -> int:
     return 0
 
 
-def _elastic_config(log_dir: Path) -> tuple[Any, Any, list[str]]:
+def _elastic_config(log_dir: Path) -> tuple["LaunchConfig", str, list[str]]:
     """torchrun's own reading of its flags and `PET_*` variables."""
     from torch.distributed.run import config_from_args, parse_args
 
@@ -102,7 +106,7 @@ def _elastic_config(log_dir: Path) -> tuple[Any, Any, list[str]]:
     return config, command, rest
 
 
-def _failures(error: Any, scratch: Path) -> list[Failure]:
+def _failures(error: "ChildFailedError", scratch: Path) -> list[Failure]:
     """Of this pod's ranks, the first to fail first."""
     in_order = sorted(error.failures.items(), key=lambda item: (item[1].timestamp, item[0]))
     return [
@@ -130,7 +134,7 @@ def _end(environment: Environment, code: int, failures: list[Failure]) -> int:
     return code
 
 
-def _stop_before_start(number: int, frame: FrameType | None) -> NoReturn:
+def _stop_before_start(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(EXIT_STOPPED)
 
 

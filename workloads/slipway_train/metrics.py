@@ -18,7 +18,7 @@ class Metrics:
         write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._file = path.open("a")
 
-    def write(self, **fields: Any) -> None:
+    def write(self, **fields: float) -> None:
         self._file.write(json.dumps(fields) + "\n")
         self._file.flush()
 

@@ -1,23 +1,24 @@
 """The model: Llama's architecture in the shape that the recipe gives, as transformers builds it.
 
-Decided here: input and output embeddings are one matrix (in a small model they would be a third of it), the feed-forward
-width is 8/3 of the hidden size rounded up to 32, and the learning rate's course is a pure function of the step, so that
-a checkpoint need not hold a scheduler.
+Decided here: input and output embeddings are one matrix (in a small model they would be a third of it), the
+feed-forward width is 8/3 of the hidden size rounded up to 32, and the learning rate is a pure function of the step, so
+that a checkpoint need not hold a scheduler.
 """
 
 import math
-from typing import Any
 
 import torch
-from slipway.api.trainingjob import ModelSpec, OptimizerSpec
+from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from slipway.api.trainingjob import ModelSpec, OptimizerSpec
 
 from .tokenizer import END_OF_TEXT, PADDING
 
 _FINAL_SHARE = 0.1  # of the learning rate, at the last step
 
 
-def llama_config(spec: ModelSpec, tokenizer: Any) -> Any:
+def llama_config(spec: ModelSpec, tokenizer: Tokenizer) -> LlamaConfig:
     """The Hugging Face configuration; serving reads the same file."""
     end = tokenizer.token_to_id(END_OF_TEXT)
     return LlamaConfig(
@@ -35,13 +36,13 @@ def llama_config(spec: ModelSpec, tokenizer: Any) -> Any:
     )
 
 
-def build_model(config: Any, *, seed: int) -> Any:
+def build_model(config: LlamaConfig, *, seed: int) -> LlamaForCausalLM:
     """A fresh model with weights in float32 on the CPU; the same seed gives the same weights."""
     torch.manual_seed(seed)
     return LlamaForCausalLM(config)
 
 
-def build_optimizer(model: Any, spec: OptimizerSpec) -> Any:
+def build_optimizer(model: torch.nn.Module, spec: OptimizerSpec) -> torch.optim.Optimizer:
     """AdamW; weight decay on matrices only, as usual: a norm's scale has no reason to be small."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
@@ -60,7 +61,7 @@ def learning_rate(step: int, *, steps: int, spec: OptimizerSpec) -> float:
     return peak * (_FINAL_SHARE + (1 - _FINAL_SHARE) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def token_losses(model: Any, tokens: Any, targets: Any, *, bf16: bool) -> Any:
+def token_losses(model: torch.nn.Module, tokens: torch.Tensor, targets: torch.Tensor, *, bf16: bool) -> torch.Tensor:
     """Cross-entropy in nats per target, shape (targets,); a target of -100 counts 0. Logits are taken in float32."""
     with torch.autocast(tokens.device.type, dtype=torch.bfloat16, enabled=bf16):
         logits = model(input_ids=tokens, use_cache=False).logits

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
+from transformers import LlamaForCausalLM
 
 from .checkpoint import Checkpoint, CheckpointStore
 from .config import Recipe, check_world
@@ -53,9 +54,9 @@ class Run:
     strategy: Strategy
     output: Output | None
     corpus: Corpus
-    tokenizer: Any
-    model: Any
-    optimizer: Any
+    tokenizer: Tokenizer
+    model: LlamaForCausalLM
+    optimizer: torch.optim.Optimizer
     samples: Samples
     step: int
     saved_step: int | None
@@ -66,7 +67,7 @@ def pretrain(
 ) -> Finished:
     """The whole recipe, on every rank. Raises RecipeError, or Stopped once a checkpoint is safe."""
     on_all(strategy, lambda: check_world(recipe, strategy.world_size))
-    output = on_main_only(strategy, lambda: _open_output(output_dir, recipe))
+    output = _keep_on_main(strategy, lambda: _open_output(output_dir, recipe))
     finished = on_main(strategy, lambda: read_finished(output.model, recipe=recipe.fingerprint) if output else None)
     if finished is not None:
         log.info(event("already_finished", step=finished.step, **finished.evaluation))
@@ -76,7 +77,7 @@ def pretrain(
     return _finish(run)
 
 
-def on_main_only(strategy: Strategy, make: Callable[[], Output]) -> Output | None:
+def _keep_on_main(strategy: Strategy, make: Callable[[], Output]) -> Output | None:
     """Like `on_main`, for what cannot leave rank 0: the others get None."""
     kept: list[Output] = []
     on_main(strategy, lambda: kept.append(make()))
@@ -85,8 +86,9 @@ def on_main_only(strategy: Strategy, make: Callable[[], Output]) -> Output | Non
 
 def _open_output(output_dir: Path | None, recipe: Recipe) -> Output:
     if output_dir is None or not output_dir.is_dir():
+        where = output_dir or "not set"
         raise RecipeError(
-            f"SLIPWAY_OUTPUT_DIR ({output_dir or 'not set'}) is not a directory in rank 0's pod: mount the output volume there"
+            f"SLIPWAY_OUTPUT_DIR ({where}) is no directory in rank 0's pod: mount the output volume there"
         )
     return Output(output_dir, CheckpointStore(output_dir / "checkpoints", keep=recipe.checkpoint.keep))
 
@@ -139,7 +141,9 @@ def _tokenizer_content(recipe: Recipe, corpus: Corpus, checkpoint: Checkpoint | 
     return content
 
 
-def _restore(strategy: Strategy, model: Any, optimizer: Any, checkpoint: Checkpoint | None) -> None:
+def _restore(
+    strategy: Strategy, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint | None
+) -> None:
     tensors = dict(checkpoint.tensors) if checkpoint else None
     torch.set_rng_state(strategy.broadcast(tensors.pop(_RNG) if tensors is not None else None))
     strategy.restore(model, optimizer, tensors)
@@ -158,7 +162,7 @@ def _train(run: Run, reporter: Reporter, stop_asked: Callable[[], bool]) -> None
             metrics.write(step=run.step, loss=loss, learningRate=rate)
         if stop or run.step % run.recipe.checkpoint.every_steps == 0 or run.step == training.steps:
             _save(run)
-        if pace.due(run.step) or run.step == training.steps:
+        if pace.due() or run.step == training.steps:
             _tell(run, reporter, loss, rate, pace)
         if stop:
             raise Stopped(f"told to stop; the checkpoint of step {run.step} is saved")
@@ -166,12 +170,10 @@ def _train(run: Run, reporter: Reporter, stop_asked: Callable[[], bool]) -> None
         metrics.close()
 
 
-def _step(run: Run, wrapped: Any, rate: float, *, stop: bool) -> tuple[float, bool]:
-    """One optimizer step on the next global batch: its mean loss in nats per token, and whether any rank is to stop."""
+def _step(run: Run, wrapped: torch.nn.Module, rate: float, *, stop: bool) -> tuple[float, bool]:
+    """One optimizer step on the next global batch: its mean loss in nats per token, and whether a rank is to stop."""
     strategy, bf16 = run.strategy, run.recipe.precision == "bf16"
-    batch = share(
-        run.samples.batch(run.recipe.training.batch_size), rank=strategy.rank, world_size=strategy.world_size
-    )
+    batch = share(run.samples.batch(run.recipe.training.batch_size), rank=strategy.rank, world_size=strategy.world_size)
     rows = _to_device(batch, strategy.device)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
@@ -184,7 +186,7 @@ def _step(run: Run, wrapped: Any, rate: float, *, stop: bool) -> tuple[float, bo
     return total / strategy.world_size, stops > 0
 
 
-def _to_device(batch: Tokens, device: Any) -> Any:
+def _to_device(batch: Tokens, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(batch.astype(np.int64)).to(device)
 
 
@@ -212,13 +214,15 @@ def _save(run: Run) -> None:
 def _tell(run: Run, reporter: Reporter, loss: float, rate: float, pace: "_Pace") -> None:
     speed = pace.tokens_per_second(run.step)
     steps = run.recipe.training.steps
-    log.info(
-        event("step", step=f"{run.step}/{steps}", loss=loss, learning_rate=rate, tokens_per_second=speed)
-    )
+    log.info(event("step", step=f"{run.step}/{steps}", loss=loss, learning_rate=rate, tokens_per_second=speed))
     if run.strategy.rank == 0:
         reporter.report(
             Report(
-                step=run.step, total_steps=steps, loss=loss, tokens_per_second=speed, last_checkpoint_step=run.saved_step
+                step=run.step,
+                total_steps=steps,
+                loss=loss,
+                tokens_per_second=speed,
+                last_checkpoint_step=run.saved_step,
             )
         )
 
@@ -239,15 +243,13 @@ def _finish(run: Run) -> Finished:
     finished = Finished(step=run.step, evaluation=result.to_json())
     log.info(event("evaluation", seconds=time.monotonic() - began, **finished.evaluation))
     if run.output is not None:
-        export_model(
-            run.output.model, run.model, run.tokenizer, finished, recipe=run.recipe.fingerprint, bf16=bf16
-        )
+        export_model(run.output.model, run.model, run.tokenizer, finished, recipe=run.recipe.fingerprint, bf16=bf16)
         log.info(event("exported", directory=run.output.model))
     return finished
 
 
 class _Pace:
-    """Tokens per second between two log lines, and when the next one is due: after the first step, then by the clock."""
+    """Tokens per second between log lines, and when one is due: after the first step, then by the clock."""
 
     def __init__(self, step: int, *, tokens_per_step: int) -> None:
         self._tokens_per_step = tokens_per_step
@@ -255,7 +257,7 @@ class _Pace:
         self._since = time.monotonic()
         self._first = True
 
-    def due(self, step: int) -> bool:
+    def due(self) -> bool:
         return self._first or time.monotonic() - self._since >= _LOG_SECONDS
 
     def tokens_per_second(self, step: int) -> int:

@@ -1,8 +1,8 @@
 """Progress reports to the operator: from a thread of their own, newest only, at most one per interval.
 
-Decided here: training hands over a report and goes on at once. A report that cannot be delivered is dropped when a newer
-one comes; only the last one is tried again for a bounded time. The token is read anew for each request, because the
-kubelet replaces it while the pod runs. Proxies from the environment are ignored: the operator is in the cluster.
+Decided here: training hands over a report and goes on at once. A report that cannot be delivered is dropped when a
+newer one comes; only the last one is tried again for a bounded time. The token is read anew for each request, because
+the kubelet replaces it while the pod runs. Proxies from the environment are ignored: the operator is in the cluster.
 """
 
 import json

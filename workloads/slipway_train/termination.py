@@ -1,7 +1,7 @@
 """The termination message: what the operator reads of a pod that ended, as JSON of bounded size.
 
-Decided here: the kubelet cuts at 4,096 bytes, and half a JSON document tells nothing, so messages are shortened until the
-whole fits. A message keeps its end, where Python says what went wrong.
+Decided here: the kubelet cuts at 4,096 bytes, and half a JSON document tells nothing, so messages are shortened until
+the whole fits. A message keeps its end, where Python says what went wrong.
 """
 
 import json

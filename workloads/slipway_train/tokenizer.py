@@ -1,12 +1,11 @@
 """The byte-level BPE tokenizer: how it is trained, its special tokens, and its chat template.
 
-Decided here: every byte is a token, so no text is unknown and bits per byte mean the same for every vocabulary. Training
-sees a bounded sample, in the dataset's own order, and is deterministic. Special tokens are written by the recipe only: a
-text that spells one is tokenized as plain text.
+Decided here: every byte is a token, so no text is unknown and bits per byte mean the same for every vocabulary.
+Training sees a bounded sample, in the dataset's own order, and is deterministic. Special tokens are written by the
+recipe only: a text that spells one is tokenized as plain text.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -42,7 +41,7 @@ def train_tokenizer(corpus: Corpus, vocab_size: int) -> bytes:
     return str(tokenizer.to_str()).encode()
 
 
-def load_tokenizer(content: bytes) -> Any:
+def load_tokenizer(content: bytes) -> Tokenizer:
     """A `tokenizers.Tokenizer` that takes special tokens in a text for plain text."""
     tokenizer = Tokenizer.from_str(content.decode())
     tokenizer.encode_special_tokens = True

@@ -29,7 +29,7 @@ class StopRequest:
     def __call__(self) -> bool:
         return self._asked
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
         self._asked = True
 
 
@@ -38,8 +38,8 @@ def run(recipe: Recipe, environment: Environment, stop: StopRequest) -> None:
     from .strategies.ddp import Ddp
 
     strategy = Ddp(recipe.accelerator)
-    listening = strategy.rank == 0 and environment.progress_url
-    send = http_sender(environment.progress_url, environment.progress_token_file) if listening else no_sender
+    url = environment.progress_url if strategy.rank == 0 else None
+    send = http_sender(url, environment.progress_token_file) if url else no_sender
     with Reporter(send) as reporter:
         finished = pretrain(recipe, strategy, environment.output_dir, reporter=reporter, stop_asked=stop)
     if strategy.rank == 0 and environment.result_file is not None:

@@ -5,20 +5,22 @@ names to tensors, the same whatever the strategy, so a checkpoint does not depen
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+import torch
 
 from ..errors import RecipeError
 
 T = TypeVar("T")
-State = dict[str, Any]  # name -> torch.Tensor, on the CPU
+State = dict[str, torch.Tensor]  # on the CPU
 
 
 class Strategy(Protocol):
     rank: int
     world_size: int
-    device: Any
+    device: torch.device
 
-    def wrap(self, model: Any) -> Any:
+    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model as the training step calls it: gradients come out as the gang's mean."""
 
     def broadcast(self, value: T | None) -> T:
@@ -30,10 +32,10 @@ class Strategy(Protocol):
     def sum(self, values: Sequence[float]) -> list[float]:
         """Element by element over the gang, in float64."""
 
-    def capture(self, model: Any, optimizer: Any) -> State:
+    def capture(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State:
         """The whole state of the unwrapped model and its optimizer, on rank 0; others may get less."""
 
-    def restore(self, model: Any, optimizer: Any, state: State | None) -> None:
+    def restore(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State | None) -> None:
         """Puts rank 0's state into every rank's model and optimizer; other ranks pass None."""
 
     def close(self) -> None: ...

@@ -38,7 +38,7 @@ class Ddp:
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
 
-    def wrap(self, model: Any) -> Any:
+    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
         return DistributedDataParallel(model, gradient_as_bucket_view=True)
 
     def broadcast(self, value: T | None) -> T:
@@ -56,7 +56,7 @@ class Ddp:
         dist.all_reduce(total)
         return [float(each) for each in total.tolist()]
 
-    def capture(self, model: Any, optimizer: Any) -> State:
+    def capture(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State:
         state: State = {}
         for name, parameter in model.named_parameters():
             state[f"model.{name}"] = parameter.detach().cpu().clone()
@@ -64,7 +64,7 @@ class Ddp:
                 state[f"optimizer.{name}.{key}"] = value.detach().cpu().clone()
         return state
 
-    def restore(self, model: Any, optimizer: Any, state: State | None) -> None:
+    def restore(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State | None) -> None:
         shapes = self.broadcast({k: (v.shape, v.dtype) for k, v in state.items()} if state is not None else None)
         received = {name: self._receive(name, *shapes[name], state) for name in sorted(shapes)}
         for name, parameter in model.named_parameters():
@@ -76,8 +76,10 @@ class Ddp:
         if received:
             raise RecipeError(f"the checkpoint holds {sorted(received)[0]}, which this model does not have")
 
-    def _receive(self, name: str, shape: Any, dtype: Any, state: State | None) -> Any:
-        tensor = state[name].to(self.device) if state is not None else torch.empty(shape, dtype=dtype, device=self.device)
+    def _receive(self, name: str, shape: torch.Size, dtype: torch.dtype, state: State | None) -> torch.Tensor:
+        tensor = (
+            state[name].to(self.device) if state is not None else torch.empty(shape, dtype=dtype, device=self.device)
+        )
         dist.broadcast(tensor, src=0)
         return tensor
 
