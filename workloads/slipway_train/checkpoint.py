@@ -1,0 +1,122 @@
+"""Checkpoints on the output volume: `checkpoints/step-<n>/`, written whole, verified when read.
+
+Decided here: tensors are stored as safetensors and everything else as JSON, so loading runs no code from the volume.
+A manifest with a SHA-256 of each file is checked at load; a checkpoint that fails it is passed over for the one before,
+with a warning, and removed only once a new one is safe: an error of the volume may pass. Only rank 0 comes here.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
+
+from .data import DataPosition
+from .errors import RecipeError
+from .files import remove_directory, remove_partials, whole_directory
+from .logs import event, log
+from .strategies import State
+
+_TENSORS, _STATE, _TOKENIZER, _MANIFEST = "tensors.safetensors", "state.json", "tokenizer.json", "manifest.json"
+_OWN_OUTPUT = "give this job an output of its own"
+_NAME = re.compile(r"step-(\d{9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """After `step` optimizer steps. `recipe` and `corpus` are the fingerprints of what it was made from."""
+
+    step: int
+    data: DataPosition
+    recipe: str
+    corpus: str
+    tokenizer: bytes
+    tensors: State
+
+    def check_belongs(self, *, recipe: str, corpus: str) -> None:
+        """Raises RecipeError where going on from here would not be the same run."""
+        for field, mine, theirs in (("recipe", recipe, self.recipe), ("dataset", corpus, self.corpus)):
+            if mine != theirs:
+                raise RecipeError(f"the checkpoint of step {self.step} was made from another {field}: {_OWN_OUTPUT}")
+
+
+class CheckpointStore:
+    """The newest `keep` checkpoints under `root`."""
+
+    def __init__(self, root: Path, *, keep: int) -> None:
+        self._root = root
+        self._keep = keep
+        self._damaged: list[Path] = []
+        root.mkdir(parents=True, exist_ok=True)
+        remove_partials(root)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Returns once it is on disk. OSError where the volume is full or gone: the run is then retried."""
+        with whole_directory(self._root / _name(checkpoint.step)) as partial:
+            save_file(checkpoint.tensors, partial / _TENSORS)
+            (partial / _TOKENIZER).write_bytes(checkpoint.tokenizer)
+            (partial / _STATE).write_text(json.dumps(_state(checkpoint)))
+            digests = {name: _digest((partial / name).read_bytes()) for name in (_TENSORS, _TOKENIZER, _STATE)}
+            (partial / _MANIFEST).write_text(json.dumps(digests))
+        self._prune(checkpoint.step)
+
+    def newest(self) -> Checkpoint | None:
+        """The newest that is whole, None where there is none. Damaged ones are reported."""
+        for step, path in self._newest_first():
+            try:
+                return _load(path)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.warning(event("checkpoint_damaged", step=step, error=str(error), action="the one before is used"))
+                self._damaged.append(path)
+        return None
+
+    def _prune(self, saved_step: int) -> None:
+        for path in self._damaged:
+            if path.exists() and path.name != _name(saved_step):
+                remove_directory(path)
+        self._damaged = []
+        for _, path in list(self._newest_first())[self._keep :]:
+            remove_directory(path)
+
+    def _newest_first(self) -> Iterator[tuple[int, Path]]:
+        found = [(int(match[1]), path) for path in self._root.iterdir() if (match := _NAME.fullmatch(path.name))]
+        return iter(sorted(found, reverse=True))
+
+
+def _name(step: int) -> str:
+    return f"step-{step:09d}"
+
+
+def _state(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "step": checkpoint.step,
+        "data": checkpoint.data.to_json(),
+        "recipe": checkpoint.recipe,
+        "corpus": checkpoint.corpus,
+    }
+
+
+def _load(path: Path) -> Checkpoint:
+    digests = json.loads((path / _MANIFEST).read_text())
+    content = {name: (path / name).read_bytes() for name in (_TENSORS, _TOKENIZER, _STATE)}
+    for name, data in content.items():
+        if digests[name] != _digest(data):
+            raise ValueError(f"{name} does not match its SHA-256")
+    state = json.loads(content[_STATE])
+    return Checkpoint(
+        step=state["step"],
+        data=DataPosition.from_json(state["data"]),
+        recipe=state["recipe"],
+        corpus=state["corpus"],
+        tokenizer=content[_TOKENIZER],
+        tensors=load_tensors(content[_TENSORS]),
+    )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

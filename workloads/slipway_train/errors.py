@@ -1,0 +1,16 @@
+"""How a training process ends other than well, and the exit code that says so.
+
+Decided here: 2 means that running again cannot help (the recipe or the data is wrong), everything else may be retried.
+"""
+
+EXIT_RECIPE_WRONG = 2
+EXIT_FAILED = 1
+EXIT_STOPPED = 143  # 128 + SIGTERM, what a shell would report
+
+
+class RecipeError(Exception):
+    """The recipe, the data or the pod's set-up is wrong. The message names the field and says what to do."""
+
+
+class Stopped(Exception):
+    """A process of the gang was told to stop, and what could be saved has been saved."""

@@ -1,0 +1,37 @@
+"""`metrics.jsonl` on the output volume: one line per optimizer step, exact, for whoever wants the curve.
+
+Decided here: a run that resumes at step n drops the lines after n, so that the file is one curve whatever happened.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .files import write_whole
+
+
+class Metrics:
+    """Appends to `path`; rank 0 only. Lines are flushed, not fsynced: the checkpoint is what counts."""
+
+    def __init__(self, path: Path, *, resume_step: int) -> None:
+        kept = [line for line in _lines(path) if line["step"] <= resume_step]
+        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._file = path.open("a")
+
+    def write(self, **fields: float) -> None:
+        self._file.write(json.dumps(fields) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Whole lines only: a kill may have torn the last."""
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines

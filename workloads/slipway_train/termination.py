@@ -1,0 +1,43 @@
+"""The termination message: what the operator reads of a pod that ended, as JSON of bounded size.
+
+Decided here: the kubelet cuts at 4,096 bytes, and half a JSON document tells nothing, so messages are shortened until
+the whole fits. A message keeps its end, where Python says what went wrong.
+"""
+
+import json
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LIMIT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How one rank ended. `exit_code` is negative for a signal, as the subprocess module has it."""
+
+    rank: int
+    exit_code: int
+    message: str
+
+    def to_json(self, *, limit: int) -> dict[str, Any]:
+        content: dict[str, Any] = {"rank": self.rank, "exitCode": self.exit_code}
+        if self.exit_code < 0:
+            content["signal"] = signal.Signals(-self.exit_code).name
+        return content | {"message": self.message[-limit:] if limit else ""}
+
+
+def failure_document(failures: list[Failure]) -> bytes:
+    """`{"failures": [...]}` in the order given, within LIMIT_BYTES: messages give way first, then the last failures."""
+    for count in range(len(failures), 0, -1):
+        for limit in (2000, 1000, 500, 200, 80):
+            document = json.dumps({"failures": [each.to_json(limit=limit) for each in failures[:count]]}).encode()
+            if len(document) <= LIMIT_BYTES:
+                return document
+    return b'{"failures": []}'
+
+
+def write(path: Path, document: bytes) -> None:
+    """In place, not by rename: in a pod the file is a mount."""
+    path.write_bytes(document)

@@ -1,0 +1,73 @@
+"""One process of the gang: `python3 -m slipway_train.worker`, started by the launcher's agent.
+
+Decided here: how a recipe's end becomes an exit code. After a failure the process leaves by os._exit, because a broken
+process group may block in its own destructor.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+import warnings
+from types import FrameType
+
+from . import logs
+from .config import Environment, Recipe, read_recipe
+from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_STOPPED, RecipeError, Stopped
+from .files import write_whole
+from .progress import Reporter, http_sender, no_sender
+
+
+class StopRequest:
+    """Set by SIGTERM: the loop sees it after the step that is under way."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
+        self._asked = True
+
+
+def run(recipe: Recipe, environment: Environment, stop: StopRequest) -> None:
+    from .pretrain import pretrain  # torch takes seconds to import: after the recipe is known to be right
+    from .strategies.ddp import Ddp
+
+    strategy = Ddp(recipe.accelerator)
+    url = environment.progress_url if strategy.rank == 0 else None
+    send = http_sender(url, environment.progress_token_file) if url else no_sender
+    with Reporter(send) as reporter:
+        finished = pretrain(recipe, strategy, environment.output_dir, reporter=reporter, stop_asked=stop)
+    if strategy.rank == 0 and environment.result_file is not None:
+        write_whole(environment.result_file, json.dumps(finished.to_json()).encode())
+    strategy.close()
+
+
+def main() -> int:
+    logs.configure(int(os.environ.get("RANK", "0")))
+    stop = StopRequest()
+    try:
+        run(read_recipe(os.environ), Environment.read(os.environ), stop)
+    except RecipeError as error:
+        return _leave(EXIT_RECIPE_WRONG, str(error))
+    except Stopped as stopped:
+        return _leave(EXIT_STOPPED, str(stopped))
+    except BaseException:
+        return _leave(EXIT_FAILED, traceback.format_exc())
+    return 0
+
+
+def _leave(code: int, message: str) -> int:
+    sys.stderr.write(message.rstrip() + "\n")
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore", module="torch")
+    sys.exit(main())
