@@ -1,8 +1,7 @@
 """What Slipway may do in a cluster: one table, from which the chart's roles are generated.
 
 What is decided here: every permission stands once, with the reason for it. There is no wildcard, and nothing reads a
-Secret. What is only needed in the release's own namespace is a Role there. Discovery of optional kinds (PyTorchJob,
-ScaledObject) needs no permission: every authenticated account may use the discovery API.
+Secret. What is only needed in the release's own namespace is a Role there.
 """
 
 from dataclasses import dataclass
@@ -62,7 +61,14 @@ PERMISSIONS: tuple[Permission, ...] = (
         ("update",),
         "owner references that block deletion, where OwnerReferencesPermissionEnforcement is on (OpenShift)",
     ),
-    Permission("operator", "cluster", "", ("pods",), WATCH, "how the gang and the replicas fare"),
+    Permission(
+        "operator",
+        "cluster",
+        "",
+        ("pods",),
+        (*WATCH, "delete"),
+        "how the gang and the replicas fare; what is left of an ended attempt is deleted, by uid",
+    ),
     Permission(
         "operator",
         "cluster",
@@ -117,6 +123,14 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "operator",
         "cluster",
+        "apiextensions.k8s.io",
+        ("customresourcedefinitions",),
+        WATCH,
+        "kopf notices kinds that come later (PyTorchJob, ScaledObject) by their CRDs",
+    ),
+    Permission(
+        "operator",
+        "cluster",
         "authentication.k8s.io",
         ("tokenreviews",),
         ("create",),
@@ -135,7 +149,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "namespace",
         "coordination.k8s.io",
         ("leases",),
-        ("get", "update", "patch"),
+        ("get", "update"),
         "leader election",
         names=(FULLNAME,),
     ),
@@ -144,7 +158,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "namespace",
         "discovery.k8s.io",
         ("endpointslices",),
-        ("create", "get", "patch"),
+        ("create", "patch"),
         "the leader's address, behind the Service that training pods report to (a server-side apply that creates is"
         " checked with the name, so even create is limited to it)",
         names=(f"{FULLNAME}-leader",),

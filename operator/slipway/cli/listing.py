@@ -1,6 +1,7 @@
 """`slipway status`: all of Slipway's resources in a cluster with the reasons of their conditions, read once."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,12 +31,21 @@ async def read_all(namespace: str | None) -> list[Obj]:
     """Slipway's resources, as the kubeconfig (or the pod's account) may see them. Raises Unreadable."""
     configuration = client.Configuration()
     try:
-        await config.load_config(client_configuration=configuration)
+        await _configure(configuration)
     except config.ConfigException as error:
         raise Unreadable(f"no cluster to ask: {error}") from error
     async with client.ApiClient(configuration) as api:
         custom = client.CustomObjectsApi(api)
         return [item for kind in KINDS for item in await _read(custom, kind.plural, namespace)]
+
+
+async def _configure(configuration: Any) -> None:  # noqa: ANN401
+    """In a pod its account, else the kubeconfig as it is named now (the library reads $KUBECONFIG at import only)."""
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        config.load_incluster_config(client_configuration=configuration)
+    else:
+        named = os.environ.get("KUBECONFIG", "~/.kube/config")
+        await config.load_kube_config(config_file=named, client_configuration=configuration)
 
 
 async def _read(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401

@@ -47,6 +47,25 @@ def test_claims_are_never_deleted() -> None:
     assert verbs == {"get", "list", "watch", "create", "patch"}
 
 
+def test_every_kind_that_the_operator_handles_has_a_permission() -> None:
+    kinds = pytest.importorskip("slipway.kube.kinds")
+    allowed = {
+        (each.group, resource) for each in PERMISSIONS if each.component == "operator" for resource in each.resources
+    }
+    assert {(kind.group, kind.plural) for kind in kinds.TABLE.values()} - allowed == set()
+
+
+def test_what_the_operator_watches_it_may_watch_everywhere() -> None:
+    kinds = pytest.importorskip("slipway.kube.kinds")
+    watched = {
+        (each.group, resource)
+        for each in permissions("operator", "cluster")
+        if {"get", "list", "watch"} <= set(each.verbs)
+        for resource in each.resources
+    }
+    assert {(kind.group, kind.plural) for kind in kinds.WATCHED} <= watched
+
+
 def test_the_gateway_only_reads() -> None:
     assert {verb for each in PERMISSIONS if each.component == "gateway" for verb in each.verbs} == {
         "get",
