@@ -136,8 +136,9 @@ class InferenceServiceStatus(Model):
         default=None, description="The gateway's OpenAI base URL inside the cluster."
     )
     model_name: Annotated[str, Field(max_length=512)] | None = Field(default=None, description="`model` in requests.")
-    answered_generation: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Newest generation that answered a real request."
+    answered_revision: Annotated[str, Field(max_length=63)] = Field(
+        default="",
+        description="Revision of the pods that last answered a real request. (Not a generation: scaling changes that.)",
     )
 
 

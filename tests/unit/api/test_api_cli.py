@@ -94,7 +94,7 @@ def echoing_preview(monkeypatch: pytest.MonkeyPatch) -> None:
             raise preview.InvalidFile("spec.nodes: must be more")
         return text
 
-    monkeypatch.setattr(preview, "plan_functions", dict)
+    monkeypatch.setattr(preview, "operator", lambda: None)
     monkeypatch.setattr(preview, "preview", planned)
     monkeypatch.setattr(preview, "summary", lambda text: f"summary of {text}")
     monkeypatch.setattr(preview, "rendered", lambda text: f"objects of {text}")
