@@ -22,6 +22,10 @@ class Unreadable(RuntimeError):
     """The cluster did not answer with the resources; the message says which and why."""
 
 
+class Busy(Unreadable):
+    """The API server asked to be asked again."""
+
+
 def status(namespace: str | None) -> str:
     """The table, of one namespace or of all. Raises Unreadable."""
     return table(asyncio.run(read_all(namespace)))
@@ -49,19 +53,22 @@ async def _configure(configuration: Any) -> None:  # noqa: ANN401
 
 
 async def _read(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401
-    """The items of one kind. A 429 is repeated: the API server gives it while it opens the storage of a new kind."""
-    for attempt in range(ATTEMPTS):
+    """The items of one kind. A busy server is asked again: it says 429 while it opens the storage of a new kind."""
+    for _ in range(ATTEMPTS - 1):
         try:
-            answer = await _list(custom, plural, namespace)
-        except client.ApiException as error:
-            if error.status != TOO_MANY_REQUESTS or attempt == ATTEMPTS - 1:
-                raise Unreadable(_explained(plural, error)) from error
+            return await _once(custom, plural, namespace)
+        except Busy:
             await asyncio.sleep(RETRY_SECONDS)
-        except OSError as error:  # aiohttp's connection errors are OSErrors
-            raise Unreadable(f"the API server does not answer: {error}") from error
-        else:
-            return list(answer["items"])
-    raise AssertionError("the last attempt either returned or raised")
+    return await _once(custom, plural, namespace)
+
+
+async def _once(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401
+    try:
+        return list((await _list(custom, plural, namespace))["items"])
+    except client.ApiException as error:
+        raise (Busy if error.status == TOO_MANY_REQUESTS else Unreadable)(_explained(plural, error)) from error
+    except OSError as error:  # aiohttp's connection errors are OSErrors
+        raise Unreadable(f"the API server does not answer: {error}") from error
 
 
 async def _list(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401
