@@ -106,7 +106,7 @@ def _preview(filename: str, show: str) -> int:
 
     try:
         text = sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
-        previews = preview.preview(text, preview.plan_functions())
+        previews = preview.preview(text, preview.operator())
     except (OSError, preview.InvalidFile) as error:
         print(f"{filename}: {error}", file=sys.stderr)
         return 1

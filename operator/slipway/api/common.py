@@ -173,9 +173,7 @@ class PodTemplate(Model):
     structural schema of PodSpec alone would exceed the size of a CRD. The main container is named `main`.
     """
 
-    metadata: PodMetadata = Field(
-        default_factory=lambda: PodMetadata(), description="Labels and annotations to add to the pods."
-    )
+    metadata: PodMetadata = Field(default_factory=PodMetadata, description="Labels and annotations to add to the pods.")
     spec: Annotated[dict[str, Any], Schema(preserve_unknown=True)] = Field(
         default_factory=dict,
         description="A partial core/v1 PodSpec. Lists of named things (containers, volumes, env) merge by name; "

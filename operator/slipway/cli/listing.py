@@ -1,6 +1,7 @@
 """`slipway status`: all of Slipway's resources in a cluster with the reasons of their conditions, read once."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,10 @@ class Unreadable(RuntimeError):
     """The cluster did not answer with the resources; the message says which and why."""
 
 
+class Busy(Unreadable):
+    """The API server asked to be asked again."""
+
+
 def status(namespace: str | None) -> str:
     """The table, of one namespace or of all. Raises Unreadable."""
     return table(asyncio.run(read_all(namespace)))
@@ -30,7 +35,7 @@ async def read_all(namespace: str | None) -> list[Obj]:
     """Slipway's resources, as the kubeconfig (or the pod's account) may see them. Raises Unreadable."""
     configuration = client.Configuration()
     try:
-        await config.load_config(client_configuration=configuration)
+        await _configure(configuration)
     except config.ConfigException as error:
         raise Unreadable(f"no cluster to ask: {error}") from error
     async with client.ApiClient(configuration) as api:
@@ -38,20 +43,32 @@ async def read_all(namespace: str | None) -> list[Obj]:
         return [item for kind in KINDS for item in await _read(custom, kind.plural, namespace)]
 
 
+async def _configure(configuration: Any) -> None:  # noqa: ANN401
+    """In a pod its account, else the kubeconfig as it is named now (the library reads $KUBECONFIG at import only)."""
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        config.load_incluster_config(client_configuration=configuration)
+    else:
+        named = os.environ.get("KUBECONFIG", "~/.kube/config")
+        await config.load_kube_config(config_file=named, client_configuration=configuration)
+
+
 async def _read(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401
-    """The items of one kind. A 429 is repeated: the API server gives it while it opens the storage of a new kind."""
-    for attempt in range(ATTEMPTS):
+    """The items of one kind. A busy server is asked again: it says 429 while it opens the storage of a new kind."""
+    for _ in range(ATTEMPTS - 1):
         try:
-            answer = await _list(custom, plural, namespace)
-        except client.ApiException as error:
-            if error.status != TOO_MANY_REQUESTS or attempt == ATTEMPTS - 1:
-                raise Unreadable(_explained(plural, error)) from error
+            return await _once(custom, plural, namespace)
+        except Busy:
             await asyncio.sleep(RETRY_SECONDS)
-        except OSError as error:  # aiohttp's connection errors are OSErrors
-            raise Unreadable(f"the API server does not answer: {error}") from error
-        else:
-            return list(answer["items"])
-    raise AssertionError("the last attempt either returned or raised")
+    return await _once(custom, plural, namespace)
+
+
+async def _once(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401
+    try:
+        return list((await _list(custom, plural, namespace))["items"])
+    except client.ApiException as error:
+        raise (Busy if error.status == TOO_MANY_REQUESTS else Unreadable)(_explained(plural, error)) from error
+    except OSError as error:  # aiohttp's connection errors are OSErrors
+        raise Unreadable(f"the API server does not answer: {error}") from error
 
 
 async def _list(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401

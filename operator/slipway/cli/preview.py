@@ -1,8 +1,10 @@
 """What the operator would do for a resource in a file, without a cluster: `slipway plan` and `slipway render`.
 
-The same pure plan runs that the operator runs. Where it asks to read an object, the other documents of the file answer;
-what is not there is taken as absent, and the summary says so. A pod template is taken as accepted, since only an API
-server can say. Rules in CEL are the API server's too: what is checked here are fields, types and bounds.
+The same pure plan runs that the operator runs, visit after visit, each seeing what the former ones made, until nothing
+new is made: a claim first, then the gang that mounts it. Nothing starts here: no pod, no replica. Where the plan asks
+to read an object, the other documents of the file answer; what is not there is taken as absent, and the summary says
+so. A pod template is taken as accepted, since only an API server can say. Rules in CEL are the API server's too: what
+is checked here are fields, types and bounds.
 """
 
 import importlib
@@ -16,14 +18,17 @@ from pydantic import ValidationError
 
 from ..api import inferenceservice, trainingjob
 from ..api.common import API_VERSION, Resource
-from ..plan.observed import Obj, Observed, Owner, Ref
+from ..plan.observed import Child, Obj, Observed, Owner, Ref
 from ..plan.outcome import Defaults, Plan
 
 PlanFunction = Callable[[Observed, float, Defaults], Plan]
+RefFunction = Callable[[Obj], Ref]
 
 DEFAULT_NAMESPACE = "default"
 NO_UID = "00000000-0000-0000-0000-000000000000"
-ROUNDS_MAX = 8  # a plan that keeps asking for more than this is a defect, and must not hang the terminal
+# A plan that asks or makes more than this without an end is a defect, and must not hang the terminal.
+ROUNDS_MAX = 8
+VISITS_MAX = 8
 
 # What a plan needs to know of an installation, for a preview that has none.
 DEFAULTS = Defaults(
@@ -47,30 +52,87 @@ class InvalidFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A resource, its plan, and what the plan wanted to read that the file does not hold."""
+    """A resource, the objects that would be applied and created, in order, and the plan once they are there.
+
+    `absent` is what that plan wanted to read and neither the file nor the visits before had.
+    """
 
     kind: str
     owner: Owner
+    made: tuple[Obj, ...]
     plan: Plan
     absent: tuple[Ref, ...]
 
 
-def plan_functions() -> Mapping[str, PlanFunction]:
-    """The operator's own plan of each kind. Imported only now: `slipway crds` needs none of it."""
-    return {
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The operator's own functions: the plan of each kind, and where an object stands."""
+
+    plans: Mapping[str, PlanFunction]
+    ref_of: RefFunction
+
+
+def operator() -> Operator:
+    """Imported only now: `slipway crds` needs none of it."""
+    plans = {
         trainingjob.KIND: importlib.import_module("slipway.plan.training").plan,
         inferenceservice.KIND: importlib.import_module("slipway.plan.inference").plan,
     }
+    return Operator(plans, importlib.import_module("slipway.kube.kinds").ref_of)
 
 
-def preview(text: str, plans: Mapping[str, PlanFunction], now: float | None = None) -> list[Preview]:
+def preview(text: str, using: Operator, now: float | None = None) -> list[Preview]:
     """Plans of all of Slipway's resources in the YAML `text`. `now`: seconds since the epoch. Raises InvalidFile."""
     documents = _documents(text)
     resources = [body for body in documents if body.get("apiVersion") == API_VERSION and body.get("kind") in MODELS]
     if not resources:
         raise InvalidFile(f"nothing to plan: no document is a {' or '.join(MODELS)} of {API_VERSION}")
     moment = time.time() if now is None else now
-    return [_settled(body, documents, plans[body["kind"]], moment) for body in resources]
+    return [_previewed(body, documents, using, moment) for body in resources]
+
+
+def _previewed(body: Obj, documents: list[Obj], using: Operator, now: float) -> Preview:
+    """Visit after visit, until one makes nothing that a former one has not made."""
+    plan, kind = using.plans[body["kind"]], body["kind"]
+    observed, made = Observed(owner=owner_of(body)), dict[Ref, Obj]()
+    for _ in range(VISITS_MAX):
+        outcome, absent = _visit(observed, [*documents, *made.values()], plan, now)
+        fresh = {using.ref_of(obj): obj for obj in (*outcome.apply, *outcome.create)}
+        done = fresh.keys() <= made.keys()
+        made |= fresh
+        if done:
+            return Preview(kind, observed.owner, tuple(made.values()), outcome, absent)
+        owner = replace(observed.owner, status=outcome.status)
+        children = tuple(_child(ref, obj, owner, now) for ref, obj in made.items())
+        observed = Observed(owner=owner, children=children)
+    raise RuntimeError(f"the plan of {body['metadata']['name']} still makes more after {VISITS_MAX} visits")
+
+
+def _visit(observed: Observed, present: list[Obj], plan: PlanFunction, now: float) -> tuple[Plan, tuple[Ref, ...]]:
+    """Plan, answer what it asks, and plan again until it asks nothing new. Returns the plan and what was absent."""
+    for _ in range(ROUNDS_MAX):
+        outcome = plan(observed, now, DEFAULTS)
+        reads = {ref: _find(ref, present) for ref in outcome.reads if ref not in observed.read}
+        verdicts = {digest: "" for digest, _ in outcome.templates if digest not in observed.verdicts}
+        if not reads and not verdicts:
+            return outcome, tuple(ref for ref, found in observed.read.items() if found is None)
+        observed = replace(observed, read={**observed.read, **reads}, verdicts={**observed.verdicts, **verdicts})
+    raise RuntimeError(f"the plan of {observed.owner.name} still asks for more after {ROUNDS_MAX} rounds")
+
+
+def _child(ref: Ref, obj: Obj, owner: Owner, now: float) -> Child:
+    """An object just made: nobody has written its status yet."""
+    return Child(
+        ref=ref,
+        uid=f"{NO_UID[:-1]}1",
+        resource_version="1",
+        generation=1,
+        labels=obj["metadata"].get("labels", {}),
+        owner_uid=owner.uid,
+        deleting=False,
+        created=now,
+        status={},
+    )
 
 
 def _documents(text: str) -> list[Obj]:
@@ -82,20 +144,6 @@ def _documents(text: str) -> list[Obj]:
         if not isinstance(each, dict) or not isinstance(each.get("metadata"), dict) or "name" not in each["metadata"]:
             raise InvalidFile(f"document {position} is not a Kubernetes object with metadata.name")
     return documents
-
-
-def _settled(body: Obj, documents: list[Obj], plan: PlanFunction, now: float) -> Preview:
-    """Plan, answer what it asks, and plan again until it asks nothing new: one visit of the operator."""
-    observed = Observed(owner=owner_of(body))
-    for _ in range(ROUNDS_MAX):
-        outcome = plan(observed, now, DEFAULTS)
-        reads = {ref: _find(ref, documents) for ref in outcome.reads if ref not in observed.read}
-        verdicts = {digest: "" for digest, _ in outcome.templates if digest not in observed.verdicts}
-        if not reads and not verdicts:
-            absent = tuple(ref for ref, found in observed.read.items() if found is None)
-            return Preview(body["kind"], observed.owner, outcome, absent)
-        observed = replace(observed, read={**observed.read, **reads}, verdicts={**observed.verdicts, **verdicts})
-    raise RuntimeError(f"the plan of {body['metadata']['name']} still asks for more after {ROUNDS_MAX} rounds")
 
 
 def owner_of(body: Obj) -> Owner:
@@ -140,38 +188,33 @@ def _find(ref: Ref, documents: list[Obj]) -> Obj | None:
 
 def rendered(previews: Iterable[Preview]) -> str:
     """The objects that would be applied and created, as YAML documents."""
-    objects = [obj for each in previews for obj in (*each.plan.apply, *each.plan.create)]
+    objects = [obj for each in previews for obj in each.made]
     return yaml.dump_all(objects, Dumper=_Plain, sort_keys=False, width=120, explicit_start=True) if objects else ""
 
 
 def summary(previews: Iterable[Preview]) -> str:
-    """What would happen, for a person."""
+    """What would be made, and what status would then say, for a person."""
     return "\n".join(_summary_of(each) for each in previews)
 
 
 def _summary_of(each: Preview) -> str:
     plan = each.plan
     lines = [f"{each.kind} {each.owner.namespace}/{each.owner.name}"]
-    lines += [_condition(condition) for condition in plan.status.get("conditions", [])]
-    lines += [f"  would apply   {_title(obj)}" for obj in plan.apply]
-    lines += [f"  would create  {_title(obj)}" for obj in plan.create]
+    lines += [f"  would make    {obj['kind']} {obj['metadata']['name']}" for obj in each.made]
     lines += [f"  would delete  {delete.ref.kind} {delete.ref.name}" for delete in plan.delete]
     lines += [
-        f"  looked for    {ref.kind} {ref.namespace}/{ref.name}: not in the file, so absent" for ref in each.absent
+        f"  looked for    {ref.kind} {ref.namespace}/{ref.name}, which the file does not have" for ref in each.absent
     ]
-    lines += [f"  would say     {event.reason}: {event.message}" for event in plan.events]
+    lines += ["  then status would say:"] if plan.status.get("conditions") else []
+    lines += [_condition(condition) for condition in plan.status.get("conditions", [])]
     if plan.requeue_after is not None:
         lines.append(f"  would look again after {plan.requeue_after:g} s")
     return "\n".join(lines) + "\n"
 
 
 def _condition(condition: Mapping[str, Any]) -> str:
-    text = f"  {condition['type']:<12}  {condition['status']:<7}  {condition['reason']}"
+    text = f"    {condition['type']:<12}  {condition['status']:<7}  {condition['reason']}"
     return f"{text}: {condition['message']}" if condition.get("message") else text
-
-
-def _title(obj: Obj) -> str:
-    return f"{obj['kind']} {obj['metadata']['name']}"
 
 
 class _Plain(yaml.SafeDumper):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.api.rbac import COMPONENTS, PERMISSIONS, Component, Permission, permissions, rbac_files
+from slipway.api.rbac import COMPONENTS, PERMISSIONS, ROLES, Component, Permission, permissions, rbac_files
 
 SECRETIVE = {"secrets", "serviceaccounts/token", "pods/exec", "pods/attach", "pods/portforward", "nodes/proxy"}
 POWERFUL = {"escalate", "bind", "impersonate", "deletecollection"}
@@ -47,6 +47,25 @@ def test_claims_are_never_deleted() -> None:
     assert verbs == {"get", "list", "watch", "create", "patch"}
 
 
+def test_every_kind_that_the_operator_handles_has_a_permission() -> None:
+    kinds = pytest.importorskip("slipway.kube.kinds")
+    allowed = {
+        (each.group, resource) for each in PERMISSIONS if each.component == "operator" for resource in each.resources
+    }
+    assert {(kind.group, kind.plural) for kind in kinds.TABLE.values()} - allowed == set()
+
+
+def test_what_the_operator_watches_it_may_watch_everywhere() -> None:
+    kinds = pytest.importorskip("slipway.kube.kinds")
+    watched = {
+        (each.group, resource)
+        for each in permissions("operator", "cluster")
+        if {"get", "list", "watch"} <= set(each.verbs)
+        for resource in each.resources
+    }
+    assert {(kind.group, kind.plural) for kind in kinds.WATCHED} <= watched
+
+
 def test_the_gateway_only_reads() -> None:
     assert {verb for each in PERMISSIONS if each.component == "gateway" for verb in each.verbs} == {
         "get",
@@ -72,13 +91,12 @@ def installed(component: Component) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_roles_hold_the_table(component: Component) -> None:
     roles = {each["kind"]: each for each in installed(component) if each["kind"].endswith("Role")}
-    for scope, kind in (("cluster", "ClusterRole"), ("namespace", "Role")):
-        granted = permissions(component, scope)  # type: ignore[arg-type]
-        wanted = [eval_names(each.as_rule()) for each in granted]
+    for scope, kind in ROLES:
+        wanted = [with_names(each.as_rule()) for each in permissions(component, scope)]
         assert roles.get(kind, {}).get("rules", []) == wanted
 
 
-def eval_names(rule: dict[str, list[str]]) -> dict[str, list[str]]:
+def with_names(rule: dict[str, list[str]]) -> dict[str, list[str]]:
     names = [name.replace('{{ include "slipway.fullname" . }}', "full") for name in rule.get("resourceNames", [])]
     return rule | ({"resourceNames": names} if names else {})
 

@@ -1,5 +1,6 @@
 """docs/api.md says of every field what the CRD says."""
 
+import functools
 import re
 
 import pytest
@@ -10,8 +11,11 @@ from slipway.api.reference import RULES_KEY, reference, walk
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=[kind.kind for kind in KINDS])
 
 
+page = functools.cache(reference)
+
+
 def section(kind: Kind) -> str:
-    _, _, rest = reference().partition(f"\n## {kind.kind}\n")
+    _, _, rest = page().partition(f"\n## {kind.kind}\n")
     return rest.partition("\n## ")[0]
 
 
@@ -54,5 +58,5 @@ def test_line(path: str, cells: list[str]) -> None:
 
 
 def test_a_bar_in_a_description_does_not_end_its_cell() -> None:
-    rows = [each for each in reference().splitlines() if each.startswith("| `")]
+    rows = [each for each in page().splitlines() if each.startswith("| `")]
     assert {len(re.split(r"(?<!\\)\|", row)) for row in rows} == {7}

@@ -1,0 +1,238 @@
+"""TrainingJob's rows of the table."""
+
+from crdtable import (
+    ABSENT,
+    BAD_NAME,
+    COMMAND_JOB,
+    NOT_A_DECIMAL,
+    NOT_A_NAME,
+    NOT_A_QUANTITY,
+    NOT_AN_IMAGE,
+    RECIPE_JOB,
+    STEPS_OUT,
+    Case,
+)
+
+IMMUTABLE = "a TrainingJob's spec cannot change: delete the job and create another"
+
+TRAINING_JOB_CASES = (
+    # -- what to run
+    Case("recipe", RECIPE_JOB, {}),
+    Case("command", COMMAND_JOB, {}),
+    Case(
+        "recipe and command",
+        RECIPE_JOB,
+        {"spec.command": ["true"]},
+        "spec",
+        "exactly one of recipe and command must be set",
+    ),
+    Case(
+        "neither recipe nor command",
+        RECIPE_JOB,
+        {"spec.recipe": ABSENT},
+        "spec",
+        "exactly one of recipe and command must be set",
+    ),
+    Case("no spec", RECIPE_JOB, {"spec": ABSENT}, "spec", "Required value"),
+    Case("unknown recipe", RECIPE_JOB, {"spec.recipe": "sft"}, "spec.recipe", 'supported values: "pretrain"'),
+    Case(
+        "recipe without data set",
+        RECIPE_JOB,
+        {"spec.dataset": ABSENT},
+        "spec",
+        "recipe pretrain needs dataset and training",
+    ),
+    Case(
+        "recipe without training",
+        RECIPE_JOB,
+        {"spec.training": ABSENT},
+        "spec",
+        "recipe pretrain needs dataset and training",
+    ),
+    *(
+        Case(
+            f"command with {field}",
+            COMMAND_JOB,
+            {f"spec.{field}": value},
+            "spec",
+            "model, dataset, training and checkpoint belong to a recipe: leave them out with command",
+        )
+        for field, value in {
+            "model": {},
+            "dataset": {"uri": "file:///data"},
+            "training": {"steps": 1},
+            "checkpoint": {},
+        }.items()
+    ),
+    *(
+        Case(
+            f"command with {field}",
+            COMMAND_JOB,
+            {f"spec.{field}": value},
+            "spec",
+            "strategy and precision are the recipe's: with command the program decides",
+        )
+        for field, value in {"strategy": "ddp", "precision": "bf16"}.items()
+    ),
+    Case("command with output", COMMAND_JOB, {"spec.output": {"claim": "results"}}),
+    Case("empty program", COMMAND_JOB, {"spec.command": [""]}, "spec.command", "must begin with the program to start"),
+    Case("empty argument", COMMAND_JOB, {"spec.command": ["true", ""]}),
+    # -- where and how
+    Case("image", RECIPE_JOB, {"spec.image": "registry.example/a/b:1@sha256:00"}),
+    Case("image with a space", RECIPE_JOB, {"spec.image": "my image"}, "spec.image", NOT_AN_IMAGE),
+    Case("gang", RECIPE_JOB, {"spec.nodes": 4, "spec.perNode": 2, "spec.training.batchSize": 24}),
+    Case(
+        "unequal shares",
+        RECIPE_JOB,
+        {"spec.nodes": 4, "spec.perNode": 2, "spec.training.batchSize": 20},
+        "spec",
+        "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+    ),
+    Case(
+        "default batch over three nodes",
+        RECIPE_JOB,
+        {"spec.nodes": 3},
+        "spec",
+        "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+    ),
+    Case("any gang with command", COMMAND_JOB, {"spec.nodes": 3}),
+    Case(
+        "accelerator", RECIPE_JOB, {"spec.accelerator": "tpu"}, "spec.accelerator", 'supported values: "cpu", "nvidia"'
+    ),
+    Case("strategy", RECIPE_JOB, {"spec.strategy": "fsdp"}, "spec.strategy", 'supported values: "auto", "ddp"'),
+    Case("precision", RECIPE_JOB, {"spec.precision": "fp8"}, "spec.precision", 'supported values: "fp32", "bf16"'),
+    # -- model
+    Case("model by default", RECIPE_JOB, {"spec.model": {}}),
+    Case("model", RECIPE_JOB, {"spec.model": {"hiddenSize": 256, "heads": 8, "kvHeads": 4, "layers": 6}}),
+    Case(
+        "heads do not divide",
+        RECIPE_JOB,
+        {"spec.model": {"hiddenSize": 200}},
+        "spec.model",
+        "hiddenSize must be a multiple of heads",
+    ),
+    Case(
+        "odd head size",
+        RECIPE_JOB,
+        {"spec.model": {"hiddenSize": 198}},
+        "spec.model",
+        "hiddenSize / heads (the head size) must be even for rotary positions",
+    ),
+    Case(
+        "kvHeads do not divide",
+        RECIPE_JOB,
+        {"spec.model": {"kvHeads": 4}},
+        "spec.model",
+        "heads must be a multiple of kvHeads",
+    ),
+    # -- data set
+    Case("data set in a claim", RECIPE_JOB, {"spec.dataset.uri": "pvc://text"}),
+    Case("data set in a directory of a claim", RECIPE_JOB, {"spec.dataset.uri": "pvc://text/a/b..c"}),
+    *(
+        Case(
+            f"data set {uri}",
+            RECIPE_JOB,
+            {"spec.dataset.uri": uri},
+            "spec.dataset.uri",
+            "must be file:///path or pvc://claim/path",
+        )
+        for uri in ("", "/data", "file://data", "s3://bucket/data", "pvc://", "pvc://Claim/data", "hf://a/b")
+    ),
+    *(
+        Case(f"data set {uri}", RECIPE_JOB, {"spec.dataset.uri": uri}, "spec.dataset.uri", STEPS_OUT)
+        for uri in ("pvc://text/../other", "file:///data/..")
+    ),
+    Case("patterns", RECIPE_JOB, {"spec.dataset.include": ["**/*.py", "docs/*.rst"]}),
+    Case("pattern with ..", RECIPE_JOB, {"spec.dataset.include": ["a", "../*"]}, "spec.dataset.include[1]", STEPS_OUT),
+    Case(
+        "absolute pattern",
+        RECIPE_JOB,
+        {"spec.dataset.include": ["/etc/*"]},
+        "spec.dataset.include[0]",
+        "is relative to uri: must not start with /",
+    ),
+    Case(
+        "pattern given twice",
+        RECIPE_JOB,
+        {"spec.dataset.include": ["a", "a"]},
+        "spec.dataset.include[1]",
+        "Duplicate value",
+    ),
+    # -- output
+    Case("output of a size and class", RECIPE_JOB, {"spec.output": {"size": "1.5Gi", "storageClassName": "fast"}}),
+    Case("output deleted with the job", RECIPE_JOB, {"spec.output": {"whenDeleted": "Delete"}}),
+    Case("output in a claim", RECIPE_JOB, {"spec.output": {"claim": "results.2"}}),
+    *(
+        Case(
+            f"claim with {field}",
+            RECIPE_JOB,
+            {"spec.output": {"claim": "results", field: value}},
+            "spec.output",
+            "claim names an existing volume: leave out size and storageClassName, or leave out claim",
+        )
+        for field, value in {"size": "1Gi", "storageClassName": "fast"}.items()
+    ),
+    Case(
+        "claim deleted with the job",
+        RECIPE_JOB,
+        {"spec.output": {"claim": "results", "whenDeleted": "Delete"}},
+        "spec.output",
+        "Slipway does not delete a claim that it did not make: leave whenDeleted at Retain",
+    ),
+    Case("claim name", RECIPE_JOB, {"spec.output": {"claim": "Results_1"}}, "spec.output.claim", NOT_A_NAME),
+    Case(
+        "class name", RECIPE_JOB, {"spec.output": {"storageClassName": "-"}}, "spec.output.storageClassName", NOT_A_NAME
+    ),
+    *(
+        Case(f"size {size}", RECIPE_JOB, {"spec.output": {"size": size}}, "spec.output.size", NOT_A_QUANTITY)
+        for size in ("10 Gi", "ten", "-1Gi", "1e3", "10GB")
+    ),
+    Case("size 0", RECIPE_JOB, {"spec.output": {"size": "0Gi"}}, "spec.output.size", "must be more than nothing"),
+    Case(
+        "when deleted",
+        RECIPE_JOB,
+        {"spec.output": {"whenDeleted": "Keep"}},
+        "spec.output.whenDeleted",
+        'supported values: "Retain", "Delete"',
+    ),
+    # -- training
+    *(
+        Case(f"learning rate {rate}", RECIPE_JOB, {"spec.training.optimizer": {"learningRate": rate}})
+        for rate in ("0", "0.003", "3e-4", "1e2")
+    ),
+    *(
+        Case(
+            f"{field} {text}",
+            RECIPE_JOB,
+            {"spec.training.optimizer": {field: text}},
+            f"spec.training.optimizer.{field}",
+            NOT_A_DECIMAL,
+        )
+        for field in ("learningRate", "weightDecay")
+        for text in ("-1", ".5", "1e-300", "nan", "3e-4 ")
+    ),
+    Case(
+        "learning rate without quotes",
+        RECIPE_JOB,
+        {"spec.training.optimizer": {"learningRate": 0.003}},
+        "spec.training.optimizer.learningRate",
+        "must be of type string",
+    ),
+    # -- pod template
+    Case(
+        "pod template",
+        RECIPE_JOB,
+        {
+            "spec.podTemplate": {
+                "metadata": {"labels": {"team": "a"}, "annotations": {"note": "x"}},
+                "spec": {"containers": [{"name": "main", "anything": {"at": ["all"]}}]},
+            }
+        },
+    ),
+    # -- name
+    Case("longest name", RECIPE_JOB, {"metadata.name": "a" * 40}),
+    *(
+        Case(f"name {name}", RECIPE_JOB, {"metadata.name": name}, "", BAD_NAME)
+        for name in ("a" * 41, "1st", "a.b", "0")
+    ),
+)

@@ -1,0 +1,140 @@
+"""`slipway status`: the table, and what is said when the cluster cannot be read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.aio import client, config
+
+from slipway.cli import listing
+
+
+def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+def item(name: str, *conditions: dict[str, str], kind: str = "TrainingJob") -> dict[str, Any]:
+    status = {"status": {"conditions": list(conditions)}} if conditions else {}
+    return {"kind": kind, "metadata": {"namespace": "team", "name": name}} | status
+
+
+def test_a_line_for_each_resource_in_aligned_columns() -> None:
+    text = listing.table(
+        [
+            item(
+                "a", condition("Accepted", "True", "Accepted"), condition("Ready", "False", "Training", "step 4\nof 9")
+            ),
+            item("new-one", kind="InferenceService"),
+        ]
+    )
+    head, first, second = text.splitlines()
+    assert head.split() == ["NAMESPACE", "KIND", "NAME", "READY", "REASON", "CONDITIONS", "MESSAGE"]
+    assert first.split(maxsplit=6) == [
+        "team",
+        "TrainingJob",
+        "a",
+        "False",
+        "Training",
+        "Accepted=Accepted",
+        "step 4 of 9",
+    ]
+    assert second.split() == ["team", "InferenceService", "new-one", "Unknown", "NotSeenYet", "-"]
+    assert head.index("READY") == first.index("False") == second.index("Unknown")
+
+
+def test_a_long_message_is_cut() -> None:
+    (line,) = listing.table([item("a", condition("Ready", "False", "Failed", "x" * 500))]).splitlines()[1:]
+    assert line.endswith("x" * (listing.MESSAGE_MAX - 3) + "...")
+    assert "x" * (listing.MESSAGE_MAX - 2) not in line
+
+
+def test_nothing_is_said_in_words() -> None:
+    assert listing.table([]) == "No TrainingJob and no InferenceService.\n"
+
+
+class Api:
+    """Stands for CustomObjectsApi: raises what it is given, then lists one item of each kind."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.asked: list[tuple[str, ...]] = []
+
+    async def list_cluster_custom_object(self, group: str, version: str, plural: str) -> dict[str, Any]:
+        return self._answer(group, version, plural)
+
+    async def list_namespaced_custom_object(
+        self, group: str, version: str, namespace: str, plural: str
+    ) -> dict[str, Any]:
+        return self._answer(group, version, namespace, plural)
+
+    def _answer(self, *asked: str) -> dict[str, Any]:
+        self.asked.append(asked)
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"items": [item(asked[-1])]}
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> Api:
+    async def load(config_file: str, client_configuration: client.Configuration) -> None:
+        client_configuration.host = "http://127.0.0.1:1"
+
+    api = Api()
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr(config, "load_kube_config", load)
+    monkeypatch.setattr(client, "CustomObjectsApi", lambda _: api)
+    monkeypatch.setattr(listing, "RETRY_SECONDS", 0.0)
+    return api
+
+
+async def test_both_kinds_are_read_everywhere_or_in_one_namespace(connected: Api) -> None:
+    names = [each["metadata"]["name"] for each in await listing.read_all(None)]
+    assert names == ["trainingjobs", "inferenceservices"]
+    await listing.read_all("team")
+    assert connected.asked == [
+        ("slipway.dev", "v1alpha1", "trainingjobs"),
+        ("slipway.dev", "v1alpha1", "inferenceservices"),
+        ("slipway.dev", "v1alpha1", "team", "trainingjobs"),
+        ("slipway.dev", "v1alpha1", "team", "inferenceservices"),
+    ]
+
+
+async def test_a_server_that_is_opening_its_storage_is_asked_again(connected: Api) -> None:
+    connected.errors = [client.ApiException(status=429, reason="Too Many Requests")] * 2
+    assert len(await listing.read_all(None)) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "complaint"),
+    [
+        (
+            client.ApiException(status=404, reason="Not Found"),
+            r"cannot list trainingjobs\.slipway\.dev: 404 Not Found: install the CRDs",
+        ),
+        (
+            client.ApiException(status=403, reason="Forbidden"),
+            r"cannot list trainingjobs\.slipway\.dev: 403 Forbidden$",
+        ),
+        (ConnectionRefusedError("refused"), "the API server does not answer: refused"),
+    ],
+)
+async def test_what_cannot_be_read_is_explained(connected: Api, error: Exception, complaint: str) -> None:
+    connected.errors = [error]
+    with pytest.raises(listing.Unreadable, match=complaint):
+        await listing.read_all(None)
+    assert len(connected.asked) == 1
+
+
+async def test_a_server_that_stays_busy_is_given_up(connected: Api) -> None:
+    connected.errors = [client.ApiException(status=429, reason="Too Many Requests")] * listing.ATTEMPTS
+    with pytest.raises(listing.Unreadable, match="429 Too Many Requests"):
+        await listing.read_all(None)
+
+
+@pytest.mark.parametrize("in_a_pod", [False, True])
+async def test_no_configuration_is_explained(in_a_pod: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a pod without a token, and elsewhere without a kubeconfig, the library's own words are passed on."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1" if in_a_pod else "")
+    with pytest.raises(listing.Unreadable, match="no cluster to ask: "):
+        await listing.read_all(None)

@@ -1,0 +1,66 @@
+"""Previews with the operator's own plans: what a user of `slipway plan` and `slipway render` sees."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from slipway.__main__ import main
+
+pytest.importorskip("slipway.kube.kinds")
+pytest.importorskip("slipway.plan.training.plan")
+pytest.importorskip("slipway.plan.inference.planner")
+
+JOB = """
+apiVersion: slipway.dev/v1alpha1
+kind: TrainingJob
+metadata: {name: demo}
+spec:
+  recipe: pretrain
+  dataset: {uri: "file:///usr/lib/python3.11"}
+  training: {steps: 10}
+"""
+SERVICE = """
+apiVersion: slipway.dev/v1alpha1
+kind: InferenceService
+metadata: {name: chat}
+spec: {model: {uri: "pvc://models/llama"}, scaling: {maxReplicas: 3}}
+"""
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: models}
+spec: {accessModes: [ReadWriteMany]}
+status: {phase: Bound}
+"""
+
+
+@pytest.fixture
+def shown(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(command: str, text: str) -> str:
+        path = tmp_path / "resources.yaml"
+        path.write_text(text)
+        assert main([command, "-f", str(path)]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def kinds_in(text: str) -> list[tuple[str, str]]:
+    return [(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(text)]
+
+
+def test_a_training_job_becomes_a_claim_and_the_gang_of_its_first_attempt(shown: Any) -> None:
+    assert kinds_in(shown("render", JOB)) == [("PersistentVolumeClaim", "demo-output"), ("PyTorchJob", "demo-0")]
+
+
+def test_an_inference_service_becomes_what_serves_and_scales_it(shown: Any) -> None:
+    made = {("Deployment", "chat"), ("Service", "chat"), ("ScaledObject", "chat")}
+    assert set(kinds_in(shown("render", SERVICE + "---" + CLAIM))) == made
+
+
+def test_a_service_without_its_claim_makes_nothing_and_says_why(shown: Any) -> None:
+    assert shown("render", SERVICE) == ""
+    summary = shown("plan", SERVICE)
+    assert "looked for    PersistentVolumeClaim default/models, which the file does not have" in summary
+    assert "Ready         False" in summary
