@@ -121,7 +121,7 @@ def step(state: State, observation: Observation, now: float, settings: Settings)
     if isinstance(observation, Token):
         return _token(state, now, settings)
     if state.phase == "starting":
-        return replace(state, detail=_warming(observation, settings)), Action("probe", settings.start_interval_seconds)
+        return _starting(state, observation, now, settings)
     if isinstance(observation, Reading):
         return _reading(state, observation, now, settings)
     if isinstance(observation, Unanswered):
@@ -154,10 +154,23 @@ def _gone(state: State, observation: Unreachable, settings: Settings) -> tuple[S
     return starting, Action("probe", settings.start_interval_seconds)
 
 
-def _warming(observation: Observation, settings: Settings) -> str:
+def _starting(state: State, observation: Observation, now: float, settings: Settings) -> tuple[State, Action]:
+    """Counters count here too, or an engine whose first token takes longer than a time-out would never be ready."""
+    again = Action("probe", settings.start_interval_seconds)
     if isinstance(observation, Unanswered):
-        return f"warming: no token within {settings.timeout_seconds:g} s"
-    return f"warming: {observation.detail}" if isinstance(observation, Refused | Unreadable) else "warming"
+        late = f"warming: no token within {settings.timeout_seconds:g} s"
+        return replace(state, detail=late), Action("look", 0.0)
+    if isinstance(observation, Refused | Unreadable):
+        return replace(state, detail=f"warming: {observation.detail}"), again
+    if isinstance(observation, Reading):
+        if _moved(state, observation):
+            return _reading(state, observation, now, settings)
+        return replace(state, tokens=observation.tokens, looked_at=now), again
+    return state, again
+
+
+def _moved(state: State, reading: Reading) -> bool:
+    return state.tokens is not None and reading.tokens > state.tokens
 
 
 def _token(state: State, now: float, settings: Settings) -> tuple[State, Action]:
@@ -179,7 +192,7 @@ def _reading(state: State, reading: Reading, now: float, settings: Settings) -> 
     known = replace(state, tokens=reading.tokens, looked_at=now)
     if state.tokens is not None and reading.tokens < state.tokens:
         return State(detail="the engine was restarted", last_token_at=state.last_token_at), Action("probe", 0.0)
-    if state.tokens is not None and reading.tokens > state.tokens:
+    if _moved(state, reading):
         # The last token came after the look before this one: counting from there keeps the promise of wedge_seconds.
         since = max(state.quiet_since, state.looked_at if state.looked_at is not None else now)
         return _alive(known, quiet_since=since, now=now), Action("look", settings.interval_seconds)

@@ -51,15 +51,35 @@ def test_a_fresh_engine_is_asked_at_once_and_is_not_ready() -> None:
     [
         (REFUSED, "the engine is starting: Connection refused"),
         (Refused("the engine answers 503: loading"), "warming: the engine answers 503: loading"),
-        (Unanswered(), "warming: no token within 5 s"),
+        (Unreadable("404"), "warming: 404"),
     ],
-    ids=["refused connection", "error", "silence"],
+    ids=["refused connection", "error", "no counters"],
 )
 def test_while_starting_it_is_asked_every_second_and_says_why(observation: Observation, message: str) -> None:
     state, action = after((3.0, observation))
     assert not state.ready
     assert action == Action("probe", 1.0)
     assert explain(state, 3.0) == ("starting", message)
+
+
+def test_a_first_token_that_is_late_is_found_in_the_counters() -> None:
+    """An engine that needs longer than a time-out for each token, or that restarted into a full queue, is alive."""
+    state, action = after((5.0, Unanswered()))
+    assert action == Action("look", 0.0)
+    assert explain(state, 5.0) == ("starting", "warming: no token within 5 s")
+    state, action = step(state, Reading(tokens=0, requests=1), 5.1, SETTINGS)
+    assert (state.ready, action) == (False, Action("probe", 1.0))
+    state, _ = after((11.0, Unanswered()), (11.1, Reading(tokens=0, requests=1)), state=state)
+    assert not state.ready
+    state, action = step(state, Reading(tokens=1, requests=1), 17.0, SETTINGS)
+    assert (state.ready, action) == (True, Action("look", 5.0))
+
+
+def test_counters_of_before_the_start_are_no_token() -> None:
+    assert not after((5.0, Unanswered()), (5.1, Reading(tokens=50, requests=0)))[0].ready
+    assert not after((5.0, Unanswered()), (5.1, Reading(tokens=50, requests=0)), (6.0, Reading(tokens=1, requests=0)))[
+        0
+    ].ready
 
 
 def test_an_answer_that_is_no_token_does_not_make_it_ready() -> None:
