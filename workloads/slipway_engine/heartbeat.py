@@ -213,12 +213,12 @@ def _idle(state: State, now: float, settings: Settings) -> tuple[State, Action]:
 
 
 def _owing(state: State, now: float, settings: Settings) -> tuple[State, Action]:
-    """A token is owed. Whoever is suspect, not ready or long quiet is asked, an interval after the last question."""
+    """A token is owed. Whoever is suspect or long quiet is asked, an interval after the last question."""
     left_seconds = settings.wedge_seconds - (now - state.quiet_since)
     owing = replace(state, phase="silent" if left_seconds <= 0 else state.phase)
     if 0 < left_seconds <= settings.interval_seconds:
         return owing, Action("look", left_seconds)
-    if owing.suspect or owing.phase != "ready" or left_seconds <= settings.wedge_seconds / 2:
+    if owing.suspect or left_seconds <= settings.wedge_seconds / 2:
         return owing, Action("probe", settings.interval_seconds)
     return owing, Action("look", settings.interval_seconds)
 

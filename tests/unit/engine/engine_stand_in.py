@@ -51,6 +51,7 @@ class EngineStandIn:
     metrics: str = field(default_factory=vllm_metrics)
     metrics_status: int = 200
     hang: bool = False
+    busy: bool = False  # its counters move with each look, and its queue is long
     asked: list[dict[str, Any]] = field(default_factory=list)
     looks: int = 0
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,6 +94,8 @@ class EngineStandIn:
     async def _show(self, _: web.Request) -> web.Response:
         self.looks += 1
         await self._wait_if_hanging()
+        if self.busy:
+            self.metrics = vllm_metrics(running=900, waiting=9000, generated=self.looks)
         return web.Response(text=self.metrics, status=self.metrics_status)
 
 
