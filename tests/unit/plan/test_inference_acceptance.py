@@ -208,6 +208,13 @@ def test_nothing_is_told_while_something_is_asked() -> None:
     assert outcome == Plan(status=status, reads=(CLAIM,))
 
 
+def test_what_can_be_asked_at_once_is() -> None:
+    seen = Observed(owner(), read={CLAIM: {"spec": {"accessModes": ["ReadWriteMany"]}}})
+    outcome = plan(seen, 0.0, DEFAULTS)
+    assert outcome.reads == (DEPLOYMENT, SERVICE)
+    assert len(outcome.templates) == 1
+
+
 # Whose names
 
 

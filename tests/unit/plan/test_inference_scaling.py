@@ -68,6 +68,7 @@ def test_no_scaled_object_yet() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
+        "the cluster does not have this kind: install its CustomResourceDefinition",
         "the server could not find the requested resource",
         "404 page not found",
         'no matches for kind "ScaledObject" in version "keda.sh/v1alpha1"',
