@@ -108,7 +108,7 @@ def _over(base: Any, user: Any, field: str = "") -> Any:  # noqa: ANN401 - any J
 
 def _lists(base: list[Any], user: list[Any], field: str) -> list[Any]:
     if field in APPENDED:
-        return [*base, *user]
+        return [*base, *(entry for entry in user if entry not in base)]
     key = DEEP.get(field) or KEYED.get(field)
     if key is None or not all(isinstance(entry, dict) and entry.get(key) is not None for entry in user):
         return user
