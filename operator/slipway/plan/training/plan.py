@@ -28,7 +28,7 @@ from .situation import Situation, look
 
 MEND_SECONDS = 5.0  # how soon to look again at what a user is likely to mend, and no watch will tell
 
-ACCEPTED = true(conditions.ACCEPTED, "Accepted")
+ACCEPTED = true(conditions.ACCEPTED, "Accepted", "the spec can be carried out")
 
 
 @dataclass(frozen=True, slots=True)
