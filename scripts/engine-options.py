@@ -10,7 +10,8 @@ vLLM is installed; it needs neither a GPU nor this repository:
 An option: `flags` are its spellings; `takes_value` is true, false or "optional"; `choices` are its allowed values,
 compared after the engine's own lower-casing and `-` to `_` when `fold` is true; `repeat` says that it may be given more
 than once; `dotted` that --flag.key=value sets one key of it. `value` is what the engine reads the text as: int, float,
-size (512, 1k, 2G), size|auto, json, config (JSON with sizes) or, when left out, text; a `?` after it says that None is allowed too.
+size (512, 1k, 2G), size|auto, json, config (JSON with sizes) or, when left out, text; a `?` after it says that None is
+allowed too.
 """
 
 import argparse
