@@ -250,8 +250,9 @@ def test_own_object_that_the_index_does_not_show_is_applied() -> None:
     assert outcome.requeue_after is None
 
 
-def test_namesakes_child_is_waited_for() -> None:
-    children = (child(DEPLOYMENT, uid="of-an-earlier-chat"), child(SERVICE))
+@pytest.mark.parametrize("uid", ["an-earlier-chat", "zz-an-earlier-chat"])
+def test_namesakes_child_is_waited_for(uid: str) -> None:
+    children = (child(DEPLOYMENT, uid=uid), child(SERVICE))
     outcome = settle(spec(), children=children)
     assert refused(outcome, "NameConflict").startswith("Deployment ")
     assert outcome.requeue_after == 5.0

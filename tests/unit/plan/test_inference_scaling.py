@@ -112,8 +112,14 @@ def test_scaled_object_goes_when_scaling_is_left_out(objects: Obj) -> None:
 
 @pytest.mark.parametrize(
     ("scaling", "children"),
-    [(SCALING, (keda(READY),)), (None, ()), (None, (keda(uid="another"),)), (None, (keda(deleting=True),))],
-    ids=["asked for", "absent", "not ours", "going already"],
+    [
+        (SCALING, (keda(READY),)),
+        (None, ()),
+        (None, (keda(uid="another"),)),
+        (None, (keda(uid="zz-another"),)),
+        (None, (keda(deleting=True),)),
+    ],
+    ids=["asked for", "absent", "not ours", "not ours either", "going already"],
 )
 def test_scaled_object_that_is_not_deleted(scaling: Obj | None, children: tuple[Child, ...]) -> None:
     assert settle(spec(scaling=scaling), children=children).delete == ()
