@@ -2,12 +2,11 @@
 
 from typing import Any
 
+from slipway.api.trainingjob import TrainingJob
 from slipway.plan.observed import Child, Container, Observed, Owner, Pod, Ref
 from slipway.plan.outcome import Defaults, Plan
 from slipway.plan.training import plan
 from slipway.plan.training.situation import Situation, look
-
-from slipway.api.trainingjob import TrainingJob
 
 Obj = dict[str, Any]
 

@@ -74,7 +74,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 def _question(situation: Situation) -> Plan | None:
     """What must be known before a gang may be made or given up, and is not."""
-    if ended.recorded(situation) or accepted.early_complaint(situation):
+    if ended.recorded(situation) or ended.succeeded(situation) or accepted.early_complaint(situation):
         return None
     if situation.gang:
         unread = lost.to_read(situation)
