@@ -1,4 +1,4 @@
-"""Observations of a TrainingJob for the tests of its plan: each with good defaults, so that a test says what matters."""
+"""Observations of a TrainingJob for the tests of its plan, with good defaults: a test says only what matters."""
 
 from typing import Any
 
