@@ -13,6 +13,7 @@ from plantrain_builders import (
     NOW_TEXT,
     RECIPE,
     UID,
+    apart,
     claim,
     claim_child,
     claim_ref,
@@ -283,7 +284,7 @@ def test_a_gang_that_the_api_server_refuses_is_asked_for_again() -> None:
 
 
 def live_gang(**changes: Any) -> Any:
-    reference = {"uid": UID, "controller": True} | changes
+    reference = {"uid": apart(UID), "controller": True} | changes
     return {"metadata": {"ownerReferences": [{"uid": "x"}, reference]}}
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from plantrain_builders import apart
 
 from slipway.plan import containerpolicy, podpolicy
 from slipway.plan.podpolicy import Reserved, Violation, violations
@@ -30,7 +31,7 @@ VOLUME = (
 
 
 def found(user: Any) -> Any:
-    return [(each.path.removeprefix(f"{ROOT}."), each.message) for each in violations(user, OURS)]
+    return [(each.path.removeprefix(f"{ROOT}."), each.message) for each in violations(apart(user), OURS)]
 
 
 def in_spec(**spec: Any) -> Any:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plantrain_builders import EARLIER_TEXT, NOW, NOW_TEXT
+from plantrain_builders import EARLIER_TEXT, NOW, NOW_TEXT, apart
 
 from slipway.plan import clock, conditions, hashing, names
 from slipway.plan.conditions import Condition, Finding
@@ -126,11 +126,13 @@ def test_a_message_is_cut_at_its_bound_and_says_so() -> None:
         ({"conditions": None}, False),
         (before("True"), True),
         (before("False"), False),
+        (before("Unknown"), False),
         ({"conditions": [{"type": "Other", "status": "True"}]}, False),
     ],
 )
 def test_whether_a_condition_is_true(status: Any, holds: Any) -> None:
-    assert conditions.is_true(status, "Ready") is holds
+    assert conditions.is_true(apart(status), "Ready") is holds
+    assert (conditions.holding(status, "Ready") is not None) is holds
 
 
 @pytest.mark.parametrize(
