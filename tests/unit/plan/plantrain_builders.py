@@ -1,13 +1,12 @@
-"""Observations of a TrainingJob for the tests of its plan: each with good defaults, so that a test says what matters."""
+"""Observations of a TrainingJob for the tests of its plan, with good defaults: a test says only what matters."""
 
 from typing import Any
 
+from slipway.api.trainingjob import TrainingJob
 from slipway.plan.observed import Child, Container, Observed, Owner, Pod, Ref
 from slipway.plan.outcome import Defaults, Plan
 from slipway.plan.training import plan
 from slipway.plan.training.situation import Situation, look
-
-from slipway.api.trainingjob import TrainingJob
 
 Obj = dict[str, Any]
 
@@ -38,8 +37,19 @@ COMMAND: Obj = {"command": ["python3", "train.py"]}
 GANG_PLURAL = "pytorchjobs.kubeflow.org"
 
 
+def apart(value: Any) -> Any:
+    """The same JSON from other strings, as it comes from a network: identity must never be taken for equality."""
+    if isinstance(value, str):
+        return "".join([value[:1], value[1:]])
+    if isinstance(value, list):
+        return [apart(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: apart(entry) for name, entry in value.items()}
+    return value
+
+
 def gang_ref(attempt: int = 0, job: str = JOB) -> Ref:
-    return Ref("kubeflow.org/v1", "PyTorchJob", GANG_PLURAL, NAMESPACE, f"{job}-{attempt}")
+    return Ref("kubeflow.org/v1", "PyTorchJob", apart(GANG_PLURAL), NAMESPACE, f"{job}-{attempt}")
 
 
 def claim_ref(name: str = f"{JOB}-output") -> Ref:
@@ -47,7 +57,7 @@ def claim_ref(name: str = f"{JOB}-output") -> Ref:
 
 
 def pod_ref(name: str) -> Ref:
-    return Ref("v1", "Pod", "pods", NAMESPACE, name)
+    return Ref("v1", "Pod", "pods", NAMESPACE, apart(name))
 
 
 def owner(spec: Obj | None = None, status: Obj | None = None, **changes: Any) -> Owner:
@@ -60,8 +70,8 @@ def owner(spec: Obj | None = None, status: Obj | None = None, **changes: Any) ->
         "labels": {},
         "annotations": {},
         "deleting": False,
-        "spec": RECIPE if spec is None else spec,
-        "status": status or {},
+        "spec": apart(RECIPE if spec is None else spec),
+        "status": apart(status or {}),
     }
     return Owner(**{**fields, **changes})
 
@@ -73,10 +83,10 @@ def gang(attempt: int = 0, status: Obj | None = None, **changes: Any) -> Child:
         "resource_version": "1",
         "generation": 1,
         "labels": {},
-        "owner_uid": UID,
+        "owner_uid": apart(UID),
         "deleting": False,
         "created": NOW - 60,
-        "status": status or {},
+        "status": apart(status or {}),
     }
     return Child(**{**fields, **changes})
 
@@ -101,8 +111,8 @@ def backend_condition(kind: str, *, since: str = EARLIER_TEXT, message: str = ""
 
 
 def container(state: str = "running", **changes: Any) -> Container:
-    fields: dict[str, Any] = {"name": "pytorch", "ready": state == "running", "restarts": 0, "state": state}
-    return Container(**{**fields, **changes})
+    fields: dict[str, Any] = {"name": apart("pytorch"), "ready": True, "restarts": 0, "state": apart(state)}
+    return Container(**{**fields, **apart(changes)})
 
 
 def ended(exit_code: int, message: str = "", reason: str = "Error") -> Container:
@@ -115,8 +125,8 @@ def pod(role: str = "master-0", attempt: int = 0, *, phase: str = "Running", **c
         "namespace": NAMESPACE,
         "name": name,
         "uid": f"uid-{name}",
-        "labels": {"slipway.dev/owner-uid": UID, "slipway.dev/attempt": str(attempt)},
-        "phase": phase,
+        "labels": {"slipway.dev/owner-uid": apart(UID), "slipway.dev/attempt": str(attempt)},
+        "phase": apart(phase),
         "reason": "",
         "message": "",
         "node": "node-1",
@@ -136,7 +146,7 @@ def gang_pods(attempt: int = 0, *, phase: str = "Running") -> tuple[Pod, Pod]:
 
 
 def claim(*modes: str, **metadata: Any) -> Obj:
-    return {"metadata": metadata, "spec": {"accessModes": list(modes or ("ReadWriteOnce",))}}
+    return apart({"metadata": metadata, "spec": {"accessModes": list(modes or ("ReadWriteOnce",))}})
 
 
 def observed(who: Owner | None = None, **changes: Any) -> Observed:
