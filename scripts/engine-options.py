@@ -119,12 +119,17 @@ def options() -> list[dict[str, Any]]:
     return sorted((option(action) for action in actions if action.option_strings), key=lambda found: found["flags"])
 
 
+def render(version: str, found: list[dict[str, Any]]) -> str:
+    """One option a line, so that a new engine shows as a readable difference."""
+    lines = ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in found)
+    return f'{{"version":"{version}","options":[\n{lines}\n]}}\n'
+
+
 def main() -> None:
     logging.disable(logging.CRITICAL)  # vLLM logs to stdout
     version = engine_version()
     name_cpu_build()
-    lines = ",\n".join(json.dumps(found, separators=(",", ":")) for found in options())
-    sys.stdout.write(f'{{"version":"{version}","options":[\n{lines}\n]}}\n')
+    sys.stdout.write(render(version, options()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ question that is given up is closed, upon which the engine drops the request.
 """
 
 import json
+import os
 from typing import Any
 
 import aiohttp
@@ -55,7 +56,15 @@ class Engine:
         except TimeoutError:
             return Unanswered()
         except (aiohttp.ClientError, OSError) as error:
-            return Unreachable(str(error) or type(error).__name__)
+            return Unreachable(_why(error))
+
+
+def _why(error: Exception) -> str:
+    """The system's words for a failed connection, since aiohttp's repeat the address and more."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno).lower()
+    return str(error) or type(error).__name__
 
 
 def session() -> aiohttp.ClientSession:

@@ -121,7 +121,7 @@ def step(state: State, observation: Observation, now: float, settings: Settings)
     if isinstance(observation, Token):
         return _token(state, now, settings)
     if state.phase == "starting":
-        return replace(state, detail=_warming(observation, settings)), Action("probe", settings.start_interval_seconds)
+        return _starting(state, observation, now, settings)
     if isinstance(observation, Reading):
         return _reading(state, observation, now, settings)
     if isinstance(observation, Unanswered):
@@ -154,10 +154,23 @@ def _gone(state: State, observation: Unreachable, settings: Settings) -> tuple[S
     return starting, Action("probe", settings.start_interval_seconds)
 
 
-def _warming(observation: Observation, settings: Settings) -> str:
+def _starting(state: State, observation: Observation, now: float, settings: Settings) -> tuple[State, Action]:
+    """Counters count here too, or an engine whose first token takes longer than a time-out would never be ready."""
+    again = Action("probe", settings.start_interval_seconds)
     if isinstance(observation, Unanswered):
-        return f"warming: no token within {settings.timeout_seconds:g} s"
-    return f"warming: {observation.detail}" if isinstance(observation, Refused | Unreadable) else "warming"
+        late = f"warming: no token within {settings.timeout_seconds:g} s"
+        return replace(state, detail=late), Action("look", 0.0)
+    if isinstance(observation, Refused | Unreadable):
+        return replace(state, detail=f"warming: {observation.detail}"), again
+    if isinstance(observation, Reading):
+        if _moved(state, observation):
+            return _reading(state, observation, now, settings)
+        return replace(state, tokens=observation.tokens, looked_at=now), again
+    return state, again
+
+
+def _moved(state: State, reading: Reading) -> bool:
+    return state.tokens is not None and reading.tokens > state.tokens
 
 
 def _token(state: State, now: float, settings: Settings) -> tuple[State, Action]:
@@ -179,7 +192,7 @@ def _reading(state: State, reading: Reading, now: float, settings: Settings) -> 
     known = replace(state, tokens=reading.tokens, looked_at=now)
     if state.tokens is not None and reading.tokens < state.tokens:
         return State(detail="the engine was restarted", last_token_at=state.last_token_at), Action("probe", 0.0)
-    if state.tokens is not None and reading.tokens > state.tokens:
+    if _moved(state, reading):
         # The last token came after the look before this one: counting from there keeps the promise of wedge_seconds.
         since = max(state.quiet_since, state.looked_at if state.looked_at is not None else now)
         return _alive(known, quiet_since=since, now=now), Action("look", settings.interval_seconds)
@@ -200,12 +213,12 @@ def _idle(state: State, now: float, settings: Settings) -> tuple[State, Action]:
 
 
 def _owing(state: State, now: float, settings: Settings) -> tuple[State, Action]:
-    """A token is owed. Whoever is suspect, not ready or long quiet is asked, an interval after the last question."""
+    """A token is owed. Whoever is suspect or long quiet is asked, an interval after the last question."""
     left_seconds = settings.wedge_seconds - (now - state.quiet_since)
     owing = replace(state, phase="silent" if left_seconds <= 0 else state.phase)
     if 0 < left_seconds <= settings.interval_seconds:
         return owing, Action("look", left_seconds)
-    if owing.suspect or owing.phase != "ready" or left_seconds <= settings.wedge_seconds / 2:
+    if owing.suspect or left_seconds <= settings.wedge_seconds / 2:
         return owing, Action("probe", settings.interval_seconds)
     return owing, Action("look", settings.interval_seconds)
 

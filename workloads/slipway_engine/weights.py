@@ -1,7 +1,8 @@
 """Are a model's weights complete? Told from file sizes and headers, without reading a tensor.
 
-A safetensors file says in its header how long it is (https://huggingface.co/docs/safetensors: 8 bytes of header length,
-little endian, the header as JSON, then the tensors), so a copy that was cut off is noticed. A pickled file is not opened.
+A safetensors file says in its header how long it is (https://huggingface.co/docs/safetensors: 8 bytes of header
+length, little endian, the header as JSON, then the tensors), so a copy that was cut off is noticed. A pickled file is
+not opened.
 """
 
 import json

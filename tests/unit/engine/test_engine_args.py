@@ -42,7 +42,7 @@ REAL_WORLD = [
         ["--cpu-offload-gb=1e1"],
         ["--moe-backend=Flashinfer-Cutlass"],
         ['--speculative-config={"method": "ngram", "num_speculative_tokens": 3}'],
-        ['--kv-transfer-config={"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both", "kv_buffer_size": 1g}'],
+        ['--kv-transfer-config={"kv_connector": "X", "kv_connector_extra_config": {"cpu_bytes_to_use": 80m}}'],
         ['--limit-mm-per-prompt={"image": 2}'],
         ["--limit-mm-per-prompt.image=2"],
         ["--compilation-config.mode=3", "--compilation_config.cudagraph_capture_sizes+=1,2"],

@@ -1,12 +1,6 @@
-"""Readiness by generated tokens: each transition by itself, then whole lives of a simulated engine in virtual time."""
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
+"""Readiness by generated tokens: each transition by itself. test_engine_lives.py has whole lives."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from slipway_engine.heartbeat import (
     FIRST,
@@ -51,15 +45,35 @@ def test_a_fresh_engine_is_asked_at_once_and_is_not_ready() -> None:
     [
         (REFUSED, "the engine is starting: Connection refused"),
         (Refused("the engine answers 503: loading"), "warming: the engine answers 503: loading"),
-        (Unanswered(), "warming: no token within 5 s"),
+        (Unreadable("404"), "warming: 404"),
     ],
-    ids=["refused connection", "error", "silence"],
+    ids=["refused connection", "error", "no counters"],
 )
 def test_while_starting_it_is_asked_every_second_and_says_why(observation: Observation, message: str) -> None:
     state, action = after((3.0, observation))
     assert not state.ready
     assert action == Action("probe", 1.0)
     assert explain(state, 3.0) == ("starting", message)
+
+
+def test_a_first_token_that_is_late_is_found_in_the_counters() -> None:
+    """An engine that needs longer than a time-out for each token, or that restarted into a full queue, is alive."""
+    state, action = after((5.0, Unanswered()))
+    assert action == Action("look", 0.0)
+    assert explain(state, 5.0) == ("starting", "warming: no token within 5 s")
+    state, action = step(state, Reading(tokens=0, requests=1), 5.1, SETTINGS)
+    assert (state.ready, action) == (False, Action("probe", 1.0))
+    state, _ = after((11.0, Unanswered()), (11.1, Reading(tokens=0, requests=1)), state=state)
+    assert not state.ready
+    state, action = step(state, Reading(tokens=1, requests=1), 17.0, SETTINGS)
+    assert (state.ready, action) == (True, Action("look", 5.0))
+
+
+def test_counters_of_before_the_start_are_no_token() -> None:
+    assert not after((5.0, Unanswered()), (5.1, Reading(tokens=50, requests=0)))[0].ready
+    assert not after((5.0, Unanswered()), (5.1, Reading(tokens=50, requests=0)), (6.0, Reading(tokens=1, requests=0)))[
+        0
+    ].ready
 
 
 def test_an_answer_that_is_no_token_does_not_make_it_ready() -> None:
@@ -106,6 +120,13 @@ def test_silence_counts_from_the_look_before_the_last_token_so_that_the_promise_
     """The last token came some time between the looks at 5 and 10: at 35, it may have been 30 seconds."""
     state, _ = after(*READY, (10.0, Reading(tokens=20, requests=3)))
     assert state.quiet_since == 5.0
+
+
+def test_a_token_of_our_own_is_later_than_the_look_before_it() -> None:
+    state, _ = after(
+        *READY, (30.0, Reading(tokens=10, requests=0)), (34.0, Token()), (39.0, Reading(tokens=11, requests=1))
+    )
+    assert state.quiet_since == 34.0
 
 
 def test_a_look_falls_on_the_moment_when_patience_ends() -> None:
@@ -222,127 +243,3 @@ def test_a_draining_engine_that_has_gone_ends_the_watch() -> None:
     state, action = after((12.0, REFUSED), state=drain(after(*READY)[0]))
     assert action == Action("stop", 0.0)
     assert not state.ready
-
-
-# Whole lives: a simulated engine answers in virtual time.
-
-
-@dataclass
-class SimulatedEngine:
-    """An engine that, per second, is `down`, `wedged` or alive, with `load` requests; stale gauges while wedged."""
-
-    mode: Callable[[float], str]
-    load: Callable[[float], int]
-    stale_gauge: int = 0
-    tokens: float = 0.0
-    counted_at: float = 0.0
-    last_token_at: float | None = None
-    asked: list[tuple[float, float]] = field(default_factory=list)  # when each probe began and ended
-
-    def advance(self, now: float) -> None:
-        second = self.counted_at
-        while second < now:
-            if self.mode(second) == "alive" and self.load(second):
-                self.tokens += 1
-                self.last_token_at = second
-            second += 0.5
-        self.counted_at = second
-
-    def answer(self, kind: str, now: float) -> tuple[Observation, float]:
-        """What a question at `now` brings, and when."""
-        self.advance(now)
-        mode = self.mode(now)
-        if mode == "down":
-            self.tokens = 0
-            return REFUSED, now
-        if kind == "look":
-            gauge = self.stale_gauge if mode == "wedged" else self.load(now)
-            return Reading(self.tokens, gauge), now + 0.01
-        self.asked.append((now, now + (5.0 if mode == "wedged" else 0.05)))
-        if mode == "wedged":
-            return Unanswered(), now + 5.0
-        self.tokens += 1
-        self.last_token_at = now
-        return Token(), now + 0.05
-
-
-def live(engine: SimulatedEngine, seconds: float) -> list[tuple[float, bool]]:
-    """(time, ready) after each observation of a life of `seconds`."""
-    state, action, now, seen = State(), FIRST, 0.0, []
-    while now < seconds:
-        observation, now = engine.answer(action.kind, now + action.after_seconds)
-        state, action = step(state, observation, now, SETTINGS)
-        seen.append((now, state.ready))
-    return seen
-
-
-def ready_at(life: list[tuple[float, bool]], moment: float) -> bool:
-    return [ready for when, ready in life if when <= moment][-1]
-
-
-@pytest.mark.parametrize("stale_gauge", [0, 7])
-@pytest.mark.parametrize("load", [0, 7])
-def test_a_wedge_is_noticed_and_its_end_too_whatever_the_gauges_say(load: int, stale_gauge: int) -> None:
-    def mode(t: float) -> str:
-        return "wedged" if 100 <= t < 300 else "alive"
-
-    life = live(SimulatedEngine(mode, lambda t: load, stale_gauge), 400)
-    bound_seconds = SETTINGS.wedge_seconds + (0 if load and stale_gauge else SETTINGS.idle_interval_seconds)
-    assert ready_at(life, 99.9)
-    assert not any(ready for when, ready in life if 100 + bound_seconds + 0.1 <= when < 300)
-    assert ready_at(life, 300 + 2 * SETTINGS.interval_seconds + 0.1)
-    assert all(ready for when, ready in life if when > 311)
-
-
-def test_a_saturated_engine_stays_ready_for_ever() -> None:
-    life = live(SimulatedEngine(lambda t: "alive", lambda t: 10_000), 1000)
-    assert all(ready for _, ready in life)
-
-
-def test_an_idle_engine_is_asked_twice_a_minute_and_a_busy_one_never() -> None:
-    idle, busy = SimulatedEngine(lambda t: "alive", lambda t: 0), SimulatedEngine(lambda t: "alive", lambda t: 1)
-    live(idle, 600)
-    live(busy, 600)
-    assert 15 <= len(idle.asked) <= 20
-    assert len(busy.asked) == 1
-
-
-def test_a_restart_is_noticed_within_one_interval() -> None:
-    life = live(SimulatedEngine(lambda t: "down" if t < 20 or 100 <= t < 130 else "alive", lambda t: 3), 200)
-    assert not any(ready for when, ready in life if when < 20)
-    assert ready_at(life, 99.9)
-    assert not any(ready for when, ready in life if 105.1 <= when < 130)
-    assert ready_at(life, 131.2)
-
-
-T = TypeVar("T")
-MODES = st.lists(st.tuples(st.sampled_from(["alive", "wedged", "down"]), st.integers(1, 80)), min_size=1, max_size=8)
-LOADS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 80)), min_size=1, max_size=8)
-
-
-def timeline(pieces: list[tuple[T, int]]) -> Callable[[float], T]:
-    def at(t: float) -> T:
-        for value, seconds in pieces:
-            if t < seconds:
-                return value
-            t -= seconds
-        return pieces[-1][0]
-
-    return at
-
-
-@given(modes=MODES, loads=LOADS, stale_gauge=st.integers(0, 2))
-def test_in_any_life_it_is_never_ready_long_without_a_token_nor_asked_twice_at_once(
-    modes: list[tuple[str, int]], loads: list[tuple[int, int]], stale_gauge: int
-) -> None:
-    engine = SimulatedEngine(timeline(modes), timeline(loads), stale_gauge)
-    bound_seconds = SETTINGS.idle_interval_seconds + SETTINGS.wedge_seconds + SETTINGS.interval_seconds + 1
-    state, action, now = State(), FIRST, 0.0
-    while now < 300:
-        observation, now = engine.answer(action.kind, now + action.after_seconds)
-        state, action = step(state, observation, now, SETTINGS)
-        if state.ready:
-            assert engine.last_token_at is not None
-            assert now - engine.last_token_at <= bound_seconds
-        assert 0 <= action.after_seconds <= SETTINGS.idle_interval_seconds
-    assert all(ended <= began for (_, ended), (began, _) in zip(engine.asked, engine.asked[1:], strict=False))
