@@ -72,10 +72,15 @@ def find(status: Mapping[str, Any], kind: str) -> Obj | None:
     return next((entry for entry in entries if isinstance(entry, dict) and entry.get("type") == kind), None)
 
 
+def holding(status: Mapping[str, Any], kind: str) -> Obj | None:
+    """The condition of this type, if its status is True."""
+    condition = find(status, kind)
+    return condition if condition and condition.get("status") == "True" else None
+
+
 def is_true(status: Mapping[str, Any], kind: str) -> bool:
     """Whether the object's `status` has a condition of this type with status True."""
-    condition = find(status, kind)
-    return condition is not None and condition.get("status") == "True"
+    return holding(status, kind) is not None
 
 
 def write(previous: Mapping[str, Any], wanted: Sequence[Condition], *, generation: int, now: float) -> list[Obj]:

@@ -1,6 +1,6 @@
 """What each sample becomes: the whole plan, object by object, beside this file.
 
-After an intended change: `SLIPWAY_UPDATE_GOLDEN=1 uv run pytest tests/golden/inference`, and read the difference.
+After an intended change: `UPDATE_GOLDEN=1 pytest tests/golden`, and read the difference.
 """
 
 import os
@@ -138,7 +138,7 @@ def _plain(value: Any) -> Any:
 def test_plan_is_as_recorded(case: Case) -> None:
     file = HERE / f"{case.name}.yaml"
     text = as_text(rendered(case))
-    if os.environ.get("SLIPWAY_UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN") == "1":
         file.write_text(text)
     assert text == file.read_text()
 

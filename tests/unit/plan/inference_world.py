@@ -111,6 +111,9 @@ def pod(name: str, revision: str = "", *containers: Container, **fields: Any) ->
     return Pod(**{**base, **fields})
 
 
+ROUNDS = 4  # the loop calls a plan no oftener within one visit
+
+
 @dataclass(frozen=True)
 class World:
     """What the API server would answer. Anything not in `objects` does not exist, but the claims always do.
@@ -127,7 +130,7 @@ class World:
     def settle(self) -> Plan:
         """Answer what the plan asks until it asks no more, as the loop does within one visit."""
         observed = self.observed
-        for _ in range(6):
+        for _ in range(ROUNDS):
             outcome = plan(observed, self.now, self.defaults)
             if not outcome.reads and not outcome.templates:
                 return outcome

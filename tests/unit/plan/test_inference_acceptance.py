@@ -208,6 +208,13 @@ def test_nothing_is_told_while_something_is_asked() -> None:
     assert outcome == Plan(status=status, reads=(CLAIM,))
 
 
+def test_what_can_be_asked_at_once_is() -> None:
+    seen = Observed(owner(), read={CLAIM: {"spec": {"accessModes": ["ReadWriteMany"]}}})
+    outcome = plan(seen, 0.0, DEFAULTS)
+    assert outcome.reads == (DEPLOYMENT, SERVICE)
+    assert len(outcome.templates) == 1
+
+
 # Whose names
 
 
@@ -243,8 +250,9 @@ def test_own_object_that_the_index_does_not_show_is_applied() -> None:
     assert outcome.requeue_after is None
 
 
-def test_namesakes_child_is_waited_for() -> None:
-    children = (child(DEPLOYMENT, uid="of-an-earlier-chat"), child(SERVICE))
+@pytest.mark.parametrize("uid", ["an-earlier-chat", "zz-an-earlier-chat"])
+def test_namesakes_child_is_waited_for(uid: str) -> None:
+    children = (child(DEPLOYMENT, uid=uid), child(SERVICE))
     outcome = settle(spec(), children=children)
     assert refused(outcome, "NameConflict").startswith("Deployment ")
     assert outcome.requeue_after == 5.0

@@ -7,12 +7,14 @@ from inference_world import (
     CLAIM,
     DEFAULTS,
     SCALING,
+    World,
     applied,
     claim,
     owner,
     revision_of,
     settle,
     spec,
+    world,
 )
 
 from slipway.api.inferenceservice import InferenceServiceSpec, Scaling
@@ -190,6 +192,14 @@ def test_revision_changes_with_the_pods_and_only_with_them() -> None:
     assert revision_of(settle(spec(scaling=SCALING))) == base
     assert revision_of(settle(spec(image="other:1"))) != base
     assert revision_of(settle(spec(drainSeconds=46))) != base
+
+
+def test_namesakes_made_anew_have_pods_of_another_revision() -> None:
+    labels = applied(settle(spec()), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert labels["slipway.dev/owner-uid"] == "uid-of-chat"
+    seen = world(spec()).observed
+    anew = World(replace(seen, owner=replace(seen.owner, uid="another"))).settle()
+    assert revision_of(anew) != labels["slipway.dev/revision"]
 
 
 # Deployment

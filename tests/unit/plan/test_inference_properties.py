@@ -51,7 +51,7 @@ sound_specs = st.fixed_dictionaries(
         "podTemplate": st.just({"spec": {"nodeSelector": {"a": "b"}}}),
     },
 )
-mistakes = st.sampled_from(
+mistakes: st.SearchStrategy[Obj] = st.sampled_from(
     [
         {"model": {"uri": "pvc://models/.."}},
         {"model": {}},

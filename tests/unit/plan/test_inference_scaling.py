@@ -68,6 +68,7 @@ def test_no_scaled_object_yet() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
+        "the cluster does not have this kind: install its CustomResourceDefinition",
         "the server could not find the requested resource",
         "404 page not found",
         'no matches for kind "ScaledObject" in version "keda.sh/v1alpha1"',
@@ -111,8 +112,14 @@ def test_scaled_object_goes_when_scaling_is_left_out(objects: Obj) -> None:
 
 @pytest.mark.parametrize(
     ("scaling", "children"),
-    [(SCALING, (keda(READY),)), (None, ()), (None, (keda(uid="another"),)), (None, (keda(deleting=True),))],
-    ids=["asked for", "absent", "not ours", "going already"],
+    [
+        (SCALING, (keda(READY),)),
+        (None, ()),
+        (None, (keda(uid="another"),)),
+        (None, (keda(uid="zz-another"),)),
+        (None, (keda(deleting=True),)),
+    ],
+    ids=["asked for", "absent", "not ours", "not ours either", "going already"],
 )
 def test_scaled_object_that_is_not_deleted(scaling: Obj | None, children: tuple[Child, ...]) -> None:
     assert settle(spec(scaling=scaling), children=children).delete == ()

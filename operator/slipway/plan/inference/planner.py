@@ -52,8 +52,18 @@ class _Visit:
     defaults: Defaults
     desired: int | None = None
 
-    def asks(self, *, reads: tuple[Ref, ...] = (), templates: tuple[tuple[str, Obj], ...] = ()) -> Plan:
+    def asks(self, trial: tuple[str, Obj], reads: tuple[Ref, ...] = ()) -> Plan | None:
+        """The plan that asks for what is not answered yet, all at once since the loop limits the rounds; else None."""
+        templates = () if trial[0] in self.observed.verdicts else (trial,)
+        if not reads and not templates:
+            return None
         return Plan(status=self.observed.owner.status, reads=reads, templates=templates)
+
+    def rejected(self, trial: tuple[str, Obj]) -> Plan | None:
+        """The plan that tells of the API server's complaint about a template; None when it accepts it."""
+        complaint = self.observed.verdicts[trial[0]]
+        message = f"spec.podTemplate: the API server refuses it: {complaint}"
+        return self.refused(Finding("InvalidPodTemplate", message)) if complaint else None
 
     def refused(self, finding: Finding, *, retry: bool = False) -> Plan:
         view = View(count(self.observed.pods, None), refused=finding, desired=self.desired)
@@ -67,12 +77,15 @@ class _Visit:
 
 
 def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) -> Plan:
+    owner = visit.observed.owner
     if missing.reads:
-        return visit.asks(reads=missing.reads)
-    tried = _tried(visit, pods.template(spec, visit.observed.owner, ANY_MODEL, visit.defaults))
-    if isinstance(tried, Plan):
-        return tried
-    child = own(visit.observed, scaled_object_ref(visit.observed.owner))
+        return Plan(status=owner.status, reads=missing.reads)
+    trial = podtemplate.trial(owner.namespace, pods.template(spec, owner, ANY_MODEL, visit.defaults))
+    if asks := visit.asks(trial):
+        return asks
+    if rejected := visit.rejected(trial):
+        return rejected
+    child = own(visit.observed, scaled_object_ref(owner))
     waiting = unknown(SCALING, "WaitingForModel", "scaling begins when there is a model to serve")
     scaling = waiting if spec.scaling and child is None else _scaling(visit, spec)
     view = View(count(visit.observed.pods, None), missing=missing.finding, desired=visit.desired, scaling=scaling)
@@ -81,28 +94,18 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
 
 
 def _with_model(visit: _Visit, spec: InferenceServiceSpec, model: Model) -> Plan:
-    observed = visit.observed
-    template = pods.template(spec, observed.owner, model, visit.defaults)
-    names = claims(observed, _refs(observed, spec))
-    if names.reads:
-        return visit.asks(reads=names.reads)
-    revision = _tried(visit, template)
-    if isinstance(revision, Plan):
-        return revision
+    owner = visit.observed.owner
+    template = pods.template(spec, owner, model, visit.defaults)
+    trial = podtemplate.trial(owner.namespace, template)
+    names = claims(visit.observed, _refs(visit.observed, spec))
+    if asks := visit.asks(trial, names.reads):
+        return asks
+    if rejected := visit.rejected(trial):
+        return rejected
     if names.conflict:
         return visit.refused(names.conflict, retry=True)
+    revision = trial[0]
     return _applied(visit, spec, model, revision, pods.with_revision(template, revision))
-
-
-def _tried(visit: _Visit, template: Obj) -> str | Plan:
-    """The hash of a template that the API server accepts; else the plan that asks it, or tells of its refusal."""
-    digest, trial = podtemplate.trial(visit.observed.owner.namespace, template)
-    verdict = visit.observed.verdicts.get(digest)
-    if verdict is None:
-        return visit.asks(templates=((digest, trial),))
-    if verdict:
-        return visit.refused(Finding("InvalidPodTemplate", f"spec.podTemplate: the API server refuses it: {verdict}"))
-    return digest
 
 
 def _applied(visit: _Visit, spec: InferenceServiceSpec, model: Model, revision: str, template: Obj) -> Plan:

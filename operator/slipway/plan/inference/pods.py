@@ -5,7 +5,7 @@ label of the pods, so that who answers is known from pods alone, whatever the De
 """
 
 from ...api.inferenceservice import InferenceServiceSpec
-from ..labels import REVISION
+from ..labels import OWNER_UID, REVISION
 from ..names import (
     ENGINE_PORT,
     MAIN_CONTAINER,
@@ -68,7 +68,9 @@ def grace_seconds(drain_seconds: int) -> int:
 
 
 def _rendered(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: Defaults) -> Obj:
-    metadata = {"labels": child_labels(owner.name), "annotations": _scrape()}
+    # The uid tells these pods, and so their revision, from those that a deleted namesake leaves for a while.
+    labels = {**child_labels(owner.name), OWNER_UID: owner.uid}
+    metadata = {"labels": labels, "annotations": _scrape()}
     pod: Obj = {
         "automountServiceAccountToken": False,
         # A Service named vllm would otherwise set VLLM_PORT, which the engine takes for its own.

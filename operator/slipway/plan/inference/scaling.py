@@ -7,7 +7,13 @@ from ...api.inferenceservice import Scaling
 from ..conditions import READY, SCALING, Condition, false, find, true, unknown
 from ..observed import Child, Obj
 
-NO_SUCH_KIND = ("could not find the requested resource", "404 page not found", "no matches for kind")
+# The API server's words for a kind without a CustomResourceDefinition, and kube/errors.py's.
+NO_SUCH_KIND = (
+    "does not have this kind",
+    "could not find the requested resource",
+    "404 page not found",
+    "no matches for kind",
+)
 
 
 def scaling_condition(scaling: Scaling | None, child: Child | None, refused: str | None) -> Condition:

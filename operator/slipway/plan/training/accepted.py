@@ -168,11 +168,10 @@ def template_trial(situation: Situation) -> tuple[str, Obj] | None:
 
 
 def gang_is_unseen(situation: Situation) -> bool:
-    """Whether the attempt's gang is there, and whole, though no watch has told of it yet."""
+    """Whether the attempt's gang is there, though no watch has told of it yet."""
     gang = situation.observed.read.get(situation.gang_ref)
-    if gang is None or owner_uid(gang) != situation.observed.owner.uid:
-        return False
-    return not gang.get("metadata", {}).get("deletionTimestamp")
+    told = any(other.ref == situation.gang_ref for other in situation.stale_gangs)
+    return gang is not None and not told and owner_uid(gang) == situation.observed.owner.uid
 
 
 def refused_claim(situation: Situation) -> Finding | None:

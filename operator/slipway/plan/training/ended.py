@@ -38,8 +38,7 @@ class End:
 def recorded(situation: Situation) -> End | None:
     """The end that the status already tells: it stays."""
     for kind in (conditions.COMPLETE, conditions.FAILED):
-        condition = conditions.find(situation.observed.owner.status, kind)
-        if condition and condition.get("status") == "True":
+        if condition := conditions.holding(situation.observed.owner.status, kind):
             return End(kind == conditions.COMPLETE, condition["reason"], condition.get("message", ""))
     return None
 
@@ -114,8 +113,7 @@ def settle_seconds(situation: Situation) -> float:
 
 def _backend_verdict(situation: Situation) -> Obj | None:
     """The backend's condition Failed, where it is true."""
-    condition = conditions.find(situation.gang.status, "Failed") if situation.gang else None
-    return condition if condition and condition.get("status") == "True" else None
+    return conditions.holding(situation.gang.status, "Failed") if situation.gang else None
 
 
 def _since(condition: Obj) -> float:

@@ -4,6 +4,7 @@ A restart is told by the attempt's number, since the reason may be the same as t
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from .. import conditions
 from ..conditions import Condition, bounded, turned
@@ -12,7 +13,19 @@ from ..outcome import Event
 from .running import NOT_ACCEPTED, RESTARTING, WAITING_FOR_CLAIM, WAITING_FOR_PODS
 from .situation import recorded_attempt
 
+Tone = Literal["Normal", "Warning"]
+
 QUIET = frozenset({RESTARTING, WAITING_FOR_PODS, WAITING_FOR_CLAIM, NOT_ACCEPTED.reason})
+
+# What a turn to this status is told as; a turn that is not listed is no news.
+TONES: dict[tuple[str, str], Tone] = {
+    (conditions.ACCEPTED, "True"): "Normal",
+    (conditions.ACCEPTED, "False"): "Warning",
+    (conditions.RUNNING, "True"): "Normal",
+    (conditions.RUNNING, "False"): "Warning",
+    (conditions.COMPLETE, "True"): "Normal",
+    (conditions.FAILED, "True"): "Warning",
+}
 
 
 def of_turn(owner: Owner, wanted: Sequence[Condition], *, attempt: int, ended: bool) -> tuple[Event, ...]:
@@ -25,18 +38,11 @@ def of_turn(owner: Owner, wanted: Sequence[Condition], *, attempt: int, ended: b
 
 
 def _event(condition: Condition, *, ended: bool) -> Event | None:
-    holds = condition.status == "True"
-    if condition.type == conditions.ACCEPTED:
-        return _of("Normal" if holds else "Warning", condition)
-    if condition.type == conditions.RUNNING and not ended and condition.reason not in QUIET:
-        return _of("Normal" if holds else "Warning", condition)
-    if condition.type == conditions.COMPLETE and holds:
-        return _of("Normal", condition)
-    if condition.type == conditions.FAILED and holds:
-        return _of("Warning", condition)
-    return None
+    if condition.type == conditions.RUNNING and (ended or condition.reason in QUIET):
+        return None
+    kind = TONES.get((condition.type, condition.status))
+    return _of(kind, condition) if kind else None
 
 
-def _of(kind: str, condition: Condition) -> Event:
-    message = bounded(condition.message, conditions.EVENT_MESSAGE_MAX)
-    return Event("Normal" if kind == "Normal" else "Warning", condition.reason, message)
+def _of(kind: Tone, condition: Condition) -> Event:
+    return Event(kind, condition.reason, bounded(condition.message, conditions.EVENT_MESSAGE_MAX))

@@ -46,7 +46,7 @@ def _is_gone(situation: Situation, ref: Ref) -> bool:
     pod = situation.observed.read[ref]
     if pod is None or pod.get("metadata", {}).get("deletionTimestamp"):
         return True
-    return pod.get("status", {}).get("phase", "Pending") == "Pending"
+    return bool(pod.get("status", {}).get("phase", "Pending") == "Pending")
 
 
 def _pod_ref(situation: Situation, name: str) -> Ref:

@@ -24,11 +24,11 @@ from ..outcome import Defaults, Delete, Plan
 from . import accepted, claims, cleanup, ended, events, lost, progress, running, status
 from .ended import End
 from .gang import pytorchjob
-from .situation import Situation, look
+from .situation import Situation, look, recorded_attempt
 
 MEND_SECONDS = 5.0  # how soon to look again at what a user is likely to mend, and no watch will tell
 
-ACCEPTED = true(conditions.ACCEPTED, "Accepted")
+ACCEPTED = true(conditions.ACCEPTED, "Accepted", "the spec can be carried out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _unreadable(observed: Observed, error: ValidationError, now: float) -> Plan:
     complaints = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in error.errors())
     refused = false(conditions.ACCEPTED, accepted.INVALID_SPEC, complaints)
     written, wanted = status.rejected(observed.owner, refused, now)
-    told = events.of_turn(observed.owner, wanted, attempt=written.get("attempt", 0), ended=True)
+    told = events.of_turn(observed.owner, wanted, attempt=recorded_attempt(written), ended=True)
     return Plan(status=written, events=told)
 
 
@@ -74,7 +74,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 def _question(situation: Situation) -> Plan | None:
     """What must be known before a gang may be made or given up, and is not."""
-    if ended.recorded(situation) or accepted.early_complaint(situation):
+    if ended.recorded(situation) or ended.succeeded(situation) or accepted.early_complaint(situation):
         return None
     if situation.gang:
         unread = lost.to_read(situation)

@@ -85,6 +85,6 @@ def _message(pod: Pod) -> Mapping[str, Any]:
     main = main_container(pod)
     try:
         found = json.loads(main.message) if main else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,0 +1,382 @@
+"""An attempt on its way: what Running says, progress, cleaning up before the next, the plan at rest."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from plantrain_builders import (
+    EARLIER_TEXT,
+    NOW,
+    NOW_TEXT,
+    RECIPE,
+    UID,
+    backend_condition,
+    claim_child,
+    conditions,
+    container,
+    fresh,
+    gang,
+    gang_pods,
+    gang_ref,
+    observed,
+    owner,
+    planned,
+    pod,
+    pod_ref,
+    running_status,
+    situation,
+    told,
+)
+
+from slipway.plan.clock import rfc3339
+from slipway.plan.observed import Reported
+from slipway.plan.outcome import Delete, Event
+from slipway.plan.training import situation as situations
+
+
+def with_gang(*pods: Any, status: Any = None, attempt: Any = 0, spec: Any = None, **changes: Any) -> Any:
+    children = (claim_child(), gang(attempt))
+    return observed(owner(spec, status), **{"children": children, "pods": pods, **changes})
+
+
+def running(*pods: Any, **changes: Any) -> Any:
+    return told(planned(with_gang(*pods, **changes)))["Running"]
+
+
+NONE_YET = "the training operator has made no pod of PyTorchJob demo-0 yet; its events say why if this lasts"
+
+
+def test_all_pods_run() -> None:
+    made = planned(with_gang(*gang_pods()))
+    assert told(made)["Running"] == ("True", "Running", "attempt 0 runs on 2 pods")
+    assert told(made)["Ready"] == ("False", "Running", "attempt 0 runs on 2 pods")
+    assert made.status["startTime"] == NOW_TEXT
+    assert made.events == (
+        Event("Normal", "Accepted", "the spec can be carried out"),
+        Event("Normal", "Running", "attempt 0 runs on 2 pods"),
+    )
+    assert [body["kind"] for body in made.apply] == ["PersistentVolumeClaim"]
+    assert (made.create, made.delete, made.requeue_after) == ((), (), None)
+
+
+def test_a_gang_of_one() -> None:
+    assert running(pod(), spec={**RECIPE, "nodes": 1}) == ("True", "Running", "attempt 0 runs on 1 pod")
+
+
+def test_a_peer_that_has_succeeded_did_run() -> None:
+    assert running(pod(), pod("worker-0", phase="Succeeded"))[0] == "True"
+
+
+def test_the_start_is_the_first_run_of_all() -> None:
+    made = planned(with_gang(*gang_pods(1), attempt=1, status={"attempt": 1, "startTime": EARLIER_TEXT}))
+    assert made.status["startTime"] == EARLIER_TEXT
+    assert told(made)["Running"] == ("True", "Running", "attempt 1 runs on 2 pods")
+
+
+@pytest.mark.parametrize(
+    ("pods", "message"),
+    [
+        ((), NONE_YET),
+        ((pod(),), "1 of 2 pods run"),
+        ((pod(), pod("worker-0", phase="Pending")), "1 of 2 pods run: waiting for demo-0-worker-0"),
+        (gang_pods(phase="Pending"), "0 of 2 pods run: waiting for demo-0-master-0, demo-0-worker-0"),
+        ((pod(), pod("worker-0", deleting=True)), "1 of 2 pods run: waiting for demo-0-worker-0"),
+    ],
+)
+def test_waiting_for_pods(pods: Any, message: Any) -> None:
+    made = planned(with_gang(*pods))
+    assert told(made)["Running"] == ("False", "WaitingForPods", message)
+    assert told(made)["Ready"] == ("False", "WaitingForPods", message)
+    assert [event.reason for event in made.events] == ["Accepted"]
+    assert "startTime" not in made.status
+
+
+def test_a_missing_image_is_named_and_told_once() -> None:
+    bad = pod(phase="Pending", containers=(container("waiting", reason="ErrImagePull", message="x:1 not found"),))
+    message = "container pytorch of pod demo-0-master-0 cannot pull its image: x:1 not found"
+    made = planned(with_gang(bad, pod("worker-0")))
+    assert told(made)["Running"] == ("False", "ImagePullFailed", message)
+    assert told(made)["Ready"] == ("False", "ImagePullFailed", message)
+    assert Event("Warning", "ImagePullFailed", message) in made.events
+    again = planned(with_gang(bad, pod("worker-0"), status=made.status))
+    assert (again.status, again.events) == (made.status, ())
+
+
+def test_a_pod_without_a_node_is_named_and_recovers() -> None:
+    bad = pod(phase="Pending", scheduled=False, unschedulable_message="0/1 nodes have nvidia.com/gpu")
+    made = planned(with_gang(bad, pod("worker-0", phase="Pending")))
+    message = "pod demo-0-master-0 finds no node: 0/1 nodes have nvidia.com/gpu"
+    assert told(made)["Running"] == ("False", "Unschedulable", message)
+    mended = planned(with_gang(*gang_pods(), status=made.status))
+    assert told(mended)["Running"][0] == "True"
+
+
+RESTARTED = {"attempt": 1, "conditions": conditions(Running=("False", "Restarting", "restart 1 of 3: why"))}
+
+
+@pytest.mark.parametrize("pods", [(), gang_pods(1, phase="Pending")])
+def test_the_reason_of_a_restart_stands_until_the_new_pods_run(pods: Any) -> None:
+    assert running(*pods, attempt=1, status=RESTARTED) == ("False", "Restarting", "restart 1 of 3: why")
+
+
+def test_the_new_pods_troubles_are_news() -> None:
+    bad = pod(attempt=1, phase="Pending", scheduled=False, unschedulable_message="full")
+    assert running(bad, attempt=1, status=RESTARTED)[1] == "Unschedulable"
+
+
+def test_attempt_0_is_no_restart() -> None:
+    status = {"attempt": 0, "conditions": RESTARTED["conditions"]}
+    assert running(status=status) == ("False", "WaitingForPods", NONE_YET)
+
+
+# Before the gang
+
+
+def pod_delete(who: Any) -> Any:
+    return Delete(pod_ref(who.name), who.uid)
+
+
+def test_what_is_left_of_another_attempt_goes_first() -> None:
+    old = gang_pods(0, phase="Failed")
+    what = fresh(status=RESTARTED, children=(claim_child(), gang(0)), pods=old)
+    made = planned(what)
+    assert made.delete == (Delete(gang_ref(0), "gang-0"),)
+    assert (made.create, made.apply, made.requeue_after) == ((), (), None)
+    waits = "(waiting for PyTorchJob demo-0, pod demo-0-master-0, pod demo-0-worker-0 to go)"
+    assert told(made)["Running"] == ("False", "Restarting", f"restart 1 of 3: why {waits}")
+    assert [event.reason for event in made.events] == ["Accepted"]
+
+
+def test_pods_are_deleted_when_their_gang_is_gone() -> None:
+    old, going = pod(attempt=0), pod("worker-0", 0, deleting=True)
+    status = planned(fresh(status=RESTARTED, children=(claim_child(), gang(0)), pods=(old, going))).status
+    made = planned(fresh(status=status, pods=(old, going)))
+    assert made.delete == (pod_delete(old),)
+    waits = "(waiting for pod demo-0-master-0, pod demo-0-worker-0 to go)"
+    assert told(made)["Running"][2] == f"restart 1 of 3: why {waits}"
+    assert made.create == ()
+
+
+def test_when_nothing_is_left_the_next_gang_is_made() -> None:
+    status = planned(fresh(status=RESTARTED, pods=(pod(attempt=0),))).status
+    made = planned(fresh(status=status))
+    assert [body["metadata"]["name"] for body in made.create] == ["demo-1"]
+    assert made.delete == ()
+    assert told(made)["Running"] == ("False", "Restarting", "restart 1 of 3: why")
+    assert made.status["attempt"] == 1
+
+
+def test_a_gang_that_is_going_already_is_not_deleted_again() -> None:
+    made = planned(fresh(status=RESTARTED, children=(claim_child(), gang(0, deleting=True))))
+    assert made.delete == ()
+    assert made.create == ()
+
+
+def test_a_gang_that_a_user_deleted_is_made_again_when_its_pods_are_gone() -> None:
+    made = planned(fresh(status=running_status(), pods=gang_pods()))
+    assert made.delete == tuple(pod_delete(each) for each in gang_pods())
+    message = "the gang is made again (waiting for pod demo-0-master-0, pod demo-0-worker-0 to go)"
+    assert told(made)["Running"] == ("False", "WaitingForCleanup", message)
+    assert Event("Warning", "WaitingForCleanup", message) in made.events
+    after = planned(fresh(status=made.status))
+    assert [body["metadata"]["name"] for body in after.create] == ["demo-0"]
+    assert after.status["attempt"] == 0
+    assert told(after)["Running"] == ("False", "WaitingForPods", "attempt 0 is being made")
+
+
+def test_the_gang_of_an_earlier_job_of_that_name_goes_and_its_pods_too() -> None:
+    other = pod(labels={"slipway.dev/owner-uid": "older", "slipway.dev/attempt": "0"})
+    old = gang(0, owner_uid="older")
+    made = planned(fresh(children=(claim_child(), old), pods=(other,)))
+    assert made.delete == (Delete(gang_ref(0), "gang-0"),)
+    after = planned(fresh(pods=(other,)))
+    assert after.delete == (pod_delete(other),)
+    assert after.create == ()
+
+
+def test_leftovers_go_while_the_gang_runs() -> None:
+    old = pod(attempt=0, phase="Failed")
+    made = planned(with_gang(*gang_pods(1), old, attempt=1, status=running_status(1)))
+    assert made.delete == (pod_delete(old),)
+    made = planned(with_gang(*gang_pods(1), status=running_status(1), children=(claim_child(), gang(0), gang(1))))
+    assert made.delete == (Delete(gang_ref(0), "gang-0"),)
+    assert told(made)["Running"][0] == "True"
+
+
+# The situation
+
+
+def test_the_gang_with_the_highest_number_is_believed_over_an_old_status() -> None:
+    where = situation(
+        with_gang(children=(gang(0), gang(2), gang(1, deleting=True), gang(7, deleting=True)), status={"attempt": 1})
+    )
+    assert where.attempt == 2
+    assert where.gang == gang(2)
+    assert where.stale_gangs == (gang(0), gang(1, deleting=True), gang(7, deleting=True))
+    assert where.gang_ref == gang_ref(2)
+
+
+def test_the_status_is_believed_over_old_gangs() -> None:
+    where = situation(with_gang(children=(gang(0),), status={"attempt": 1}))
+    assert (where.attempt, where.gang, where.stale_gangs) == (1, None, (gang(0),))
+
+
+@pytest.mark.parametrize("name", ["demo-x", "demo", "demo-", "demo--1"])
+def test_a_gang_that_slipway_would_not_name_so_is_no_attempt(name: Any) -> None:
+    odd = gang(0, ref=replace(gang_ref(), name=name))
+    where = situation(with_gang(children=(odd,)))
+    assert where.gang is None or name == "demo--1"
+    assert where.attempt == (1 if name == "demo--1" else 0)
+
+
+def test_the_gang_of_another_owner_is_not_ours() -> None:
+    where = situation(with_gang(children=(gang(9, owner_uid="x"),)))
+    assert (where.attempt, where.gang) == (0, None)
+
+
+def test_the_claim_is_no_gang() -> None:
+    assert situation(observed(children=(claim_child(owner_uid=UID),))).stale_gangs == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "attempt"), [({}, 0), ({"attempt": 3}, 3), ({"attempt": "x"}, 0), ({"attempt": None}, 0)]
+)
+def test_the_recorded_attempt(status: Any, attempt: Any) -> None:
+    assert situations.recorded_attempt(status) == attempt
+
+
+def test_pods_are_in_the_order_of_their_ranks() -> None:
+    pods = [pod(f"worker-{index}") for index in (10, 2, 0)] + [pod()]
+    where = situation(with_gang(*pods))
+    assert [each.name.removeprefix("demo-0-") for each in where.pods] == [
+        "master-0",
+        "worker-0",
+        "worker-2",
+        "worker-10",
+    ]
+    assert [situations.is_rank_0(where, each) for each in where.pods] == [True, False, False, False]
+
+
+# Progress
+
+SHOWN = {"step": 10, "totalSteps": 200, "lastCheckpointStep": 5, "updated": rfc3339(NOW - 20)}
+
+
+def reported(*, pod_uid: Any = "uid-demo-0-master-0", received: Any = NOW - 1, **said: Any) -> Any:
+    return Reported(**{"pod_uid": pod_uid, "received": received, "step": 40, "total_steps": 200, **said})
+
+
+def progress(before: Any, report: Any, **changes: Any) -> Any:
+    status = running_status() if before is None else running_status(progress=before)
+    made = planned(with_gang(*gang_pods(), status=status, reported=report, **changes))
+    return made.status.get("progress"), made.requeue_after
+
+
+def test_the_first_report_is_shown_at_once() -> None:
+    said = {"loss": "4.1234", "tokens_per_second": 5120, "last_checkpoint_step": 20}
+    assert progress(None, reported(**said)) == (
+        {
+            "step": 40,
+            "totalSteps": 200,
+            "loss": "4.1234",
+            "tokensPerSecond": 5120,
+            "lastCheckpointStep": 20,
+            "updated": rfc3339(NOW - 1),
+        },
+        None,
+    )
+
+
+def test_no_report_shows_nothing_and_keeps_what_was_shown() -> None:
+    assert progress(None, None) == (None, None)
+    assert progress(SHOWN, None) == (SHOWN, None)
+
+
+def test_a_report_of_another_pod_is_not_shown() -> None:
+    assert progress(SHOWN, reported(pod_uid="other")) == (SHOWN, None)
+
+
+def test_a_newer_report_waits_for_its_turn() -> None:
+    assert progress(SHOWN, reported()) == (SHOWN, 10)
+
+
+@pytest.mark.parametrize("age", [30, 31, 1000])
+def test_a_newer_report_in_its_turn_keeps_what_it_does_not_say(age: Any) -> None:
+    before = {**SHOWN, "updated": rfc3339(NOW - age)}
+    after = {"step": 40, "totalSteps": 200, "lastCheckpointStep": 5, "updated": rfc3339(NOW - 1)}
+    assert progress(before, reported()) == (after, None)
+
+
+def test_what_is_shown_already_is_not_waited_for() -> None:
+    before = {**SHOWN, "step": 40, "updated": rfc3339(NOW - 1)}
+    assert progress(before, reported()) == (before, None)
+
+
+@pytest.mark.parametrize(("updated", "due"), [("junk", None), (None, None), (rfc3339(NOW + 3600), 30)])
+def test_a_time_that_cannot_be_is_no_lock(updated: Any, due: Any) -> None:
+    shown, again = progress({**SHOWN, "updated": updated}, reported())
+    assert again == due
+    assert shown["step"] == (40 if due is None else 10)
+
+
+def test_the_last_report_is_shown_at_the_end() -> None:
+    status = running_status(progress=SHOWN)
+    made = planned(with_gang(pod(phase="Succeeded"), status=status, reported=reported(step=200)))
+    assert made.status["progress"]["step"] == 200
+    assert made.requeue_after is None
+
+
+def test_the_sooner_of_two_waits_counts() -> None:
+    verdict = backend_condition("Failed", since=rfc3339(NOW - 3))
+    what = with_gang(*gang_pods(), status=running_status(progress=SHOWN), reported=reported())
+    assert planned(replace(what, children=(claim_child(), gang(0, verdict)))).requeue_after == 7
+    verdict = backend_condition("Failed", since=rfc3339(NOW))
+    what = replace(what, owner=owner(status=running_status(progress={**SHOWN, "updated": rfc3339(NOW - 29)})))
+    assert planned(replace(what, children=(claim_child(), gang(0, verdict)))).requeue_after == 1
+
+
+# At rest
+
+
+def test_a_job_that_is_being_deleted_is_left_to_its_owner_references() -> None:
+    status = running_status()
+    made = planned(replace(with_gang(*gang_pods()), owner=owner(status=status, deleting=True)))
+    assert made.status == status
+    assert (made.apply, made.create, made.delete, made.events, made.reads) == ((), (), (), (), ())
+
+
+def test_the_generation_is_told() -> None:
+    made = planned(replace(with_gang(*gang_pods()), owner=owner(generation=4)))
+    assert made.status["observedGeneration"] == 4
+    assert {each["observedGeneration"] for each in made.status["conditions"]} == {4}
+
+
+def test_the_order_of_the_status() -> None:
+    made = planned(fresh())
+    assert list(made.status) == ["conditions", "observedGeneration", "attempt"]
+    assert [each["type"] for each in made.status["conditions"]] == [
+        "Accepted",
+        "Running",
+        "Complete",
+        "Failed",
+        "Ready",
+    ]
+
+
+def test_long_events_are_cut() -> None:
+    bad = pod(phase="Pending", scheduled=False, unschedulable_message="x" * 2000)
+    made = planned(with_gang(bad))
+    (event,) = [each for each in made.events if each.reason == "Unschedulable"]
+    assert len(event.message) == 1024
+    assert len(told(made)["Running"][2]) > 2000
+
+
+def test_a_second_restart_for_the_same_reason_is_told_again() -> None:
+    status = {"attempt": 1, "conditions": RESTARTED["conditions"]}
+    broken = pod(attempt=1, phase="Failed")
+    made = planned(with_gang(broken, attempt=1, status=status))
+    message = "restart 2 of 3: pod demo-1-master-0: it failed, and Kubernetes does not say why"
+    assert made.events == (
+        Event("Normal", "Accepted", "the spec can be carried out"),
+        Event("Warning", "Restarting", message),
+    )
