@@ -4,7 +4,8 @@ A pull that fails is named before a pod that found no node, and that before a co
 ones do not mend themselves, and the later ones are often their consequence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from .conditions import Finding
 from .observed import Container, Pod
@@ -14,6 +15,9 @@ UNSCHEDULABLE = "Unschedulable"
 CONTAINER_NOT_STARTED = "ContainerNotStarted"
 CRASH_LOOPING = "CrashLooping"
 CONTAINER_FAILED = "ContainerFailed"
+
+PULL = " cannot pull its image: "
+PAUSE = "Back-off pulling image"  # how the kubelet's message begins between two tries
 
 PRECEDENCE = (IMAGE_PULL_FAILED, UNSCHEDULABLE, CONTAINER_NOT_STARTED, CRASH_LOOPING, CONTAINER_FAILED)
 
@@ -50,6 +54,18 @@ def first_problem(pods: Iterable[Pod]) -> Finding | None:
     return _first([problem(pod) for pod in sorted(pods, key=lambda pod: pod.name)])
 
 
+def steady(found: Finding | None, before: Mapping[str, Any] | None) -> Finding | None:
+    """`found`, in the words of the condition `before` where the kubelet only pauses between two pulls of an image.
+
+    It says one thing when a pull fails and another while it waits; a status that followed would never be at rest.
+    """
+    if found is None or before is None or before.get("reason") != found.reason:
+        return found
+    where, pull, why = found.message.partition(PULL)
+    told = str(before.get("message", ""))
+    return Finding(found.reason, told) if why.startswith(PAUSE) and told.startswith(f"{where}{pull}") else found
+
+
 def _first(found: list[Finding | None]) -> Finding | None:
     real = [finding for finding in found if finding]
     return min(real, key=lambda finding: PRECEDENCE.index(finding.reason), default=None)
@@ -70,7 +86,7 @@ def _container(pod: Pod, container: Container) -> Finding | None:
     if container.state != "waiting":
         return None
     if container.reason in PULLING:
-        return Finding(IMAGE_PULL_FAILED, f"{where} cannot pull its image: {why}")
+        return Finding(IMAGE_PULL_FAILED, f"{where}{PULL}{why}")
     if container.reason in STARTING:
         return Finding(CONTAINER_NOT_STARTED, f"{where} cannot start: {why}")
     if container.reason == "CrashLoopBackOff":

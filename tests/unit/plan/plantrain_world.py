@@ -10,7 +10,7 @@ from typing import Any
 from plantrain_builders import DEFAULTS, JOB, NAMESPACE, NOW, RECIPE, UID, claim_child, container, ended, gang, owner
 
 from slipway.plan.observed import Child, Observed, Pod, Ref
-from slipway.plan.outcome import Plan
+from slipway.plan.outcome import Delete, Plan
 from slipway.plan.training import plan
 
 Obj = dict[str, Any]
@@ -33,16 +33,17 @@ class World:
     now: float = NOW
     serial: int = 0
     writes: int = 0
-    events: list[str] = field(default_factory=list)
+    behind: tuple[tuple[Pod, ...], tuple[Child, ...]] | None = None  # what a late index still shows
 
     # What the loop does
 
     def observe(self) -> Observed:
-        return Observed(
-            owner=owner(self.spec, self.status),
-            pods=tuple(self.pods.values()),
-            children=(*self.gangs.values(), *self.claims.values()),
-        )
+        """What the index has, which may be behind; the status is the operator's own last write."""
+        pods, children = self.behind or self.index()
+        return Observed(owner=owner(self.spec, self.status), pods=pods, children=children)
+
+    def index(self) -> tuple[tuple[Pod, ...], tuple[Child, ...]]:
+        return tuple(self.pods.values()), (*self.gangs.values(), *self.claims.values())
 
     def plan(self) -> Plan:
         """The plan, when all that it asked for has been answered."""
@@ -62,7 +63,7 @@ class World:
         effects = [
             *((self.apply, body) for body in made.apply),
             *((self.create, body) for body in made.create),
-            *((self.delete, what.ref) for what in made.delete),
+            *((self.delete, what) for what in made.delete),
             (self.write_status, made.status),
         ]
         for effect, argument in effects[:crash_after]:
@@ -100,12 +101,15 @@ class World:
         attempt = int(name.rpartition("-")[2])
         self.gangs[name] = gang(attempt, uid=f"gang-{self.serial}")
 
-    def delete(self, ref: Ref) -> None:
-        self.writes += 1
-        if ref.kind == "PyTorchJob":
-            self.gangs.pop(ref.name, None)
-        elif ref.name in self.pods:
-            self.pods[ref.name] = replace(self.pods[ref.name], deleting=True)
+    def delete(self, what: Delete) -> None:
+        """By uid, as the loop does it: an object that was made anew meanwhile is not the one that was meant."""
+        name = what.ref.name
+        if what.ref.kind == "PyTorchJob" and name in self.gangs and self.gangs[name].uid == what.uid:
+            self.writes += 1
+            del self.gangs[name]
+        if what.ref.kind == "Pod" and name in self.pods and self.pods[name].uid == what.uid:
+            self.writes += 1
+            self.pods[name] = replace(self.pods[name], deleting=True)
 
     def write_status(self, status: Obj) -> None:
         if status != self.status:
@@ -216,7 +220,8 @@ class World:
             raise Violated(f"made more than once: {self.created}")
 
     def settle(self, turns: int = 200) -> None:
-        """Let everybody act until nothing changes; time goes on."""
+        """Let everybody act until nothing changes; time goes on, and the index catches up."""
+        self.behind = None
         for _ in range(turns):
             before = (dict(self.status), dict(self.gangs), dict(self.pods), dict(self.claims))
             self.visit()

@@ -292,6 +292,11 @@ def test_exit_code_2_is_never_retried() -> None:
     assert [(event.type, event.reason) for event in made.events] == [("Normal", "Accepted"), ("Warning", "RecipeError")]
 
 
+def test_of_several_recipe_errors_rank_0_speaks() -> None:
+    made = planned(with_gang(failed("worker-0", code=2), failed("master-0", code=2)))
+    assert told(made)["Failed"][2].startswith("pod demo-0-master-0: ")
+
+
 def test_exit_code_2_of_a_pod_that_is_going_is_not_believed() -> None:
     goes_on(failed(code=2, deleting=True))
 
@@ -319,6 +324,8 @@ def test_the_backends_verdict_waits_for_the_pod_that_says_more() -> None:
     verdict = backend_condition("Failed", since=rfc3339(NOW - 4), message="1 Worker replica(s) failed.")
     made = goes_on(*gang_pods(), backend=verdict)
     assert made.requeue_after == 6
+    later = planned(with_gang(*gang_pods(), backend=verdict), now=NOW + 5.5)
+    assert (later.requeue_after, later.status["attempt"]) == (0.5, 0)
 
 
 @pytest.mark.parametrize("since", [rfc3339(NOW - 10), "junk", None])

@@ -132,3 +132,30 @@ def test_how_a_container_ended(state: Any, sentence: Any) -> None:
     assert podproblems.ending(container("terminated", **state)) == sentence
     before = {f"last_{name}": value for name, value in state.items()}
     assert podproblems.last_ending(container("waiting", **before)) == sentence
+
+
+FAILED_PULL = Finding("ImagePullFailed", f"{WHERE} cannot pull its image: x:1 not found")
+PAUSING = Finding("ImagePullFailed", f'{WHERE} cannot pull its image: Back-off pulling image "x:1"')
+NO_NODE = Finding("Unschedulable", "pod a finds no node: Back-off pulling image")
+
+
+def as_condition(found: Finding) -> dict[str, str]:
+    return {"reason": found.reason, "message": found.message}
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "told"),
+    [
+        (PAUSING, FAILED_PULL, FAILED_PULL),
+        (PAUSING, PAUSING, PAUSING),
+        (FAILED_PULL, PAUSING, FAILED_PULL),
+        (PAUSING, Finding("ImagePullFailed", FAILED_PULL.message.replace("master", "worker")), PAUSING),
+        (PAUSING, Finding("Unschedulable", FAILED_PULL.message), PAUSING),
+        (NO_NODE, Finding("Unschedulable", "pod a finds no node: full"), NO_NODE),
+        (None, FAILED_PULL, None),
+    ],
+)
+def test_a_pause_between_two_pulls_is_no_news(found: Any, before: Any, told: Any) -> None:
+    assert podproblems.steady(found, as_condition(before)) == told
+    assert podproblems.steady(found, None) == found
+    assert podproblems.steady(PAUSING, {"reason": "ImagePullFailed"}) == PAUSING

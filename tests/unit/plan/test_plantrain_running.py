@@ -81,6 +81,7 @@ def test_the_start_is_the_first_run_of_all() -> None:
         ((pod(), pod("worker-0", phase="Pending")), "1 of 2 pods run: waiting for demo-0-worker-0"),
         (gang_pods(phase="Pending"), "0 of 2 pods run: waiting for demo-0-master-0, demo-0-worker-0"),
         ((pod(), pod("worker-0", deleting=True)), "1 of 2 pods run: waiting for demo-0-worker-0"),
+        ((pod(), pod("worker-0", phase="Unknown")), "1 of 2 pods run: waiting for demo-0-worker-0"),
     ],
 )
 def test_waiting_for_pods(pods: Any, message: Any) -> None:
@@ -109,6 +110,21 @@ def test_a_pod_without_a_node_is_named_and_recovers() -> None:
     assert told(made)["Running"] == ("False", "Unschedulable", message)
     mended = planned(with_gang(*gang_pods(), status=made.status))
     assert told(mended)["Running"][0] == "True"
+
+
+def test_how_many_of_many_pods_run() -> None:
+    pods = [pod(), *(pod(f"worker-{index}") for index in range(2)), pod("worker-2", phase="Pending")]
+    found = running(*pods, spec={**RECIPE, "nodes": 4})
+    assert found == ("False", "WaitingForPods", "3 of 4 pods run: waiting for demo-0-worker-2")
+
+
+def test_a_missing_image_is_at_rest_while_the_kubelet_tries_and_pauses() -> None:
+    def seen(reason: str, message: str) -> Any:
+        return pod(phase="Pending", containers=(container("waiting", reason=reason, message=message),))
+
+    failed = planned(with_gang(seen("ErrImagePull", "x:1 not found")))
+    pausing = planned(with_gang(seen("ImagePullBackOff", 'Back-off pulling image "x:1"'), status=failed.status))
+    assert (pausing.status, pausing.events) == (failed.status, ())
 
 
 RESTARTED = {"attempt": 1, "conditions": conditions(Running=("False", "Restarting", "restart 1 of 3: why"))}
@@ -184,9 +200,10 @@ def test_a_gang_that_a_user_deleted_is_made_again_when_its_pods_are_gone() -> No
     assert told(after)["Running"] == ("False", "WaitingForPods", "attempt 0 is being made")
 
 
-def test_the_gang_of_an_earlier_job_of_that_name_goes_and_its_pods_too() -> None:
-    other = pod(labels={"slipway.dev/owner-uid": "older", "slipway.dev/attempt": "0"})
-    old = gang(0, owner_uid="older")
+@pytest.mark.parametrize("older", ["0", "older"])
+def test_the_gang_of_an_earlier_job_of_that_name_goes_and_its_pods_too(older: str) -> None:
+    other = pod(labels={"slipway.dev/owner-uid": older, "slipway.dev/attempt": "0"})
+    old = gang(0, owner_uid=older)
     made = planned(fresh(children=(claim_child(), old), pods=(other,)))
     assert made.delete == (Delete(gang_ref(0), "gang-0"),)
     after = planned(fresh(pods=(other,)))

@@ -137,6 +137,14 @@ class AnyOrder(RuleBasedStateMachine):
     def claim_is_deleted(self) -> None:
         self.world.user_deletes_claim()
 
+    @rule()
+    def index_falls_behind(self) -> None:
+        self.world.behind = self.world.behind or self.world.index()
+
+    @rule()
+    def index_catches_up(self) -> None:
+        self.world.behind = None
+
     @rule(seconds=st.sampled_from([1, 12, 400]))
     def time_goes_on(self, seconds: int) -> None:
         self.world.now += seconds

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from .. import conditions
 from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
-from ..podproblems import first_problem
+from ..podproblems import first_problem, steady
 from . import claims
 from .situation import Situation
 
@@ -64,7 +64,8 @@ def _runs(pod: Pod) -> bool:
 
 
 def _problem(situation: Situation) -> Finding | None:
-    return first_problem(situation.pods)
+    before = conditions.find(situation.observed.owner.status, conditions.RUNNING)
+    return steady(first_problem(situation.pods), before)
 
 
 def _restart(situation: Situation) -> Finding | None:
