@@ -20,6 +20,8 @@ def installed(kube_api: ApiServer) -> ApiServer:
     for component in COMPONENTS:
         text = (TEMPLATES / f"rbac-{component}.yaml").read_text()
         text = text.replace('{{- include "slipway.labels" . | nindent 4 }}', "app.kubernetes.io/name: slipway")
+        text = text.replace("{{- if .Values.gateway.enabled }}", "").replace("{{- end }}", "")
+        text = text.replace('{{ include "slipway.clusterName" . }}', "slipway")
         text = text.replace('{{ include "slipway.fullname" . }}', "slipway").replace("{{ .Release.Namespace }}", OWN)
         kube_api.kubectl("apply", "-f", "-", stdin=text)
     return kube_api

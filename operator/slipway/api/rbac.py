@@ -25,6 +25,7 @@ ROLES: tuple[tuple[Scope, str], ...] = (("cluster", "ClusterRole"), ("namespace"
 
 WATCH = ("get", "list", "watch")
 FULLNAME = '{{ include "slipway.fullname" . }}'
+CLUSTER_NAME = '{{ include "slipway.clusterName" . }}'  # carries the namespace: two releases do not meet
 NAMESPACE = "{{ .Release.Namespace }}"
 LABELS = '{{- include "slipway.labels" . | nindent 4 }}'
 RBAC_GROUP = "rbac.authorization.k8s.io"
@@ -186,7 +187,11 @@ def _file(component: Component) -> str:
     for scope, role in ROLES:
         if granted := permissions(component, scope):
             documents += [_role(component, role, granted), _binding(component, role)]
-    return HEADER + "\n---\n".join(documents) + "\n"
+    return HEADER + _where_installed(component, "\n---\n".join(documents)) + "\n"
+
+
+def _where_installed(component: Component, text: str) -> str:
+    return text if component == "operator" else f"{{{{- if .Values.{component}.enabled }}}}\n{text}\n{{{{- end }}}}"
 
 
 def _role(component: Component, kind: str, granted: tuple[Permission, ...]) -> str:
@@ -196,8 +201,8 @@ def _role(component: Component, kind: str, granted: tuple[Permission, ...]) -> s
 
 def _binding(component: Component, role: str) -> str:
     body = {
-        "roleRef": {"apiGroup": RBAC_GROUP, "kind": role, "name": _name(component)},
-        "subjects": [{"kind": "ServiceAccount", "name": _name(component), "namespace": NAMESPACE}],
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": role, "name": _role_name(component, role)},
+        "subjects": [{"kind": "ServiceAccount", "name": f"{FULLNAME}-{component}", "namespace": NAMESPACE}],
     }
     return f"{_head(component, f'{role}Binding')}\n{_dump(body)}"
 
@@ -206,12 +211,12 @@ def _head(component: Component, kind: str) -> str:
     namespace = "" if kind.startswith("Cluster") else f'\n  namespace: "{NAMESPACE}"'
     return (
         f"apiVersion: {RBAC_GROUP}/v1\nkind: {kind}\nmetadata:\n"
-        f"  name: '{_name(component)}'{namespace}\n  labels:\n    {LABELS}"
+        f"  name: '{_role_name(component, kind)}'{namespace}\n  labels:\n    {LABELS}"
     )
 
 
-def _name(component: Component) -> str:
-    return f"{FULLNAME}-{component}"
+def _role_name(component: Component, kind: str) -> str:
+    return f"{CLUSTER_NAME if kind.startswith('Cluster') else FULLNAME}-{component}"
 
 
 def _dump(value: object) -> str:

@@ -83,6 +83,8 @@ def installed(component: Component) -> list[dict[str, Any]]:
     """The documents of a component's file, after what Helm would do to it."""
     text = rbac_files()[f"rbac-{component}.yaml"]
     text = text.replace('{{- include "slipway.labels" . | nindent 4 }}', "app.kubernetes.io/name: slipway")
+    text = text.replace("{{- if .Values.gateway.enabled }}", "").replace("{{- end }}", "")
+    text = text.replace('{{ include "slipway.clusterName" . }}', "full")
     text = text.replace('{{ include "slipway.fullname" . }}', "full").replace("{{ .Release.Namespace }}", "own")
     assert "{{" not in text
     return [document for document in yaml.safe_load_all(text) if document]

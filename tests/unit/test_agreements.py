@@ -1,0 +1,15 @@
+"""What the operator renders and what the workloads read is written twice, since neither imports the other: hold it equal."""
+
+import inspect
+
+import slipway_engine.__main__ as engine_command
+from slipway.plan import names
+from slipway.plan.inference import engine
+from slipway_train import config
+
+
+def test_training_variables() -> None:
+    assert names.RECIPE_VARIABLE == config.RECIPE_VARIABLE
+    reads = inspect.getsource(config)
+    for variable in (names.OUTPUT_VARIABLE, names.PROGRESS_URL_VARIABLE, names.PROGRESS_TOKEN_VARIABLE):
+        assert f'"{variable}"' in reads
