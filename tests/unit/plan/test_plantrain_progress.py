@@ -79,6 +79,14 @@ def test_pods_are_in_the_order_of_their_ranks() -> None:
     assert [situations.is_rank_0(where, each) for each in where.pods] == [True, False, False, False]
 
 
+def test_many_attempts() -> None:
+    status = planned(with_gang(*gang_pods(300), attempt=300, status={"attempt": 300})).status
+    what = with_gang(*gang_pods(300), attempt=300, status=status)
+    assert situation(what).gang == gang(300)
+    made = planned(what)
+    assert (made.status, made.events, made.delete) == (status, (), ())
+
+
 # Progress
 
 SHOWN = {"step": 10, "totalSteps": 200, "lastCheckpointStep": 5, "updated": rfc3339(NOW - 20)}
