@@ -188,6 +188,10 @@ def test_what_a_failed_pod_said(message: Any, sentence: Any) -> None:
         ({"message": "Pod was rejected"}, "Pod was rejected"),
         ({}, "it failed, and Kubernetes does not say why"),
         (
+            {"containers": (container("terminated", name="a", exit_code=3), container("terminated", exit_code=4))},
+            "container a exited with 3",
+        ),
+        (
             {"containers": (container("terminated", name="warm", exit_code=3), container("waiting"))},
             "container warm exited with 3",
         ),
@@ -264,7 +268,9 @@ def test_exit_code_2_of_a_pod_that_is_going_is_not_believed() -> None:
     goes_on(failed(code=2, deleting=True))
 
 
-@pytest.mark.parametrize(("attempt", "budget", "over"), [(0, 0, True), (0, 1, False), (2, 3, False), (3, 3, True)])
+@pytest.mark.parametrize(
+    ("attempt", "budget", "over"), [(0, 0, True), (0, 1, False), (2, 3, False), (3, 3, True), (5, 3, True)]
+)
 def test_the_budget(attempt: Any, budget: Any, over: Any) -> None:
     spec = {**RECIPE, "failurePolicy": {"maxRestarts": budget}}
     broken = pod(attempt=attempt, phase="Failed", containers=(ended(1),))
