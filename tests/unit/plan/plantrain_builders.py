@@ -192,3 +192,31 @@ def planned(what: Observed, now: float = NOW) -> Plan:
 def told(made: Plan) -> dict[str, tuple[str, str, str]]:
     """The conditions of a plan's status: type -> (status, reason, message)."""
     return {each["type"]: (each["status"], each["reason"], each["message"]) for each in made.status["conditions"]}
+
+
+def with_gang(
+    *pods: Any, status: Any = None, backend: Any = None, attempt: Any = 0, spec: Any = None, **changes: Any
+) -> Any:
+    children = (claim_child(), gang(attempt, backend))
+    return observed(owner(spec, status), **{"children": children, "pods": pods, **changes})
+
+
+def failing(*pods: Any, **changes: Any) -> Any:
+    """Why the attempt failed, as the message of the restart tells it."""
+    made = planned(with_gang(*pods, **changes))
+    status, reason, message = told(made)["Running"]
+    assert (status, reason) == ("False", "Restarting")
+    assert message.startswith("restart 1 of 3: ")
+    return message.removeprefix("restart 1 of 3: ")
+
+
+def failed(role: Any = "master-0", message: Any = "", code: Any = 1, **changes: Any) -> Any:
+    return pod(role, phase="Failed", containers=(ended(code, message),), **changes)
+
+
+def goes_on(*pods: Any, **changes: Any) -> Any:
+    made = planned(with_gang(*pods, **changes))
+    assert told(made)["Running"][1] != "Restarting"
+    assert told(made)["Failed"][0] == told(made)["Complete"][0] == "False"
+    assert made.status["attempt"] == changes.get("attempt", 0)
+    return made

@@ -141,6 +141,11 @@ def test_what_must_be_read_before_anything_is_made() -> None:
     assert planned(observed(owner(both))).reads == (gang_ref(), claim_ref("data"))
 
 
+def test_another_child_is_not_taken_for_the_claim() -> None:
+    others = (gang(0, owner_uid="x"), claim_child(ref=claim_ref("other-output")))
+    assert planned(observed(children=others)).reads == (gang_ref(), claim_ref())
+
+
 def test_what_was_read_is_not_asked_again_and_nothing_else_happens_meanwhile() -> None:
     status = {"attempt": 0, "conditions": []}
     made = planned(observed(owner(DATA, status), read={gang_ref(): None, claim_ref(): None}))
@@ -338,6 +343,22 @@ def test_the_api_server_is_asked_about_the_users_template() -> None:
     assert body["template"]["spec"]["containers"][0]["name"] == "pytorch"
     assert "output" in [volume["name"] for volume in body["template"]["spec"]["volumes"]]
     assert (made.status, made.create, made.apply, made.reads) == ({}, (), (), ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"children": (claim_child(), gang(0, owner_uid="x"))},
+        {"pods": gang_pods()},
+        {"read": NOTHING_THERE | {gang_ref(): {"metadata": {"ownerReferences": [{"uid": UID, "controller": True}]}}}},
+        {"read": NOTHING_THERE | {gang_ref(): {}}},
+    ],
+    ids=["a gang is left", "pods are left", "the gang is there", "the name is taken"],
+)
+def test_nobody_is_asked_before_a_gang_can_be_made(changes: Any) -> None:
+    made = planned(fresh(TEMPLATED, **changes))
+    assert (made.templates, made.create) == ((), ())
+    assert made.status != {}
 
 
 def test_a_template_that_the_api_server_accepts() -> None:

@@ -74,6 +74,7 @@ def test_an_ordinary_template_is_let_through() -> None:
                                 {"name": "a", "mountPath": "/slipway/outputs"},
                                 {"name": "a", "mountPath": "/data"},
                                 {"name": "a", "mountPath": "/slipway/output/../other"},
+                                {"name": "a", "mountPath": "/x/slipway/../slipway/output"},
                             ],
                             "securityContext": {
                                 "privileged": False,
