@@ -157,8 +157,9 @@ def test_one_pod_claim_refuses_more_replicas(fields: Obj, field: str, most: int)
     assert found == Missing(Finding("ClaimAllowsOnePod", message))
 
 
-def test_one_pod_claim_allows_one_replica_at_most_by_scaling() -> None:
-    body = spec(replicas=5, scaling={"maxReplicas": 1})
+@pytest.mark.parametrize("fields", [{"replicas": 0}, {"replicas": 1}, {"replicas": 5, "scaling": {"maxReplicas": 1}}])
+def test_one_pod_claim_allows_one_replica_or_none(fields: Obj) -> None:
+    body = spec(**fields)
     assert isinstance(resolved(body, claim=claim("ReadWriteOncePod")), Model)
 
 
