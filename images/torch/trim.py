@@ -1,9 +1,9 @@
 """Make an installed torch small on a machine without a GPU.
 
-PyPI has one build of torch, and more than half of it is CUDA's libraries. libtorch is linked with them, so `import torch` needs files of these names that define these symbols, and nothing more:
-no function in them is called without a GPU. What nothing is linked with is deleted; what is large is replaced by a
-library of the same name and symbols, each of which says what it is and aborts. Never do this to an image that may meet
-a GPU.
+PyPI has one build of torch, and more than half of it is CUDA's libraries. libtorch is linked with them, so `import
+torch` needs files of these names that define these symbols, and nothing more: no function in them is called without a
+GPU. What nothing is linked with is deleted; what is large is replaced by a library of the same name and symbols, each
+of which says what it is and aborts. Never do this to an image that may meet a GPU.
 
     python3 trim.py /opt/venv        (needs gcc and binutils)
 """
@@ -30,7 +30,7 @@ NEVER_READ = ("triton/backends/nvidia", "triton/_C", "torch/include", "torch/tes
 
 def run(*words: str | Path) -> str:
     """Run a program and return what it printed."""
-    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 
 def linked(packages: Path) -> set[Path]:
