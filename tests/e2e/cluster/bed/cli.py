@@ -77,6 +77,7 @@ def images(bed: Bed) -> None:
                 bed.images.addons()
             case _:
                 bed.images.file(name)
+    bed.images.drop_unused(engine_is_ours=bed.engine.is_ours())
 
 
 def up(bed: Bed) -> None:

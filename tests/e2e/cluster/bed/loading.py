@@ -52,6 +52,8 @@ class Loader:
             lacking = [node for node in nodes if have[node].get(tag) != identity]
             if lacking:
                 self._move(tag, identity, lacking)
+                for node in lacking:
+                    self._forget(node, have[node].get(tag))
             else:
                 self._steps.skip(f"load {tag}", "there")
 
@@ -77,6 +79,11 @@ class Loader:
             self._steps.say(f"  {len(written)} layer(s) that {node} lacks, {megabytes:.0f} MB")
 
         self._shell.feed(write, import_command(node))
+
+    def _forget(self, node: str, old: str | None) -> None:
+        """Let a node drop what a tag meant before: by its id it would stay, and nothing else collects it."""
+        if old and old not in self._loaded(node).values():
+            self._shell.ok(in_node(node, "ctr", "--namespace=k8s.io", "images", "rm", old))
 
     def _identity(self, tag: str) -> str:
         try:
