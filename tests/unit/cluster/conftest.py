@@ -1,4 +1,4 @@
-"""The test bed is a program, not an installed package: its directory goes on the path, as Python puts it when it is run."""
+"""The test bed is a program, not an installed package: its directory goes on the path, as when Python runs it."""
 
 from __future__ import annotations
 

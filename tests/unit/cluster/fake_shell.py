@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from bed.shell import Failure
 
@@ -11,13 +13,14 @@ Answer = str | Failure | Callable[[list[str]], str]
 
 
 class FakeShell:
-    """Answers the first entry whose words all occur in the command, in order; anything else prints nothing."""
+    """Answers by how a command line begins; anything else succeeds and prints nothing."""
 
     def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
         """`answers` maps the beginning of a command line to what it prints, or to its failure."""
         self.answers = dict(answers or {})
         self.commands: list[str] = []
         self.stdin: list[str | None] = []
+        self.fed: list[bytes] = []
 
     def run(
         self,
@@ -51,6 +54,13 @@ class FakeShell:
     def pipe(self, first: Sequence[str | Path], second: Sequence[str | Path]) -> str:
         """Record both commands as one line."""
         return self.run([*first, "|", *second])
+
+    def feed(self, write: Callable[[IO[bytes]], None], argv: Sequence[str | Path]) -> str:
+        """Record the command and keep what it was fed."""
+        out = io.BytesIO()
+        write(out)
+        self.fed.append(out.getvalue())
+        return self.run(argv)
 
     def ran(self, beginning: str) -> list[str]:
         """Return the recorded commands that begin like this."""

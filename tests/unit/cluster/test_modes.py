@@ -42,6 +42,11 @@ def test_an_engine_without_a_registry_builds() -> None:
 
 def test_the_decision_is_made_once_and_may_be_overridden(tmp_path: Path) -> None:
     places, shell = Places(tmp_path), FakeShell({"docker image inspect": NO, "docker pull": NO})
-    for forced, expected in ((None, Mode.BUILT), (None, Mode.BUILT), ("published", Mode.PUBLISHED), (None, Mode.PUBLISHED)):
+    for forced, expected in (
+        (None, Mode.BUILT),
+        (None, Mode.BUILT),
+        ("published", Mode.PUBLISHED),
+        (None, Mode.PUBLISHED),
+    ):
         assert modes.remembered(places, shell, quiet(), engine_is_ours=False, forced=forced) is expected
     assert len(shell.ran("docker pull")) == 1

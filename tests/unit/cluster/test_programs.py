@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from bed import gobuild
 from bed.places import MODULES
 from bed.programs import BY_NAME, PROGRAMS, kubernetes_version, ldflags, pinned_version

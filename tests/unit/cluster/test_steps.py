@@ -3,9 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
-
 from bed.steps import Steps
-
 
 
 def steps_at(*seconds: float) -> tuple[Steps, io.StringIO]:

@@ -52,7 +52,7 @@ class Bed:
     def install_addons(self, mode: Mode) -> None:
         """Build and load the add-ons' images if they are not published, and install them."""
         if mode is Mode.BUILT:
-            Loader(self.cluster, self.shell, self.steps).load([base.TAG, *self.images.addons()])
+            Loader(self.cluster, self.places, self.shell, self.steps).load([base.TAG, *self.images.addons()])
         Addons(self.cluster, mode, self.places, self.go, self.steps).install()
 
 
@@ -77,6 +77,7 @@ def images(bed: Bed) -> None:
                 bed.images.addons()
             case _:
                 bed.images.file(name)
+    bed.images.drop_unused(engine_is_ours=bed.engine.is_ours())
 
 
 def up(bed: Bed) -> None:
@@ -99,7 +100,7 @@ def addons(bed: Bed) -> None:
 def load(bed: Bed) -> None:
     """Put images into the nodes."""
     bed.ready_engine()
-    Loader(bed.cluster, bed.shell, bed.steps).load(bed.options.names)
+    Loader(bed.cluster, bed.places, bed.shell, bed.steps).load(bed.options.names)
 
 
 def status(bed: Bed) -> None:

@@ -12,7 +12,7 @@ from bed.steps import Steps
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 READY_SECONDS = 180
-RESTART_SECONDS = 90
+RESTART_SECONDS = 150
 
 
 class Cluster:

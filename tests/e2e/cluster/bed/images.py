@@ -16,6 +16,7 @@ from bed.shell import Failure, Shell
 from bed.steps import Steps
 
 BUILD_SECONDS = 3600
+BUILD_CACHE = "10GB"
 
 
 def build_command(tag: str, stamp: str, dockerfile: Path, context: Path, args: Iterable[tuple[str, str]]) -> list[str]:
@@ -75,6 +76,14 @@ class ImageBuilder:
         return [image.tag for image in catalog.ADDON_IMAGES] + [
             catalog.FILE_IMAGES[name].tag for name in catalog.ADDON_FILE_IMAGES
         ]
+
+    def drop_unused(self, *, engine_is_ours: bool) -> None:
+        """Delete what rebuilding left over: nameless images of ours and, where nobody else builds, old build cache."""
+        self._shell.ok(["docker", "image", "prune", "--force", "--filter", f"label={base.STAMP_LABEL}"])
+        if engine_is_ours:
+            self._shell.ok(
+                ["docker", "builder", "prune", "--force", f"--keep-storage={BUILD_CACHE}"], timeout_seconds=300
+            )
 
     def node(self) -> str:
         """Make sure that the node image is there, with the control plane's images inside; return its tag."""

@@ -3,11 +3,12 @@ can record what would be run."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 
 class Failure(Exception):
@@ -35,6 +36,10 @@ class Shell(Protocol):
 
     def pipe(self, first: Sequence[str | Path], second: Sequence[str | Path]) -> str:
         """Run `first | second` without a file in between; return what the second printed."""
+        ...
+
+    def feed(self, write: Callable[[IO[bytes]], None], argv: Sequence[str | Path]) -> str:
+        """Run a program whose stdin is what `write` writes; return what it printed."""
         ...
 
 
@@ -91,6 +96,20 @@ class RealShell:
         except Failure:
             return False
         return True
+
+    def feed(self, write: Callable[[IO[bytes]], None], argv: Sequence[str | Path]) -> str:
+        """See Shell.feed."""
+        words = _words(argv)
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # A program that gives up early closes its end; what it printed says more than the broken pipe.
+        with contextlib.suppress(BrokenPipeError):
+            if process.stdin:
+                write(process.stdin)
+                process.stdin.flush()
+        printed = process.communicate()[0].decode(errors="replace")
+        if process.returncode:
+            raise _failed(words, process.returncode, printed)
+        return printed
 
     def pipe(self, first: Sequence[str | Path], second: Sequence[str | Path]) -> str:
         """See Shell.pipe."""
