@@ -6,8 +6,10 @@ status names it. Transient: nothing is wrong with the object; the visit is repea
 
 from typing import Any
 
-UNAUTHORIZED, NOT_FOUND, TIMEOUT, CONFLICT, TOO_MANY = 401, 404, 408, 409, 429
+UNAUTHORIZED, NOT_FOUND, TIMEOUT, CONFLICT, INVALID, TOO_MANY = 401, 404, 408, 409, 422, 429
 MESSAGE_LIMIT = 1024
+# What the API server says of a kind that it does not serve, in a Status and without one.
+NO_SUCH_KIND = ("404 page not found", "the server could not find the requested resource")
 
 
 class ApiError(Exception):
@@ -41,6 +43,8 @@ def from_answer(status: int, body: object, headers: dict[str, str]) -> ApiError:
     """An ApiError from a metav1.Status body, or from whatever a proxy in between answered."""
     known: dict[str, Any] = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
     message = known.get("message") or (body if isinstance(body, str) else "") or "no message"
+    if status == NOT_FOUND and str(message).strip() in NO_SUCH_KIND:
+        message = "the cluster does not have this kind: install its CustomResourceDefinition"
     return ApiError(status, known.get("reason") or "Unknown", str(message), _retry_after(known, headers))
 
 

@@ -14,13 +14,13 @@ PORT_NAME = "progress"  # the Service's port has the same name
 
 
 def leader_slice(*, service: str, namespace: str, address: str, port: int) -> Obj:
-    """The EndpointSlice of one address; its name holds the family, which can never change. Raises ValueError."""
+    """The EndpointSlice of one address. Raises ValueError for what is none. Its family can never change."""
     family = f"IPv{ipaddress.ip_address(address).version}"
     return {
         "apiVersion": ENDPOINT_SLICE.api_version,
         "kind": ENDPOINT_SLICE.kind,
         "metadata": {
-            "name": f"{service}-{family.lower()}",
+            "name": service,  # the one name that our role may write
             "namespace": namespace,
             "labels": {
                 "kubernetes.io/service-name": service,

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 
 from ..kube.client import KubeClient
+from ..kube.errors import INVALID, ApiError
 from ..kube.kinds import ref_of
 from ..plan.labels import FIELD_MANAGER
-from ..plan.observed import Obj
+from ..plan.observed import Obj, Ref
 from ..telemetry.metrics import Metrics
 from .gate import Gate
 from .index import Index
@@ -42,8 +43,28 @@ class Applier:
         if stands(memory.applied.get(target), intent, index=self._index, target=target, now=self._clock()):
             self._metrics.applies_skipped.inc()
             return False
-        seconds = await self._gate.admit("apply", target.plural)
         memory.applied.pop(target, None)  # until it is answered, nothing is known
-        answer = await self._client.apply(target, body, manager=FIELD_MANAGER, timeout_seconds=seconds)
+        try:
+            answer = await self._send(target, body)
+        except ApiError as error:
+            if error.status != INVALID or known is None:
+                raise
+            answer = await self._overrule(target, body, error)
         memory.applied[target] = Written(stamp_of(answer, with_digest=True), intent, self._clock())
         return True
+
+    async def _send(self, target: Ref, body: Obj) -> Obj:
+        seconds = await self._gate.admit("apply", target.plural)
+        return await self._client.apply(target, body, manager=FIELD_MANAGER, timeout_seconds=seconds)
+
+    async def _overrule(self, target: Ref, body: Obj, error: ApiError) -> Obj:
+        """What others wrote into a list that merges by key (a port, a container) may make our own entries invalid, and
+        an apply never removes theirs. A merge patch replaces lists whole; then the apply makes the fields ours again."""
+        seconds = await self._gate.admit("overrule", target.plural)
+        try:
+            await self._client.merge(target, body, timeout_seconds=seconds)
+        except ApiError as second:
+            if second.refused:  # it is our object that is wrong, not theirs
+                raise error from second
+            raise
+        return await self._send(target, body)
