@@ -74,6 +74,7 @@ class Holding:
         for key, waiting in found:
             self._queues[key].remove(waiting)
             self._bytes -= waiting.body_bytes
+        for _, waiting in found:
             waiting.expired()
 
     def _take(self, key: ServiceKey) -> list[Waiting]:
