@@ -72,7 +72,7 @@ class Exchange:
             self._hold(service)
             return
         self._account.enter(IN_FLIGHT)
-        replica = choose(Wanted(self._model, self._tried), service.snapshot())
+        replica = choose(Wanted(self._model, self._tried), service.snapshot(first=not self._tried))
         if replica is None:
             message = f"No replica of {service.key} could be reached ({len(self._tried)} tried)."
             raise Refusal(502, "upstream_unreachable", message, retry_after_seconds=1)

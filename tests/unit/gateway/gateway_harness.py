@@ -73,6 +73,7 @@ class Client:
             parser.receive_data(self._rest)
         found: Reply | None = None
         interim: list[int] = []
+        pieces: list[bytes] = []
         while True:
             event = parser.next_event()
             if event is h11.NEED_DATA:
@@ -83,12 +84,12 @@ class Client:
                 headers = [(name.decode(), value.decode("latin-1")) for name, value in event.headers]
                 found = Reply(event.status_code, headers, b"", interim)
             elif isinstance(event, h11.Data):
-                assert found is not None
-                found.body += bytes(event.data)
+                pieces.append(bytes(event.data))
             else:
                 assert isinstance(event, h11.EndOfMessage), event
                 assert found is not None
                 self._rest = bytes(parser.trailing_data[0])
+                found.body = b"".join(pieces)
                 return found
 
     async def ask(self, data: bytes, method: str = "POST") -> Reply:

@@ -14,7 +14,7 @@ RETRY_AFTER_SECONDS = 10
 
 
 class Waiting(Protocol):
-    """A request that can wait. `hold_until` is on the loop's clock, in seconds."""
+    """A request that can wait. `hold_until` is on the gateway's clock, in seconds."""
 
     @property
     def hold_until(self) -> float: ...
