@@ -13,7 +13,7 @@ IN_FLIGHT = "in_flight"
 
 
 class Account:
-    """One request's figures. Times are on the loop's clock, in seconds."""
+    """One request's figures. Times are on the gateway's clock, in seconds."""
 
     __slots__ = ("_gateway", "_held_since", "_state", "first_byte", "held_seconds", "sent_bytes", "service", "status")
 

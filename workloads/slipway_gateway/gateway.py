@@ -41,8 +41,8 @@ class Gateway:
         table.on_gone = self._service_gone
 
     def now(self) -> float:
-        """The loop's clock, in seconds."""
-        return self.loop.time()
+        """A steady clock, in seconds. Not the loop's: uvloop's counts whole milliseconds."""
+        return time.monotonic()
 
     def _service_gone(self, service: Service) -> None:
         self.holding.refuse(service, holding.gone(service))

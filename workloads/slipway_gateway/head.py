@@ -46,7 +46,7 @@ class Request:
     body: bytes = b""
     keep: bool = True
     request_id: bytes = b""
-    started: float = 0.0  # when its first byte came, on the loop's clock, in seconds
+    started: float = 0.0  # when its first byte came, on the gateway's clock, in seconds
     expects_continue: bool = False
     size: int = 0  # bytes of request line and headers
 

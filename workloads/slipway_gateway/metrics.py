@@ -64,7 +64,7 @@ class Metrics:
         self.registry.register(_Load(table))
         self.registry.register(_Synced(table))
         self._requests = self._counter(
-            "requests_total", "Requests answered, by status code.", (*SERVICE_LABELS, "code")
+            "responses_total", "Requests answered, by status code.", (*SERVICE_LABELS, "code")
         )
         self._duration = self._histogram(
             "request_duration_seconds", "From first byte in to last byte out.", DURATION_BUCKETS

@@ -21,7 +21,7 @@ Phase = Literal["idle", "head", "body"]
 
 
 class RequestReader:
-    """`now` is the loop's clock. `over` says that nothing more will be read from this connection."""
+    """`now` is the gateway's clock. `over` says that nothing more will be read from this connection."""
 
     def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
         self._settings = settings
@@ -33,14 +33,15 @@ class RequestReader:
         self.phase_began = now()
         self.continue_due = False  # the client waits for 100 Continue
         self.request = Request()  # the one that is being read, or was read last
-        self._unfinished_head_bytes = 0
+        self._unfinished_bytes = 0
+        self._progress = False
         self._body: list[bytes] = []
         self._body_bytes = 0
 
     def feed(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-            self._check_unfinished_head(len(data))
+            self._check_unfinished(len(data))
         except httptools.HttpParserUpgrade:
             self.over = True  # the offer of another protocol is ignored, its bytes too
         except httptools.HttpParserError as error:
@@ -65,10 +66,11 @@ class RequestReader:
         self.over = True
         self.ready.append(refusal)
 
-    def _check_unfinished_head(self, count: int) -> None:
-        """A header that has not ended yet has not been counted: bound what the parser gathers of it."""
-        self._unfinished_head_bytes = self._unfinished_head_bytes + count if self.phase == "head" else 0
-        if self._unfinished_head_bytes > self._settings.head_limit_bytes:
+    def _check_unfinished(self, count: int) -> None:
+        """A header or trailer that has not ended yet has not been counted: bound what the parser gathers of it."""
+        self._unfinished_bytes = 0 if self._progress or self.phase == "idle" else self._unfinished_bytes + count
+        self._progress = False
+        if self._unfinished_bytes > self._settings.head_limit_bytes:
             raise self._head_too_large()
 
     def _head_too_large(self) -> Refusal:
@@ -112,6 +114,7 @@ class RequestReader:
         if request.expects_continue:
             self._invite_body()
         self.enter("body")
+        self._progress = True
 
     def _check_upgrade(self) -> None:
         """llhttp takes the body of an upgrade for another protocol: without a body it is an ordinary last request."""
@@ -132,6 +135,7 @@ class RequestReader:
         self.continue_due = True
 
     def on_body(self, data: bytes) -> None:
+        self._progress = True
         self._body_bytes += len(data)
         if self._body_bytes > self._settings.body_limit_bytes:
             raise too_large(self._settings.body_limit_bytes)

@@ -43,6 +43,7 @@ class Exchange:
         self.hold_until = 0.0
         self._silent_until = float("inf")
         self._chunked = False
+        self._sized = False
         self._keep = request.keep
         self._events = False  # the response is a stream of server-sent events
         self._tail = b""
@@ -71,7 +72,7 @@ class Exchange:
             self._hold(service)
             return
         self._account.enter(IN_FLIGHT)
-        replica = choose(Wanted(self._model, self._tried), service.snapshot())
+        replica = choose(Wanted(self._model, self._tried), service.snapshot(first=not self._tried))
         if replica is None:
             message = f"No replica of {service.key} could be reached ({len(self._tried)} tried)."
             raise Refusal(502, "upstream_unreachable", message, retry_after_seconds=1)
@@ -125,6 +126,9 @@ class Exchange:
             self._send(connection)
 
     def _send(self, connection: UpstreamConnection) -> None:
+        if connection.is_closing():
+            self.upstream_failed(Failure("the replica closed the connection at once"))
+            return
         self._upstream = connection
         self._silent_until = self._gateway.now() + self._gateway.settings.response_seconds
         head = towards_replica(self._request, str(connection.replica.address))
@@ -188,6 +192,7 @@ class Exchange:
         self._account.status = head.status
         headers = crossing(head.headers, NOT_PASSED_ON | {b"content-length"} if head.status == 204 else NOT_PASSED_ON)
         headers.append((b"x-request-id", self._request.request_id))
+        self._sized = head.sized
         if not head.sized:
             self._chunked = self._request.version == "1.1"
             self._keep = self._keep and self._chunked
@@ -210,10 +215,8 @@ class Exchange:
         if self._events and self._chunked and between_events:
             event = b"data: " + refusal.body() + b"\n\n"
             self._client.write(b"%x\r\n%s\r\n" % (len(event), event))
-            self._keep = False
-            self._end(outcome="cut")
-        else:
-            self._end(outcome="cut", abort=True)
+        self._keep = False
+        self._end(outcome="cut", abort=not (self._chunked or self._sized))
 
     def _answer(self, found: api.Answer) -> None:
         headers = [] if found.allow is None else [(b"allow", found.allow.encode())]

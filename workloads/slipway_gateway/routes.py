@@ -80,8 +80,9 @@ class Service:
     def key(self) -> ServiceKey:
         return self.record.key
 
-    def snapshot(self) -> Snapshot[Replica]:
-        self.turn += 1
+    def snapshot(self, *, first: bool = True) -> Snapshot[Replica]:
+        """What to choose from. Only a request's first choice moves the turn on: a second one must not skip a replica."""
+        self.turn += first
         return Snapshot(self.ready, self.turn)
 
     def set_ready(self, addresses: Iterable[Address]) -> None:

@@ -6,7 +6,7 @@ as gone: on TCP the two look the same.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .errors import Refusal
 from .head import Request, date, response_head
@@ -40,8 +40,7 @@ class ServerConnection(asyncio.Protocol):
     # From the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
         tune_transport(transport)
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if name else ""
@@ -121,7 +120,7 @@ class ServerConnection(asyncio.Protocol):
     def _await_input(self) -> None:
         if self._reader.continue_due and not self._reader.over:
             self._reader.continue_due = False
-            self._transport.write(CONTINUE)
+            self.write(CONTINUE)
         if self._gateway.closing and not self._reader.over:
             self.close_if_idle()
 

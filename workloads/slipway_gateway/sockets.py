@@ -12,7 +12,7 @@ BACKLOG = 2048  # the kernel bounds it by net.core.somaxconn
 
 
 def tune_socket(sock: socket.socket) -> None:
-    """Options for a connected or connecting TCP socket. A proxy that leaves Nagle on adds 40 ms to every small event."""
+    """Options for a connected or connecting TCP socket. With Nagle on, a proxy adds 40 ms to small events."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)

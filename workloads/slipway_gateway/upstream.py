@@ -6,7 +6,7 @@ the request sent.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import httptools
 
@@ -69,6 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head: ResponseHead | None = None
         self._head_given = False
         self._complete = False
+        self._lasting = False  # the replica keeps the connection open
         self._to_the_end = False  # the body ends with the connection
         self._surplus = False  # something came after the response
 
@@ -84,6 +85,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = None
         self._forget()
         self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
     def pause_reading(self) -> None:
         if not self._transport.is_closing():
@@ -105,8 +109,7 @@ class UpstreamConnection(asyncio.Protocol):
     # From the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
         tune_transport(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -154,7 +157,7 @@ class UpstreamConnection(asyncio.Protocol):
             and not self._surplus
             and self.replica.ready
             and len(idle) < self._gateway.settings.upstream_idle_max
-            and self._parser.should_keep_alive()
+            and self._lasting
             and not self._transport.is_closing()
             and self._transport.get_write_buffer_size() == 0
         ):
@@ -215,6 +218,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._complete = self._head is not None
+        self._lasting = self._parser.should_keep_alive()
 
 
 async def connect(gateway: "Gateway", replica: Replica) -> UpstreamConnection:
@@ -228,5 +232,9 @@ async def connect(gateway: "Gateway", replica: Replica) -> UpstreamConnection:
 
 
 def idle_connection(replica: Replica) -> UpstreamConnection | None:
-    """The connection used last, if one is kept."""
-    return replica.idle.pop() if replica.idle else None
+    """The connection used last that is still open, if one is kept."""
+    while replica.idle:
+        connection = replica.idle.pop()
+        if not connection.is_closing():
+            return connection
+    return None

@@ -14,7 +14,7 @@ RETRY_AFTER_SECONDS = 10
 
 
 class Waiting(Protocol):
-    """A request that can wait. `hold_until` is on the loop's clock, in seconds."""
+    """A request that can wait. `hold_until` is on the gateway's clock, in seconds."""
 
     @property
     def hold_until(self) -> float: ...
@@ -74,6 +74,7 @@ class Holding:
         for key, waiting in found:
             self._queues[key].remove(waiting)
             self._bytes -= waiting.body_bytes
+        for _, waiting in found:
             waiting.expired()
 
     def _take(self, key: ServiceKey) -> list[Waiting]:
