@@ -95,6 +95,6 @@ def test_a_model_of_another_recipe_is_refused(tmp_path: Path, model: Any, tokeni
 
 
 def test_a_failed_export_shows_nothing(tmp_path: Path, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match="backend tokenizer"):
         export(tmp_path / "model", model, None)
     assert read_finished(tmp_path / "model", recipe="fingerprint") is None

@@ -9,10 +9,9 @@ def steps(path: Path) -> list[int]:
 
 
 def write(path: Path, resume_step: int, *numbers: int) -> None:
-    metrics = Metrics(path, resume_step=resume_step)
-    for number in numbers:
-        metrics.write(step=number, loss=1 / (number + 2))
-    metrics.close()
+    with Metrics(path, resume_step=resume_step) as metrics:
+        for number in numbers:
+            metrics.write(step=number, loss=1 / (number + 2))
 
 
 def test_a_resumed_run_continues_one_curve(tmp_path: Path) -> None:
@@ -39,7 +38,6 @@ def test_losses_are_exact(tmp_path: Path) -> None:
 
 def test_a_line_can_be_read_while_the_run_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    metrics = Metrics(path, resume_step=0)
-    metrics.write(step=1, loss=2.5)
-    assert steps(path) == [1]
-    metrics.close()
+    with Metrics(path, resume_step=0) as metrics:
+        metrics.write(step=1, loss=2.5)
+        assert steps(path) == [1]

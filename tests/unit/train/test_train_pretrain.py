@@ -105,7 +105,7 @@ def test_a_damaged_checkpoint_costs_steps_but_not_the_curve(recipe: Recipe, stra
 def test_without_an_output_volume_the_recipe_is_wrong(
     recipe: Recipe, strategy: Ddp, tmp_path: Path, missing: str | None
 ) -> None:
-    with pytest.raises(RecipeError, match="SLIPWAY_OUTPUT_DIR .* mount the output volume there"):
+    with pytest.raises(RecipeError, match=r"SLIPWAY_OUTPUT_DIR .* mount the output volume there"):
         train(recipe, strategy, tmp_path / missing if missing else None)
 
 

@@ -7,22 +7,7 @@ from typing import Any
 
 from slipway_train.config import Recipe
 
-WORDS = [
-    "def",
-    "return",
-    "self",
-    "None",
-    "import",
-    "class",
-    "value",
-    "for",
-    "in",
-    "if",
-    "else",
-    "list",
-    "name",
-    "print",
-]
+WORDS = "def return self None import class value for in if else list name print".split()  # noqa: SIM905
 
 
 def free_port() -> int:
