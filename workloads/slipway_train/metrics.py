@@ -22,7 +22,10 @@ class Metrics:
         self._file.write(json.dumps(fields) + "\n")
         self._file.flush()
 
-    def close(self) -> None:
+    def __enter__(self) -> "Metrics":
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
 

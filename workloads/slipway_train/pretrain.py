@@ -7,6 +7,7 @@ no random number, so a step is a pure function of the checkpoint before it: that
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from .tokenizer import load_tokenizer, train_tokenizer
 
 _GRADIENT_NORM = 1.0
 _LOG_SECONDS = 5.0
+_METRICS = "metrics.jsonl"
 _RNG = "rng.cpu"
 
 
@@ -151,23 +153,22 @@ def _restore(
 
 def _train(run: Run, reporter: Reporter, stop_asked: Callable[[], bool]) -> None:
     """Steps until the last one, or until a rank is told to stop: then all stop after the same step."""
-    training, wrapped = run.recipe.training, run.strategy.wrap(run.model)
-    metrics = Metrics(run.output.root / "metrics.jsonl", resume_step=run.step) if run.output else None
-    pace = _Pace(run.step, tokens_per_step=training.batch_size * run.recipe.model.context_length)
-    while run.step < training.steps:
-        rate = learning_rate(run.step, steps=training.steps, spec=training.optimizer)
-        loss, stop = _step(run, wrapped, rate, stop=stop_asked())
-        run.step += 1
-        if metrics:
-            metrics.write(step=run.step, loss=loss, learningRate=rate)
-        if stop or run.step % run.recipe.checkpoint.every_steps == 0 or run.step == training.steps:
-            _save(run)
-        if pace.due() or run.step == training.steps:
-            _tell(run, reporter, loss, rate, pace)
-        if stop:
-            raise Stopped(f"told to stop; the checkpoint of step {run.step} is saved")
-    if metrics:
-        metrics.close()
+    wrapped = run.strategy.wrap(run.model)
+    pace = _Pace(run.step, tokens_per_step=run.recipe.training.batch_size * run.recipe.model.context_length)
+    with Metrics(run.output.root / _METRICS, resume_step=run.step) if run.output else nullcontext() as metrics:
+        while run.step < run.recipe.training.steps:
+            rate = learning_rate(run.step, steps=run.recipe.training.steps, spec=run.recipe.training.optimizer)
+            loss, stop = _step(run, wrapped, rate, stop=stop_asked())
+            run.step += 1
+            last = run.step == run.recipe.training.steps
+            if metrics:
+                metrics.write(step=run.step, loss=loss, learningRate=rate)
+            if stop or last or run.step % run.recipe.checkpoint.every_steps == 0:
+                _save(run)
+            if last or pace.due():
+                _tell(run, reporter, loss, rate, pace)
+            if stop:
+                raise Stopped(f"told to stop; the checkpoint of step {run.step} is saved")
 
 
 def _step(run: Run, wrapped: torch.nn.Module, rate: float, *, stop: bool) -> tuple[float, bool]:

@@ -1,0 +1,172 @@
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway_train import progress as module
+from slipway_train.progress import Report, Reporter, http_sender, no_sender
+
+
+def report(step: int) -> Report:
+    return Report(step=step, total_steps=200, loss=4.12345, tokens_per_second=5120, last_checkpoint_step=20)
+
+
+class Collector:
+    """A sender that remembers, fails on demand, and lets a test wait for a report."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.steps: list[int] = []
+        self.tried = 0
+        self._failures = failures
+        self.arrived = threading.Event()
+
+    def __call__(self, sent: Report) -> None:
+        self.tried += 1
+        if self.tried <= self._failures:
+            raise ConnectionRefusedError(111, "Connection refused")
+        self.steps.append(sent.step)
+        self.arrived.set()
+
+
+def test_a_report_is_what_the_operator_expects() -> None:
+    assert json.loads(report(40).to_json()) == {
+        "step": 40,
+        "totalSteps": 200,
+        "loss": "4.1235",
+        "tokensPerSecond": 5120,
+        "lastCheckpointStep": 20,
+    }
+    assert json.loads(Report(step=0, total_steps=9).to_json()) == {"step": 0, "totalSteps": 9}
+
+
+def test_the_first_report_goes_at_once_and_the_last_at_the_end() -> None:
+    collector = Collector()
+    with Reporter(collector, interval_seconds=60) as reporter:
+        reporter.report(report(1))
+        assert collector.arrived.wait(5)
+        for step in range(2, 50):
+            reporter.report(report(step))
+    assert collector.steps == [1, 49], "one per interval, the newest, and the last one whatever the interval"
+
+
+def test_reports_are_an_interval_apart() -> None:
+    times: list[float] = []
+    with Reporter(lambda sent: times.append(time.monotonic()), interval_seconds=0.05) as reporter:
+        end = time.monotonic() + 0.3
+        step = 0
+        while time.monotonic() < end:
+            reporter.report(report(step := step + 1))
+            time.sleep(0.001)
+    gaps = [after - before for before, after in pairwise(times[:-1])]  # the last report does not wait
+    assert len(gaps) >= 2
+    assert min(gaps) >= 0.05
+
+
+def test_a_stuck_operator_does_not_slow_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_REPORT_SECONDS", 0.2)
+    release = threading.Event()
+    began = time.monotonic()
+    with Reporter(lambda sent: release.wait(30) and None, interval_seconds=0.01) as reporter:
+        for step in range(10_000):
+            reporter.report(report(step))
+        assert time.monotonic() - began < 2, "10,000 reports take no time while one request hangs"
+    assert time.monotonic() - began < 3, "the end waits for a bounded time only"
+    release.set()
+
+
+def test_failures_are_dropped_and_the_last_report_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
+    collector = Collector(failures=3)
+    with Reporter(collector, interval_seconds=60) as reporter:
+        reporter.report(report(9))
+    assert collector.steps == [9]
+    assert collector.tried == 4
+
+
+def test_an_operator_that_never_answers_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LAST_REPORT_SECONDS", module.REQUEST_TIMEOUT_SECONDS + 0.1)
+    collector = Collector(failures=10**9)
+    with Reporter(collector, interval_seconds=60) as reporter:
+        reporter.report(report(9))
+    assert collector.steps == []
+
+
+def test_a_run_without_reports_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = time.monotonic()
+    with Reporter(no_sender):
+        pass
+    assert time.monotonic() - began < 2
+
+
+class Operator(ThreadingHTTPServer):
+    """What the operator's progress server does, as far as a sender can see."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, str | None, Any]] = []
+        self.answer = 204
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1/progress"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Operator
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append((self.path, self.headers["Authorization"], body))
+        self.send_response(self.server.answer)
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None: ...
+
+
+@pytest.fixture
+def operator() -> Iterator[Operator]:
+    with Operator() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_the_token_is_read_for_each_request(operator: Operator, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    send = http_sender(operator.url, token)
+    for content in ("first\n", "rotated\n"):
+        token.write_text(content)
+        send(report(1))
+    assert [(path, bearer) for path, bearer, _ in operator.requests] == [
+        ("/v1/progress", "Bearer first"),
+        ("/v1/progress", "Bearer rotated"),
+    ]
+    assert operator.requests[0][2]["lastCheckpointStep"] == 20
+
+
+@pytest.mark.parametrize("answer", [400, 401, 403, 429, 503])
+def test_any_refusal_is_an_error_of_the_sender_only(operator: Operator, tmp_path: Path, answer: int) -> None:
+    operator.answer = answer
+    with pytest.raises(OSError, match=str(answer)):
+        http_sender(operator.url, None)(report(1))
+
+
+def test_a_proxy_in_the_environment_is_ignored(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    http_sender(operator.url, None)(report(1))
+    assert len(operator.requests) == 1
+
+
+def test_a_token_that_is_not_there_yet_is_a_failed_report_only(operator: Operator, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="token"):
+        http_sender(operator.url, tmp_path / "token")(report(1))
+    assert operator.requests == []
