@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controlplane.apiserver import ApiServer, api_server
+from tests.controlplane.apiserver import ApiServer, api_server
 
 
 @pytest.fixture(scope="session")

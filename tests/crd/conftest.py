@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from crdmaker import Maker
-from crdtable import COLLECTIONS
+from .crdmaker import Maker
+from .crdtable import COLLECTIONS
 
-from controlplane.apiserver import ApiServer
+from tests.controlplane.apiserver import ApiServer
 
 CHART = Path(__file__).parents[2] / "charts" / "slipway-crds" / "templates"
 

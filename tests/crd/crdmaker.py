@@ -2,9 +2,9 @@
 
 import json
 
-from crdtable import COLLECTIONS, Obj
+from .crdtable import COLLECTIONS, Obj
 
-from controlplane.apiserver import ApiServer
+from tests.controlplane.apiserver import ApiServer
 
 
 class Maker:

@@ -1,6 +1,6 @@
 """InferenceService's rows of the table."""
 
-from crdtable import ABSENT, BAD_NAME, NOT_A_FLAG, NOT_A_NAME, NOT_AN_IMAGE, SERVICE, Case
+from .crdtable import ABSENT, BAD_NAME, NOT_A_FLAG, NOT_A_NAME, NOT_AN_IMAGE, SERVICE, Case
 
 INFERENCE_SERVICE_CASES = (
     # -- model

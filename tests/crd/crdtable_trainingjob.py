@@ -1,6 +1,6 @@
 """TrainingJob's rows of the table."""
 
-from crdtable import (
+from .crdtable import (
     ABSENT,
     BAD_NAME,
     COMMAND_JOB,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from crdmaker import Maker
-from crdtable import RECIPE_JOB, SERVICE, Obj
+from .crdmaker import Maker
+from .crdtable import RECIPE_JOB, SERVICE, Obj
 
 from slipway.api.crd import INFERENCE_SERVICE, KINDS, TRAINING_JOB, Kind, object_schema
 from slipway.api.reference import Row, walk

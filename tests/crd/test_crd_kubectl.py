@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from crdmaker import Maker
-from crdtable import COLLECTIONS, COMMAND_JOB, RECIPE_JOB, SERVICE, Obj, changed
+from .crdmaker import Maker
+from .crdtable import COLLECTIONS, COMMAND_JOB, RECIPE_JOB, SERVICE, Obj, changed
 
-from controlplane.apiserver import ApiServer
+from tests.controlplane.apiserver import ApiServer
 from slipway.api.inferenceservice import InferenceService
 from slipway.api.trainingjob import TrainingJob
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.apiserver import ApiServer
+from tests.controlplane.apiserver import ApiServer
 from slipway.api.rbac import COMPONENTS, PERMISSIONS, Permission
 
 TEMPLATES = Path(__file__).parents[2] / "charts" / "slipway" / "templates"

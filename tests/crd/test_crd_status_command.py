@@ -1,10 +1,10 @@
 """`slipway status` against the real API server, through a kubeconfig like a user's."""
 
 import pytest
-from crdmaker import Maker
-from crdtable import COMMAND_JOB, SERVICE
+from .crdmaker import Maker
+from .crdtable import COMMAND_JOB, SERVICE
 
-from controlplane.apiserver import ApiServer
+from tests.controlplane.apiserver import ApiServer
 from slipway.__main__ import main
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from controlplane.apiserver import ApiServer, api_server
-from loopbed import OURS, Bed, establish
+from tests.controlplane.apiserver import ApiServer, api_server
+from .loopbed import OURS, Bed, establish
 
 _numbers = itertools.count()
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controlplane.apiserver import ApiServer
+from tests.controlplane.apiserver import ApiServer
 
 from slipway.kube.kinds import PYTORCH_JOB, SCALED_OBJECT, SERVICE, ref
 from slipway.plan.labels import ATTEMPT, MANAGED_BY, MANAGER, TRAINING_JOB

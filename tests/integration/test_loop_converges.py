@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from loopbed import PYTORCH_JOBS, Bed, Replica, establish, eventually, owner
+from .loopbed import PYTORCH_JOBS, Bed, Replica, establish, eventually, owner
 
 pytestmark = [pytest.mark.level(2), pytest.mark.feature("control-loop")]
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from loopbed import LEASE_SECONDS, PYTORCH_JOBS, Bed, establish, eventually, http
+from .loopbed import LEASE_SECONDS, PYTORCH_JOBS, Bed, establish, eventually, http
 
 pytestmark = [pytest.mark.level(3), pytest.mark.feature("control-loop")]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane import apiserver
+from tests.controlplane import apiserver
 
 
 def test_a_missing_program_is_named_with_the_command_that_builds_it(

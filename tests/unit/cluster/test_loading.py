@@ -12,7 +12,7 @@ from bed.loading import Loader
 from bed.places import Places
 from bed.shell import Failure
 from bed.steps import Steps
-from fake_shell import Answer, FakeShell
+from .fake_shell import Answer, FakeShell
 
 NODE = "slipway-control-plane"
 TAG = "slipway.local/x:dev"

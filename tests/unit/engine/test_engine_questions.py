@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from engine_stand_in import TOKEN, EngineStandIn, free_port, vllm_metrics
+from .engine_stand_in import TOKEN, EngineStandIn, free_port, vllm_metrics
 
 from slipway_engine import exposition
 from slipway_engine.engine import Engine, error_message, session, token

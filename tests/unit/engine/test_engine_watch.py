@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from engine_stand_in import EngineStandIn, free_port
+from .engine_stand_in import EngineStandIn, free_port
 
 from slipway_engine.__main__ import main
 from slipway_engine.engine import Engine, session

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvloop
-from gateway_harness import QUICK, Harness, Start
+from .gateway_harness import QUICK, Harness, Start
 
 from slipway_gateway.settings import Settings
 

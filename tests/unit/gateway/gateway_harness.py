@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import h11
-from fake_engine import FakeEngine
+from .fake_engine import FakeEngine
 from prometheus_client.parser import text_string_to_metric_families
 
 from slipway_gateway.accesslog import AccessLog

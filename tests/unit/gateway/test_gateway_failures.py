@@ -6,8 +6,8 @@ import json
 import socket
 
 import pytest
-from fake_engine import SSE_HEAD, Call, FakeEngine, chunk, raw, response
-from gateway_harness import BODY, CHAT, Harness, Start, post
+from .fake_engine import SSE_HEAD, Call, FakeEngine, chunk, raw, response
+from .gateway_harness import BODY, CHAT, Harness, Start, post
 
 from slipway_gateway.routing import Address
 

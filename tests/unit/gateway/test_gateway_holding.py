@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from fake_engine import FakeEngine
-from gateway_harness import BODY, CHAT, Start, post
+from .fake_engine import FakeEngine
+from .gateway_harness import BODY, CHAT, Start, post
 
 from slipway_gateway.admission.holding import Holding
 from slipway_gateway.errors import Refusal

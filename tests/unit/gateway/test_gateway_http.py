@@ -4,8 +4,8 @@ import asyncio
 import json
 
 import pytest
-from fake_engine import chunk
-from gateway_harness import BODY, Start, get, post
+from .fake_engine import chunk
+from .gateway_harness import BODY, Start, get, post
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n\r\n"

@@ -4,8 +4,8 @@ import asyncio
 import json
 
 import pytest
-from fake_engine import SSE_HEAD, Call, chunk, raw, response
-from gateway_harness import BODY, CHAT, Start, get, post
+from .fake_engine import SSE_HEAD, Call, chunk, raw, response
+from .gateway_harness import BODY, CHAT, Start, get, post
 
 EVENTS = [b'data: {"choices":[{"delta":{"content":"%d \xc3\xa9"}}]}\n\n' % number for number in range(20)]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopclock import virtually
+from .loopclock import virtually
 
 from slipway.reconcile.queue import Again, KeyedQueue, RetryLater
 from slipway.telemetry.metrics import Metrics

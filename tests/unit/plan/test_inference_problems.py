@@ -1,7 +1,7 @@
 """Why replicas do not answer: each reason in its words, and which of several comes first."""
 
 import pytest
-from inference_world import DEPLOYMENT, child, condition, container, pod
+from .inference_world import DEPLOYMENT, child, condition, container, pod
 
 from slipway.plan.conditions import Finding
 from slipway.plan.inference.problems import (

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inference_world import (
+from .inference_world import (
     CLAIM,
     DEPLOYMENT,
     JOB,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from inference_world import (
+from .inference_world import (
     DEPLOYMENT,
     JOB,
     SCALED_OBJECT,

@@ -1,7 +1,7 @@
 """Where the model comes from, and what is said while there is none."""
 
 import pytest
-from inference_world import (
+from .inference_world import (
     CLAIM,
     JOB,
     JOB_CLAIM,

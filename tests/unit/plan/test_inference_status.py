@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from inference_world import (
+from .inference_world import (
     DEFAULTS,
     DEPLOYMENT,
     JOB,

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from plantrain_builders import (
+from .plantrain_builders import (
     EARLIER_TEXT,
     NOW,
     NOW_TEXT,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plantrain_builders import (
+from .plantrain_builders import (
     EARLIER_TEXT,
     NOTHING_THERE,
     NOW,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plantrain_builders import apart
+from .plantrain_builders import apart
 
 from slipway.plan import containerpolicy, podpolicy
 from slipway.plan.podpolicy import Reserved, Violation, violations

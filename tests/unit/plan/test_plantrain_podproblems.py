@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plantrain_builders import container, pod
+from .plantrain_builders import container, pod
 
 from slipway.plan import podproblems
 from slipway.plan.conditions import Finding

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from plantrain_builders import (
+from .plantrain_builders import (
     NOW,
     UID,
     backend_condition,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from plantrain_builders import (
+from .plantrain_builders import (
     COMMAND,
     DEFAULTS,
     JOB,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plantrain_builders import EARLIER_TEXT, NOW, NOW_TEXT, apart
+from .plantrain_builders import EARLIER_TEXT, NOW, NOW_TEXT, apart
 
 from slipway.plan import clock, conditions, hashing, names
 from slipway.plan.conditions import Condition, Finding

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plantrain_builders import claim
+from .plantrain_builders import claim
 
 from slipway.plan import volumes
 from slipway.plan.conditions import Finding

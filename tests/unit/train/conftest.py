@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from train_support import free_port, parse, recipe_json, write_dataset
+from .train_support import free_port, parse, recipe_json, write_dataset
 
 from slipway_train.config import Recipe
 from slipway_train.corpus import Corpus, open_corpus

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from train_support import write_dataset
+from .train_support import write_dataset
 
 from slipway_train import corpus as corpus_module
 from slipway_train.config import Dataset

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from train_support import free_port, recipe_json
+from .train_support import free_port, recipe_json
 
 STEPS = 300
 PATIENCE_SECONDS = 240  # four processes import torch; on a busy machine that alone takes a minute

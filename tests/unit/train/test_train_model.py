@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from train_support import parse, recipe_json
+from .train_support import parse, recipe_json
 
 from slipway.api.trainingjob import OptimizerSpec
 from slipway_train.model import build_model, build_optimizer, learning_rate, llama_config, token_losses

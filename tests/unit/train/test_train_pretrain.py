@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from train_support import parse, recipe_json
+from .train_support import parse, recipe_json
 
 from slipway_train.config import Recipe
 from slipway_train.errors import RecipeError, Stopped
