@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from .crdmaker import Maker
-from .crdtable import COLLECTIONS
 
 from tests.controlplane.apiserver import ApiServer
+
+from .crdmaker import Maker
+from .crdtable import COLLECTIONS
 
 CHART = Path(__file__).parents[2] / "charts" / "slipway-crds" / "templates"
 

@@ -2,9 +2,9 @@
 
 import json
 
-from .crdtable import COLLECTIONS, Obj
-
 from tests.controlplane.apiserver import ApiServer
+
+from .crdtable import COLLECTIONS, Obj
 
 
 class Maker:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from .crdmaker import Maker
-from .crdtable import RECIPE_JOB, SERVICE, Obj
 
 from slipway.api.crd import INFERENCE_SERVICE, KINDS, TRAINING_JOB, Kind, object_schema
 from slipway.api.reference import Row, walk
+
+from .crdmaker import Maker
+from .crdtable import RECIPE_JOB, SERVICE, Obj
 
 BASES = {TRAINING_JOB.kind: RECIPE_JOB, INFERENCE_SERVICE.kind: SERVICE}
 WRONG_TYPE = {"integer": "seven", "string": 7, "array": "seven", "object": "seven"}

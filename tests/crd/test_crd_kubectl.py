@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from .crdmaker import Maker
-from .crdtable import COLLECTIONS, COMMAND_JOB, RECIPE_JOB, SERVICE, Obj, changed
 
-from tests.controlplane.apiserver import ApiServer
 from slipway.api.inferenceservice import InferenceService
 from slipway.api.trainingjob import TrainingJob
+from tests.controlplane.apiserver import ApiServer
+
+from .crdmaker import Maker
+from .crdtable import COLLECTIONS, COMMAND_JOB, RECIPE_JOB, SERVICE, Obj, changed
 
 NOW = "2026-01-02T03:04:05Z"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.apiserver import ApiServer
 from slipway.api.rbac import COMPONENTS, PERMISSIONS, Permission
+from tests.controlplane.apiserver import ApiServer
 
 TEMPLATES = Path(__file__).parents[2] / "charts" / "slipway" / "templates"
 OWN, OTHER = "slipway-system", "team"

@@ -1,11 +1,12 @@
 """`slipway status` against the real API server, through a kubeconfig like a user's."""
 
 import pytest
+
+from slipway.__main__ import main
+from tests.controlplane.apiserver import ApiServer
+
 from .crdmaker import Maker
 from .crdtable import COMMAND_JOB, SERVICE
-
-from tests.controlplane.apiserver import ApiServer
-from slipway.__main__ import main
 
 
 @pytest.fixture

@@ -3,13 +3,14 @@
 import re
 
 import pytest
+
+from slipway.api.crd import KINDS, object_schema
+from slipway.api.reference import RULES_KEY, walk
+
 from .crdmaker import Maker
 from .crdtable import COMMAND_JOB, RECIPE_JOB, SERVICE, Case, Obj, changed
 from .crdtable_inferenceservice import INFERENCE_SERVICE_CASES
 from .crdtable_trainingjob import IMMUTABLE, TRAINING_JOB_CASES
-
-from slipway.api.crd import KINDS, object_schema
-from slipway.api.reference import RULES_KEY, walk
 
 CASES = TRAINING_JOB_CASES + INFERENCE_SERVICE_CASES
 CREATED = 201

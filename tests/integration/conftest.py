@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.controlplane.apiserver import ApiServer, api_server
+
 from .loopbed import OURS, Bed, establish
 
 _numbers = itertools.count()

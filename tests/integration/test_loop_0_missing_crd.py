@@ -4,6 +4,7 @@ First of this directory by name: it needs an API server that has not met PyTorch
 """
 
 import pytest
+
 from .loopbed import PYTORCH_JOBS, Bed, establish, eventually
 
 

@@ -1,10 +1,11 @@
-"""What the operator renders and what the workloads read is written twice, since neither imports the other: hold it equal."""
+"""What the operator renders and what the workloads read is written twice, for neither imports the other: hold it equal."""
 
 import inspect
 
-import slipway_engine.__main__ as engine_command
+from slipway.api.inferenceservice import InferenceServiceSpec
 from slipway.plan import names
-from slipway.plan.inference import engine
+from slipway.plan.inference import pods
+from slipway_engine import __main__ as engine
 from slipway_train import config
 
 

@@ -11,6 +11,7 @@ from bed.modes import PUBLISHED_NODE, Mode
 from bed.places import Places
 from bed.shell import Failure
 from bed.steps import Steps
+
 from .fake_shell import Answer, FakeShell
 
 NODE = "slipway-control-plane"

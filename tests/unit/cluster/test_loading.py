@@ -12,6 +12,7 @@ from bed.loading import Loader
 from bed.places import Places
 from bed.shell import Failure
 from bed.steps import Steps
+
 from .fake_shell import Answer, FakeShell
 
 NODE = "slipway-control-plane"

@@ -8,6 +8,7 @@ from bed.modes import PUBLISHED_NODE, Mode
 from bed.places import Places
 from bed.shell import Failure
 from bed.steps import Steps
+
 from .fake_shell import FakeShell
 
 NO = Failure("no")

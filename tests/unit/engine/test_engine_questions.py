@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from .engine_stand_in import TOKEN, EngineStandIn, free_port, vllm_metrics
 
 from slipway_engine import exposition
 from slipway_engine.engine import Engine, error_message, session, token
 from slipway_engine.heartbeat import Reading, Refused, Token, Unanswered, Unreachable, Unreadable
+
+from .engine_stand_in import TOKEN, EngineStandIn, free_port, vllm_metrics
 
 TIMEOUT_SECONDS = 0.2
 

@@ -13,12 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from .engine_stand_in import EngineStandIn, free_port
 
 from slipway_engine.__main__ import main
 from slipway_engine.engine import Engine, session
 from slipway_engine.heartbeat import Settings
 from slipway_engine.watch import Sidecar, application
+
+from .engine_stand_in import EngineStandIn, free_port
 
 QUICK = Settings(start_interval_seconds=0.01, interval_seconds=0.05, idle_interval_seconds=0.1, wedge_seconds=0.3)
 WORKLOADS = Path(__file__).parents[3] / "workloads"

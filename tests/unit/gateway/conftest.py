@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvloop
-from .gateway_harness import QUICK, Harness, Start
 
 from slipway_gateway.settings import Settings
+
+from .gateway_harness import QUICK, Harness, Start
 
 
 def pytest_asyncio_loop_factories(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import h11
-from .fake_engine import FakeEngine
 from prometheus_client.parser import text_string_to_metric_families
 
 from slipway_gateway.accesslog import AccessLog
@@ -17,6 +16,8 @@ from slipway_gateway.gateway import Gateway
 from slipway_gateway.routes import ServiceKey, ServiceRecord, Table
 from slipway_gateway.routing import Address
 from slipway_gateway.settings import Listen, Settings
+
+from .fake_engine import FakeEngine
 
 QUICK: dict[str, Any] = {"listen": Listen("127.0.0.1", 0), "sweep_seconds": 0.01, "drain_delay_seconds": 0.0}
 CHAT = ServiceKey("team", "chat")

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from .gateway_harness import BODY, CHAT, Start, get, post
 
 from slipway_gateway.routes import ServiceKey
+
+from .gateway_harness import BODY, Start, get, post
 
 OTHER = ServiceKey("lab", "chat")
 EMBED = ServiceKey("lab", "embed")

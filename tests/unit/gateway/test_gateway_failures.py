@@ -6,10 +6,11 @@ import json
 import socket
 
 import pytest
-from .fake_engine import SSE_HEAD, Call, FakeEngine, chunk, raw, response
-from .gateway_harness import BODY, CHAT, Harness, Start, post
 
 from slipway_gateway.routing import Address
+
+from .fake_engine import SSE_HEAD, Call, FakeEngine, chunk, raw, response
+from .gateway_harness import BODY, CHAT, Harness, Start, post
 
 EVENT = b'data: {"x":1}\n\n'
 LABELS = {"namespace": CHAT.namespace, "service": CHAT.name}

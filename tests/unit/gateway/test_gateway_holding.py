@@ -4,12 +4,13 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from .fake_engine import FakeEngine
-from .gateway_harness import BODY, CHAT, Start, post
 
 from slipway_gateway.admission.holding import Holding
 from slipway_gateway.errors import Refusal
 from slipway_gateway.routes import Service, ServiceKey, ServiceRecord
+
+from .fake_engine import FakeEngine
+from .gateway_harness import BODY, CHAT, Start, post
 
 OTHER = ServiceKey("lab", "other")
 LABELS = {"namespace": CHAT.namespace, "service": CHAT.name}

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+
 from .fake_engine import chunk
 from .gateway_harness import BODY, Start, get, post
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+
 from .fake_engine import SSE_HEAD, Call, chunk, raw, response
 from .gateway_harness import BODY, CHAT, Start, get, post
 

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .loopclock import virtually
-
 from slipway.reconcile.queue import Again, KeyedQueue, RetryLater
 from slipway.telemetry.metrics import Metrics
 
+from .loopclock import virtually
 
 Visit = Callable[[str], Awaitable[Again]]
 
 
-def queue_of(visit: Visit, *, concurrency: int = 8, chance: float = 1.0, metrics: Metrics | None = None) -> KeyedQueue[str]:
+def queue_of(
+    visit: Visit, *, concurrency: int = 8, chance: float = 1.0, metrics: Metrics | None = None
+) -> KeyedQueue[str]:
     made = KeyedQueue(visit, concurrency=concurrency, metrics=metrics or Metrics(), chance=lambda: chance)
     made.resume()
     return made

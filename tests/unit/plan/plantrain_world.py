@@ -7,11 +7,11 @@ is deleted goes with a delay, the status is what was written last. What the plan
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .plantrain_builders import DEFAULTS, JOB, NAMESPACE, NOW, RECIPE, UID, claim_child, container, ended, gang, owner
-
 from slipway.plan.observed import Child, Observed, Pod, Ref
 from slipway.plan.outcome import Delete, Plan
 from slipway.plan.training import plan
+
+from .plantrain_builders import DEFAULTS, JOB, NAMESPACE, NOW, RECIPE, UID, claim_child, container, ended, gang, owner
 
 Obj = dict[str, Any]
 ROLES = ("master-0", "worker-0")

@@ -3,6 +3,11 @@
 from dataclasses import replace
 
 import pytest
+
+from slipway.plan.inference import plan
+from slipway.plan.observed import Obj, Observed, Ref
+from slipway.plan.outcome import Event, Plan
+
 from .inference_world import (
     CLAIM,
     DEFAULTS,
@@ -23,10 +28,6 @@ from .inference_world import (
     spec,
     world,
 )
-
-from slipway.plan.inference import plan
-from slipway.plan.observed import Obj, Observed, Ref
-from slipway.plan.outcome import Event, Plan
 
 CHILDREN = (child(DEPLOYMENT), child(SERVICE), child(SCALED_OBJECT))
 NO_PROMETHEUS = replace(DEFAULTS, prometheus_url="")

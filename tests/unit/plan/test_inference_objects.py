@@ -3,6 +3,16 @@
 from dataclasses import replace
 
 import pytest
+
+from slipway.api.inferenceservice import InferenceServiceSpec, Scaling
+from slipway.plan.inference import engine
+from slipway.plan.inference.children import child_labels, selector
+from slipway.plan.inference.deployment import strategy
+from slipway.plan.inference.pods import grace_seconds
+from slipway.plan.inference.scaledobject import query, scaled_object
+from slipway.plan.observed import Obj
+from slipway.plan.outcome import Plan
+
 from .inference_world import (
     CLAIM,
     DEFAULTS,
@@ -16,15 +26,6 @@ from .inference_world import (
     spec,
     world,
 )
-
-from slipway.api.inferenceservice import InferenceServiceSpec, Scaling
-from slipway.plan.inference import engine
-from slipway.plan.inference.children import child_labels, selector
-from slipway.plan.inference.deployment import strategy
-from slipway.plan.inference.pods import grace_seconds
-from slipway.plan.inference.scaledobject import query, scaled_object
-from slipway.plan.observed import Obj
-from slipway.plan.outcome import Plan
 
 GPU = {"accelerator": "nvidia"}
 

@@ -1,7 +1,6 @@
 """Why replicas do not answer: each reason in its words, and which of several comes first."""
 
 import pytest
-from .inference_world import DEPLOYMENT, child, condition, container, pod
 
 from slipway.plan.conditions import Finding
 from slipway.plan.inference.problems import (
@@ -13,6 +12,8 @@ from slipway.plan.inference.problems import (
 )
 from slipway.plan.inference.replicas import Replicas, count, serving
 from slipway.plan.observed import Container
+
+from .inference_world import DEPLOYMENT, child, condition, container, pod
 
 CHECK = "model-check"
 PULLING = container(state="waiting", reason="ImagePullBackOff", message='Back-off pulling image "x:1"')

@@ -6,6 +6,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from slipway.api.inferenceservice import InferenceServiceStatus
+from slipway.plan.observed import Obj, Pod, Ref
+from slipway.plan.outcome import Plan
+
 from .inference_world import (
     CLAIM,
     DEPLOYMENT,
@@ -28,10 +33,6 @@ from .inference_world import (
     spec,
     world,
 )
-
-from slipway.api.inferenceservice import InferenceServiceStatus
-from slipway.plan.observed import Obj, Pod, Ref
-from slipway.plan.outcome import Plan
 
 UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 

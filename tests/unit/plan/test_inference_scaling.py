@@ -3,6 +3,10 @@
 from typing import Any
 
 import pytest
+
+from slipway.plan.observed import Child, Obj
+from slipway.plan.outcome import Delete, Event
+
 from .inference_world import (
     DEPLOYMENT,
     JOB,
@@ -16,9 +20,6 @@ from .inference_world import (
     settle,
     spec,
 )
-
-from slipway.plan.observed import Child, Obj
-from slipway.plan.outcome import Delete, Event
 
 READY = condition("Ready", "True", "ScaledObjectReady")
 

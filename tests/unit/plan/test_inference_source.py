@@ -1,6 +1,12 @@
 """Where the model comes from, and what is said while there is none."""
 
 import pytest
+
+from slipway.api.inferenceservice import InferenceServiceSpec
+from slipway.plan.conditions import Finding
+from slipway.plan.inference.source import Missing, Model, resolve
+from slipway.plan.observed import Obj, Observed
+
 from .inference_world import (
     CLAIM,
     JOB,
@@ -15,11 +21,6 @@ from .inference_world import (
     settle,
     spec,
 )
-
-from slipway.api.inferenceservice import InferenceServiceSpec
-from slipway.plan.conditions import Finding
-from slipway.plan.inference.source import Missing, Model, resolve
-from slipway.plan.observed import Obj, Observed
 
 COMPLETE = condition("Complete", "True")
 

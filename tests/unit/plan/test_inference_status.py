@@ -3,6 +3,11 @@
 from dataclasses import replace
 
 import pytest
+
+from slipway.api.inferenceservice import InferenceServiceStatus
+from slipway.plan.observed import Obj, Pod
+from slipway.plan.outcome import Event
+
 from .inference_world import (
     DEFAULTS,
     DEPLOYMENT,
@@ -23,10 +28,6 @@ from .inference_world import (
     settle,
     spec,
 )
-
-from slipway.api.inferenceservice import InferenceServiceStatus
-from slipway.plan.observed import Obj, Pod
-from slipway.plan.outcome import Event
 
 REVISION = revision_of(settle(spec()))
 ANSWERED = {"answeredRevision": REVISION}

@@ -4,6 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from slipway.plan.outcome import Event
+from slipway.plan.training.pods import RESERVED
+
 from .plantrain_builders import (
     COMMAND,
     EARLIER_TEXT,
@@ -28,9 +32,6 @@ from .plantrain_builders import (
     running_status,
     told,
 )
-
-from slipway.plan.outcome import Event
-from slipway.plan.training.pods import RESERVED
 
 WAITING = ("False", "NotAccepted", "see condition Accepted")
 MINE = {**RECIPE, "output": {"claim": "mine"}}

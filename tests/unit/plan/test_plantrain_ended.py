@@ -4,6 +4,10 @@ import json
 from typing import Any
 
 import pytest
+
+from slipway.plan.outcome import Event
+from slipway.plan.training import termination
+
 from .plantrain_builders import (
     EARLIER_TEXT,
     NOW,
@@ -23,9 +27,6 @@ from .plantrain_builders import (
     told,
     with_gang,
 )
-
-from slipway.plan.outcome import Event
-from slipway.plan.training import termination
 
 OUTPUT = f"the output is in directory {UID} of PersistentVolumeClaim demo-output"
 

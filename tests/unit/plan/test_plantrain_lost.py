@@ -3,6 +3,11 @@
 from typing import Any
 
 import pytest
+
+from slipway.plan.clock import rfc3339
+from slipway.plan.outcome import Delete
+from slipway.plan.training.ended import settle_seconds
+
 from .plantrain_builders import (
     EARLIER_TEXT,
     NOTHING_THERE,
@@ -28,10 +33,6 @@ from .plantrain_builders import (
     told,
     with_gang,
 )
-
-from slipway.plan.clock import rfc3339
-from slipway.plan.outcome import Delete
-from slipway.plan.training.ended import settle_seconds
 
 # The backend's verdict
 

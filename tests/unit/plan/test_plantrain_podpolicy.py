@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from .plantrain_builders import apart
 
 from slipway.plan import containerpolicy, podpolicy
 from slipway.plan.podpolicy import Reserved, Violation, violations
+
+from .plantrain_builders import apart
 
 OURS = Reserved(
     container="pytorch",

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from .plantrain_builders import container, pod
 
 from slipway.plan import podproblems
 from slipway.plan.conditions import Finding
+
+from .plantrain_builders import container, pod
 
 WHERE = "container pytorch of pod demo-0-master-0"
 

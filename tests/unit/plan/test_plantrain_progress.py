@@ -4,6 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from slipway.plan.clock import rfc3339
+from slipway.plan.observed import Reported
+from slipway.plan.training import situation as situations
+
 from .plantrain_builders import (
     NOW,
     UID,
@@ -20,10 +25,6 @@ from .plantrain_builders import (
     situation,
     with_gang,
 )
-
-from slipway.plan.clock import rfc3339
-from slipway.plan.observed import Reported
-from slipway.plan.training import situation as situations
 
 # The situation
 

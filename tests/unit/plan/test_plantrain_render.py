@@ -5,6 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from slipway.plan.training import plan
+
 from .plantrain_builders import (
     COMMAND,
     DEFAULTS,
@@ -21,8 +24,6 @@ from .plantrain_builders import (
     owner,
     planned,
 )
-
-from slipway.plan.training import plan
 
 OWNED = {
     "apiVersion": "slipway.dev/v1alpha1",

@@ -4,6 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from slipway.plan.outcome import Delete, Event
+
 from .plantrain_builders import (
     EARLIER_TEXT,
     NOW_TEXT,
@@ -23,8 +26,6 @@ from .plantrain_builders import (
     told,
     with_gang,
 )
-
-from slipway.plan.outcome import Delete, Event
 
 
 def running(*pods: Any, **changes: Any) -> Any:

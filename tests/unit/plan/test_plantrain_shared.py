@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from .plantrain_builders import EARLIER_TEXT, NOW, NOW_TEXT, apart
 
 from slipway.plan import clock, conditions, hashing, names
 from slipway.plan.conditions import Condition, Finding
+
+from .plantrain_builders import EARLIER_TEXT, NOW, NOW_TEXT, apart
 
 
 def test_the_hash_is_of_the_content_and_not_of_the_order_of_keys() -> None:

@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from .plantrain_builders import claim
 
 from slipway.plan import volumes
 from slipway.plan.conditions import Finding
 from slipway.plan.observed import Ref
 from slipway.plan.volumes import ClaimPath
+
+from .plantrain_builders import claim
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from .train_support import free_port, parse, recipe_json, write_dataset
 
 from slipway_train.config import Recipe
 from slipway_train.corpus import Corpus, open_corpus
 from slipway_train.strategies.ddp import Ddp
 from slipway_train.tokenizer import load_tokenizer, train_tokenizer
+
+from .train_support import free_port, parse, recipe_json, write_dataset
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from .train_support import parse, recipe_json
 
 from slipway_train.config import Environment, check_world, read_recipe
 from slipway_train.errors import RecipeError
+
+from .train_support import parse, recipe_json
 
 HERE = Path("/data")
 

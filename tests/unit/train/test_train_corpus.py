@@ -1,12 +1,13 @@
 from pathlib import Path
 
 import pytest
-from .train_support import write_dataset
 
 from slipway_train import corpus as corpus_module
 from slipway_train.config import Dataset
 from slipway_train.corpus import open_corpus
 from slipway_train.errors import RecipeError
+
+from .train_support import write_dataset
 
 
 def look(root: Path, *include: str, held_out_percent: int = 20) -> corpus_module.Corpus:

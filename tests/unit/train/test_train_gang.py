@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from .train_support import free_port, recipe_json
 
 STEPS = 300

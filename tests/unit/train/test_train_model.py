@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 import torch
-from .train_support import parse, recipe_json
 
 from slipway.api.trainingjob import OptimizerSpec
 from slipway_train.model import build_model, build_optimizer, learning_rate, llama_config, token_losses
+
+from .train_support import parse, recipe_json
 
 SPEC = OptimizerSpec(learning_rate="0.01", warmup_steps=10)
 

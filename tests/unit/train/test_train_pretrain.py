@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from .train_support import parse, recipe_json
 
 from slipway_train.config import Recipe
 from slipway_train.errors import RecipeError, Stopped
@@ -14,6 +13,8 @@ from slipway_train.pretrain import pretrain
 from slipway_train.progress import Report, Reporter
 from slipway_train.strategies import on_all, on_main
 from slipway_train.strategies.ddp import Ddp
+
+from .train_support import parse, recipe_json
 
 
 class Reports(Reporter):
