@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from gateway_harness import BODY, CHAT, Start, get, post
+from gateway_harness import BODY, Start, get, post
 
 from slipway_gateway.routes import ServiceKey
 
