@@ -2,10 +2,7 @@
 
 import inspect
 
-from slipway.api.inferenceservice import InferenceServiceSpec
 from slipway.plan import names
-from slipway.plan.inference import pods
-from slipway_engine import __main__ as engine
 from slipway_train import config
 
 

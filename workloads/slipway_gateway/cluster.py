@@ -33,15 +33,25 @@ class Unavailable(Exception):
 
 
 async def configuration(kubeconfig: Path | None) -> Any:  # noqa: ANN401
-    """Of kubernetes.aio: from the file if one is given, else from the pod, else from the user's kubeconfig."""
+    """Of kubernetes.aio: from the file if one is given, else from the pod, else from the user's kubeconfig.
+
+    Raises ValueError where none of them leads anywhere.
+    """
     found = client.Configuration()
+    try:
+        await _load(found, kubeconfig)
+    except config.ConfigException as problem:
+        raise ValueError(f"no way to an API server ({problem}): give --kubeconfig, or --routes") from problem
+    return found
+
+
+async def _load(found: Any, kubeconfig: Path | None) -> None:  # noqa: ANN401
     if kubeconfig is not None:
         await config.load_kube_config(config_file=str(kubeconfig), client_configuration=found)
     elif os.environ.get(IN_CLUSTER_VARIABLE):
         config.load_incluster_config(client_configuration=found)
     else:
         await config.load_kube_config(client_configuration=found)
-    return found
 
 
 class Cluster:

@@ -138,6 +138,10 @@ class Follower:
             except Unavailable as problem:
                 self._count("failed")
                 await self._wait(str(problem))
+            except (KeyError, TypeError, ValueError) as problem:
+                self._count("unreadable")
+                self._version = ""
+                await self._wait(f"an event that cannot be read ({problem!r}): listing again")
 
     async def _wait(self, why: str) -> None:
         seconds = self._backoff.next_seconds()

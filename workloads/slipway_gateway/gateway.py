@@ -6,6 +6,7 @@ path.
 """
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .server import ServerConnection
+logger = logging.getLogger(__name__)
+
 DRAIN_POLL_SECONDS = 0.02
 
 
@@ -63,7 +66,10 @@ class Gateway:
     async def sweeping(self) -> None:
         while True:
             await asyncio.sleep(self.settings.sweep_seconds)
-            self.sweep()
+            try:
+                self.sweep()
+            except Exception:  # a fault in one connection must not end the time-outs of all others
+                logger.exception("the sweep failed")
 
     def stop_taking(self) -> None:
         """From now on connections close as soon as they are idle: those that are idle, at once."""

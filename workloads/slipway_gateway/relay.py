@@ -116,7 +116,7 @@ class Exchange:
     async def _dial(self, replica: Replica) -> None:
         try:
             connection = await connect(self._gateway, replica)
-        except (OSError, TimeoutError) as problem:
+        except (OSError, TimeoutError, ValueError) as problem:
             if not self.over:
                 self.upstream_failed(Failure(f"connecting failed: {problem or 'time-out'}"))
             return

@@ -81,7 +81,7 @@ class Service:
         return self.record.key
 
     def snapshot(self, *, first: bool = True) -> Snapshot[Replica]:
-        """What to choose from. Only a request's first choice moves the turn on: a second one must not skip a replica."""
+        """What to choose from. Only a request's first choice moves the turn on, else retries would skip replicas."""
         self.turn += first
         return Snapshot(self.ready, self.turn)
 

@@ -222,7 +222,7 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 async def connect(gateway: "Gateway", replica: Replica) -> UpstreamConnection:
-    """A new connection. Raises OSError or TimeoutError, after `connect_seconds` at the latest."""
+    """A new connection. Raises OSError, TimeoutError after `connect_seconds`, ValueError for no host."""
     address = replica.address
     async with asyncio.timeout(gateway.settings.connect_seconds):
         _, connection = await gateway.loop.create_connection(

@@ -1,5 +1,5 @@
-"""A stand-in for an engine: an HTTP/1.1 server that reads requests with h11 (strict: what it accepts is well formed) and
-answers by script, byte for byte. It generates nothing.
+"""A stand-in for an engine: an HTTP/1.1 server that reads requests with h11 (strict: what it accepts is well formed)
+and answers by script, byte for byte. It generates nothing.
 """
 
 import asyncio

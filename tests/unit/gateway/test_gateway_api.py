@@ -4,6 +4,10 @@ import json
 from typing import Any
 
 import pytest
+<<<<<<< HEAD
+=======
+from .gateway_harness import BODY, Start, get, post
+>>>>>>> gateway
 
 from slipway_gateway.routes import ServiceKey
 
