@@ -4,10 +4,6 @@ import json
 from typing import Any
 
 import pytest
-<<<<<<< HEAD
-=======
-from .gateway_harness import BODY, Start, get, post
->>>>>>> gateway
 
 from slipway_gateway.routes import ServiceKey
 
