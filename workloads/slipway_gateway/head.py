@@ -6,14 +6,13 @@ it cannot mean. Headers for one hop stop here in both directions (RFC 9110, 7.6.
 """
 
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 
 from .errors import Refusal, malformed
 
-Headers = list[tuple[bytes, bytes]]
+Headers = list[tuple[bytes, bytes]]  # names in small letters: they are made so once, as they are read
 
 HOP_BY_HOP = frozenset(
     {
@@ -57,7 +56,7 @@ class Request:
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
-    return [value for key, value in headers if key.lower() == name]
+    return [value for key, value in headers if key == name]
 
 
 def origin_form(target: bytes) -> bytes:
@@ -123,15 +122,24 @@ def request_id(headers: Headers) -> bytes:
     return secrets.token_hex(16).encode()
 
 
-def _nominated(headers: Headers) -> set[bytes]:
+def _nominated(headers: Headers) -> frozenset[bytes]:
     """Header names that Connection says are for this hop."""
-    return {name.strip().lower() for value in values(headers, b"connection") for name in value.split(b",")}
+    named = values(headers, b"connection")
+    return frozenset(name.strip().lower() for name in b",".join(named).split(b",")) if named else frozenset()
 
 
-def crossing(headers: Headers, ours: Iterable[bytes]) -> Headers:
+def crossing(headers: Headers, ours: frozenset[bytes]) -> Headers:
     """The headers that go on to the next hop: those that are neither in `ours` nor named by Connection."""
-    stopped = set(ours) | _nominated(headers)
-    return [(name, value) for name, value in headers if name.lower() not in stopped]
+    stopped = ours | _nominated(headers)
+    return [header for header in headers if header[0] not in stopped]
+
+
+def is_event_stream(headers: Headers) -> bool:
+    """Whether the body is server-sent events as they are, so that an event may be added."""
+    kinds = values(headers, b"content-type")
+    return (
+        bool(kinds) and kinds[0].lower().startswith(b"text/event-stream") and not values(headers, b"content-encoding")
+    )
 
 
 def towards_replica(request: Request, host: str) -> bytes:
