@@ -28,6 +28,7 @@ HOP_BY_HOP = frozenset(
     }
 )
 OURS = HOP_BY_HOP | {b"host", b"content-length", b"expect", b"x-request-id"}  # written anew towards the replica
+JUDGED = frozenset({b"host", b"transfer-encoding", b"content-length", b"expect", b"x-request-id"})
 REQUEST_ID_MAX = 128
 HEADERS_MAX = 256
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -74,22 +75,29 @@ def check(request: Request, body_limit_bytes: int) -> None:
     """Complete `request` from its headers. Raises Refusal for a head that must not be believed or a body too large."""
     if request.version not in ("1.0", "1.1"):
         raise Refusal(505, "http_version", "This server speaks HTTP/1.0 and HTTP/1.1.", close=True)
-    _check_host(request)
-    _check_framing(request, body_limit_bytes)
-    _check_expect(request)
+    judged = _judged(request.headers)
+    _check_host(request, judged.get(b"host", []))
+    _check_framing(request, judged.get(b"transfer-encoding", []), judged.get(b"content-length", []), body_limit_bytes)
+    _check_expect(request, judged.get(b"expect", []))
     request.path = origin_form(request.target).partition(b"?")[0].decode("latin-1")
-    request.request_id = request_id(request.headers)
+    request.request_id = request_id(judged.get(b"x-request-id", []))
 
 
-def _check_host(request: Request) -> None:
-    count = len(values(request.headers, b"host"))
-    if count > 1 or (count == 0 and request.version == "1.1"):
+def _judged(headers: Headers) -> dict[bytes, list[bytes]]:
+    """The values of the few headers that this module looks at, found in one pass."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name in JUDGED:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _check_host(request: Request, hosts: list[bytes]) -> None:
+    if len(hosts) > 1 or (not hosts and request.version == "1.1"):
         raise malformed("A request must have exactly one Host header.")
 
 
-def _check_framing(request: Request, body_limit_bytes: int) -> None:
-    codings = values(request.headers, b"transfer-encoding")
-    lengths = values(request.headers, b"content-length")
+def _check_framing(request: Request, codings: list[bytes], lengths: list[bytes], body_limit_bytes: int) -> None:
     if codings and (lengths or request.version == "1.0"):
         raise malformed("Transfer-Encoding cannot stand beside Content-Length, nor in HTTP/1.0.")
     if codings and [coding.strip().lower() for coding in codings] != [b"chunked"]:
@@ -100,8 +108,7 @@ def _check_framing(request: Request, body_limit_bytes: int) -> None:
         raise too_large(body_limit_bytes)
 
 
-def _check_expect(request: Request) -> None:
-    expected = values(request.headers, b"expect")
+def _check_expect(request: Request, expected: list[bytes]) -> None:
     if not expected or request.version == "1.0":
         return
     if any(value.strip().lower() != b"100-continue" for value in expected):
@@ -114,9 +121,8 @@ def too_large(body_limit_bytes: int) -> Refusal:
     return Refusal(413, "request_too_large", message, close=True)
 
 
-def request_id(headers: Headers) -> bytes:
+def request_id(given: list[bytes]) -> bytes:
     """The client's X-Request-Id where it is one short visible word, else a new one of 32 hex digits."""
-    given = values(headers, b"x-request-id")
     if len(given) == 1 and 0 < len(given[0]) <= REQUEST_ID_MAX and all(0x21 <= byte <= 0x7E for byte in given[0]):
         return given[0]
     return secrets.token_hex(16).encode()
