@@ -18,6 +18,10 @@ class AccessLog:
         self._stream = stream
         self._lines = bytearray()
 
+    @property
+    def enabled(self) -> bool:
+        return self._stream is not None
+
     def write(self, fields: dict[str, object]) -> None:
         if self._stream is None:
             return

@@ -67,6 +67,8 @@ class Account:
         self._gateway.metrics.answered(key, self.status, duration=duration, first_byte=first_byte)
         if outcome == "cut" and key is not None:
             self._gateway.metrics.cut(key)
+        if not self._gateway.access_log.enabled:
+            return
         self._gateway.log(
             request_id=request.request_id.decode("latin-1"),
             client=client,

@@ -6,14 +6,13 @@ it cannot mean. Headers for one hop stop here in both directions (RFC 9110, 7.6.
 """
 
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 
 from .errors import Refusal, malformed
 
-Headers = list[tuple[bytes, bytes]]
+Headers = list[tuple[bytes, bytes]]  # names in small letters: they are made so once, as they are read
 
 HOP_BY_HOP = frozenset(
     {
@@ -29,6 +28,7 @@ HOP_BY_HOP = frozenset(
     }
 )
 OURS = HOP_BY_HOP | {b"host", b"content-length", b"expect", b"x-request-id"}  # written anew towards the replica
+JUDGED = frozenset({b"host", b"transfer-encoding", b"content-length", b"expect", b"x-request-id"})
 REQUEST_ID_MAX = 128
 HEADERS_MAX = 256
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
@@ -57,7 +57,7 @@ class Request:
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
-    return [value for key, value in headers if key.lower() == name]
+    return [value for key, value in headers if key == name]
 
 
 def origin_form(target: bytes) -> bytes:
@@ -75,22 +75,29 @@ def check(request: Request, body_limit_bytes: int) -> None:
     """Complete `request` from its headers. Raises Refusal for a head that must not be believed or a body too large."""
     if request.version not in ("1.0", "1.1"):
         raise Refusal(505, "http_version", "This server speaks HTTP/1.0 and HTTP/1.1.", close=True)
-    _check_host(request)
-    _check_framing(request, body_limit_bytes)
-    _check_expect(request)
+    judged = _judged(request.headers)
+    _check_host(request, judged.get(b"host", []))
+    _check_framing(request, judged.get(b"transfer-encoding", []), judged.get(b"content-length", []), body_limit_bytes)
+    _check_expect(request, judged.get(b"expect", []))
     request.path = origin_form(request.target).partition(b"?")[0].decode("latin-1")
-    request.request_id = request_id(request.headers)
+    request.request_id = request_id(judged.get(b"x-request-id", []))
 
 
-def _check_host(request: Request) -> None:
-    count = len(values(request.headers, b"host"))
-    if count > 1 or (count == 0 and request.version == "1.1"):
+def _judged(headers: Headers) -> dict[bytes, list[bytes]]:
+    """The values of the few headers that this module looks at, found in one pass."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name in JUDGED:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def _check_host(request: Request, hosts: list[bytes]) -> None:
+    if len(hosts) > 1 or (not hosts and request.version == "1.1"):
         raise malformed("A request must have exactly one Host header.")
 
 
-def _check_framing(request: Request, body_limit_bytes: int) -> None:
-    codings = values(request.headers, b"transfer-encoding")
-    lengths = values(request.headers, b"content-length")
+def _check_framing(request: Request, codings: list[bytes], lengths: list[bytes], body_limit_bytes: int) -> None:
     if codings and (lengths or request.version == "1.0"):
         raise malformed("Transfer-Encoding cannot stand beside Content-Length, nor in HTTP/1.0.")
     if codings and [coding.strip().lower() for coding in codings] != [b"chunked"]:
@@ -101,8 +108,7 @@ def _check_framing(request: Request, body_limit_bytes: int) -> None:
         raise too_large(body_limit_bytes)
 
 
-def _check_expect(request: Request) -> None:
-    expected = values(request.headers, b"expect")
+def _check_expect(request: Request, expected: list[bytes]) -> None:
     if not expected or request.version == "1.0":
         return
     if any(value.strip().lower() != b"100-continue" for value in expected):
@@ -115,23 +121,31 @@ def too_large(body_limit_bytes: int) -> Refusal:
     return Refusal(413, "request_too_large", message, close=True)
 
 
-def request_id(headers: Headers) -> bytes:
+def request_id(given: list[bytes]) -> bytes:
     """The client's X-Request-Id where it is one short visible word, else a new one of 32 hex digits."""
-    given = values(headers, b"x-request-id")
     if len(given) == 1 and 0 < len(given[0]) <= REQUEST_ID_MAX and all(0x21 <= byte <= 0x7E for byte in given[0]):
         return given[0]
     return secrets.token_hex(16).encode()
 
 
-def _nominated(headers: Headers) -> set[bytes]:
+def _nominated(headers: Headers) -> frozenset[bytes]:
     """Header names that Connection says are for this hop."""
-    return {name.strip().lower() for value in values(headers, b"connection") for name in value.split(b",")}
+    named = values(headers, b"connection")
+    return frozenset(name.strip().lower() for name in b",".join(named).split(b",")) if named else frozenset()
 
 
-def crossing(headers: Headers, ours: Iterable[bytes]) -> Headers:
+def crossing(headers: Headers, ours: frozenset[bytes]) -> Headers:
     """The headers that go on to the next hop: those that are neither in `ours` nor named by Connection."""
-    stopped = set(ours) | _nominated(headers)
-    return [(name, value) for name, value in headers if name.lower() not in stopped]
+    stopped = ours | _nominated(headers)
+    return [header for header in headers if header[0] not in stopped]
+
+
+def is_event_stream(headers: Headers) -> bool:
+    """Whether the body is server-sent events as they are, so that an event may be added."""
+    kinds = values(headers, b"content-type")
+    return (
+        bool(kinds) and kinds[0].lower().startswith(b"text/event-stream") and not values(headers, b"content-encoding")
+    )
 
 
 def towards_replica(request: Request, host: str) -> bytes:

@@ -85,6 +85,9 @@ class Metrics:
             "discovery_events_total", "What the source of routes said, by kind of object and event.", ("kind", "event")
         )
 
+        self._answers: dict[tuple[Labels, int], Counter] = {}
+        self._times: dict[Labels, tuple[Histogram, Histogram]] = {}
+
     def _counter(self, name: str, said: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f"slipway_gateway_{name}", said, labels, registry=self.registry)
 
@@ -94,12 +97,26 @@ class Metrics:
     def answered(self, key: ServiceKey | None, code: int, *, duration: float, first_byte: float | None) -> None:
         """One request is over. Times in seconds; `first_byte` is None where no body was sent."""
         labels = NO_SERVICE if key is None else (key.namespace, key.name)
-        self._requests.labels(*labels, str(code)).inc()
+        self._answers_of(labels, code).inc()
         if key is None:
             return
-        self._duration.labels(*labels).observe(duration)
+        durations, first_bytes = self._times_of(labels)
+        durations.observe(duration)
         if first_byte is not None:
-            self._first_byte.labels(*labels).observe(first_byte)
+            first_bytes.observe(first_byte)
+
+    def _answers_of(self, labels: Labels, code: int) -> Counter:
+        """Series are looked up here, not by prometheus_client, which takes a lock and a format for each."""
+        found = self._answers.get((labels, code))
+        if found is None:
+            found = self._answers[labels, code] = self._requests.labels(*labels, str(code))
+        return found
+
+    def _times_of(self, labels: Labels) -> tuple[Histogram, Histogram]:
+        found = self._times.get(labels)
+        if found is None:
+            found = self._times[labels] = (self._duration.labels(*labels), self._first_byte.labels(*labels))
+        return found
 
     def retried(self, key: ServiceKey, reason: str) -> None:
         self._retries.labels(key.namespace, key.name, reason).inc()
@@ -112,6 +129,9 @@ class Metrics:
 
     def forget(self, service: Service) -> None:
         """The service is gone: so are its series."""
+        gone = (service.key.namespace, service.key.name)
+        self._times.pop(gone, None)
+        self._answers = {key: series for key, series in self._answers.items() if key[0] != gone}
         labels = {"namespace": service.key.namespace, "service": service.key.name}
         for metric in (
             self._requests,

@@ -95,7 +95,7 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count_head(len(name) + len(value) + 4)
         if self.phase == "head":  # what comes after the body is a trailer, and is not passed on
-            self.request.headers.append((name, value))
+            self.request.headers.append((name.lower(), value))
             if len(self.request.headers) > HEADERS_MAX:
                 raise self._head_too_large()
 
@@ -120,7 +120,7 @@ class RequestReader:
         """llhttp takes the body of an upgrade for another protocol: without a body it is an ordinary last request."""
         if not self._parser.should_upgrade():
             return
-        has_body = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.request.headers)
+        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in self.request.headers)
         if self.request.method == "CONNECT" or has_body:
             raise Refusal(501, "no_upgrade", "This server does not upgrade: send the request without it.", close=True)
         self.request.keep = False

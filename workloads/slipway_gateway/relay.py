@@ -12,7 +12,7 @@ from . import api
 from .accounting import HELD, IN_FLIGHT, Account
 from .admission.holding import gone, timed_out
 from .errors import Refusal, shutting_down
-from .head import HOP_BY_HOP, Request, crossing, date, response_head, towards_replica
+from .head import HOP_BY_HOP, Request, crossing, date, is_event_stream, response_head, towards_replica
 from .routes import Replica, Service
 from .routing import Address, Wanted, choose
 from .upstream import Failure, ResponseHead, UpstreamConnection, connect, idle_connection
@@ -198,10 +198,7 @@ class Exchange:
             self._keep = self._keep and self._chunked
         if self._chunked:
             headers.append((b"transfer-encoding", b"chunked"))
-        self._events = any(
-            name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
-            for name, value in headers
-        ) and not any(name.lower() == b"content-encoding" for name, _ in headers)
+        self._events = is_event_stream(head.headers)
         self._keep = self._keep and not self._gateway.draining
         return response_head(head.status, headers, keep=self._keep, version=self._request.version)
 

@@ -58,6 +58,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._used = 0  # responses served
         self._idle_until = 0.0
+        self._paused = False
         self._reset()
 
     def _reset(self) -> None:
@@ -78,7 +79,7 @@ class UpstreamConnection(asyncio.Protocol):
     def send(self, receiver: Receiver, head: bytes, body: bytes) -> None:
         self._reset()
         self._receiver = receiver
-        self._transport.writelines([head, body] if body else [head])
+        self._transport.write(head + body)
 
     def discard(self) -> None:
         """End it now; what is on its way is not wanted any more."""
@@ -91,10 +92,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         if not self._transport.is_closing():
+            self._paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         if not self._transport.is_closing():
+            self._paused = False
             self._transport.resume_reading()
 
     def check(self, now: float) -> None:
@@ -162,7 +165,8 @@ class UpstreamConnection(asyncio.Protocol):
             and self._transport.get_write_buffer_size() == 0
         ):
             self._idle_until = self._gateway.now() + self._gateway.settings.upstream_idle_seconds
-            self._transport.resume_reading()
+            if self._paused:
+                self.resume_reading()
             idle.append(self)
         else:
             self._transport.abort()
@@ -193,7 +197,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is None:  # what comes later is a trailer, and stays here
-            self._headers.append((name, value))
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
