@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from slipway.settings import from_environment
+
 from .conftest import CHART, ROOT, Render, Rendered, helm
 from .pod_security import containers, violations
 
@@ -190,3 +192,15 @@ def test_versions_agree() -> None:
     for chart in ("slipway", "slipway-crds"):
         meta = yaml.safe_load((ROOT / "charts" / chart / "Chart.yaml").read_text())
         assert (meta["version"], meta["appVersion"]) == (project, project)
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_the_operator_accepts_the_environment_that_the_chart_gives_it(render: Render, level: str, form: str) -> None:
+    given = environment(render({**EVERYTHING, "operator.logLevel": level, "operator.logFormat": form}))
+    settings = from_environment({**given, "SLIPWAY_NAMESPACE": "slipway-system", "POD_IP": "10.0.0.1"}, unique="x")
+    assert (settings.log_level, settings.log_format) == (level.upper(), form)
+    assert settings.lease.name == "slipway"
+    assert settings.leader_service == "slipway-leader"
+    assert settings.defaults.prometheus_url == EVERYTHING["prometheus.url"]
+    assert settings.writes_per_second == 200

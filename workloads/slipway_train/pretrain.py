@@ -87,11 +87,14 @@ def _keep_on_main(strategy: Strategy, make: Callable[[], Output]) -> Output | No
 
 
 def _open_output(output_dir: Path | None, recipe: Recipe) -> Output:
-    if output_dir is None or not output_dir.is_dir():
+    """The job's own directory in the volume; the volume is shared between jobs, so the first attempt makes it."""
+    if output_dir is None or not output_dir.parent.is_dir():
         where = output_dir or "not set"
-        raise RecipeError(
-            f"SLIPWAY_OUTPUT_DIR ({where}) is no directory in rank 0's pod: mount the output volume there"
-        )
+        raise RecipeError(f"SLIPWAY_OUTPUT_DIR ({where}) is not in a volume of rank 0's pod: mount the output there")
+    try:
+        output_dir.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"SLIPWAY_OUTPUT_DIR ({output_dir}) cannot be made: {error.strerror}") from error
     return Output(output_dir, CheckpointStore(output_dir / "checkpoints", keep=recipe.checkpoint.keep))
 
 
