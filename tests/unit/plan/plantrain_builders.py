@@ -146,14 +146,15 @@ def gang_pods(attempt: int = 0, *, phase: str = "Running") -> tuple[Pod, Pod]:
 
 
 def claim(*modes: str, **metadata: Any) -> Obj:
-    return apart({"metadata": metadata, "spec": {"accessModes": list(modes or ("ReadWriteOnce",))}})
+    body: Obj = apart({"metadata": metadata, "spec": {"accessModes": list(modes or ("ReadWriteOnce",))}})
+    return body
 
 
 def observed(who: Owner | None = None, **changes: Any) -> Observed:
     return Observed(**{"owner": who or owner(), **changes})
 
 
-NOTHING_THERE: dict[Ref, Obj | None] = {gang_ref(k): None for k in range(5)} | {claim_ref(): None}
+NOTHING_THERE: dict[Ref, Obj | None] = {claim_ref(): None, **{gang_ref(k): None for k in range(5)}}
 
 
 def fresh(spec: Obj | None = None, *, status: Obj | None = None, **changes: Any) -> Observed:

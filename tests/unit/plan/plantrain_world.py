@@ -4,6 +4,7 @@ It keeps the rules that the plan relies on and checks them at every step: a name
 is deleted goes with a delay, the status is what was written last. What the plan asks is answered from the live objects.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -60,7 +61,7 @@ class World:
     def visit(self, crash_after: int | None = None) -> Plan:
         """Plan once and carry it out in order; `crash_after` effects, the operator dies."""
         made = self.plan()
-        effects = [
+        effects: list[tuple[Callable[[Any], object], Any]] = [
             *((self.apply, body) for body in made.apply),
             *((self.create, body) for body in made.create),
             *((self.delete, what) for what in made.delete),

@@ -107,15 +107,17 @@ FAIL = container("terminated", name="e", exit_code=1)
 )
 def test_the_most_telling_reason_comes_first(containers: Any, unschedulable: Any, reason: Any) -> None:
     what = pod(phase="Pending", scheduled=False, unschedulable_message=unschedulable, containers=containers)
-    assert podproblems.problem(what).reason == reason
+    found = podproblems.problem(what)
+    assert found is not None
+    assert found.reason == reason
 
 
 def test_of_several_pods_the_reason_decides_and_then_the_name() -> None:
     failed, pulling = pod("a", containers=(FAIL,)), pod("c", containers=(PULL,))
-    assert podproblems.first_problem([failed, pulling]).message.startswith("container b of pod demo-0-c")
-    assert podproblems.first_problem([pulling, pod("b", containers=(PULL,))]).message.startswith(
-        "container b of pod demo-0-b"
-    )
+    for pods, named in (([failed, pulling], "c"), ([pulling, pod("b", containers=(PULL,))], "b")):
+        found = podproblems.first_problem(pods)
+        assert found is not None
+        assert found.message.startswith(f"container b of pod demo-0-{named}")
     assert podproblems.first_problem([pod("a")]) is None
     assert podproblems.first_problem([]) is None
 
