@@ -68,6 +68,7 @@ class FakeApi:
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.reviews: dict[str, Obj] = {}  # token -> TokenReview status
+        self.die_after: int | None = None  # requests that are answered before all others fail
         self._versions = itertools.count(100)
         self._uids = itertools.count(1)
 
@@ -100,6 +101,8 @@ class FakeApi:
             request.method, request.path, dict(request.query), json.loads(text) if text else None, dict(request.headers)
         )
         self.requests.append(seen)
+        if self.die_after is not None and len(self.requests) > self.die_after:
+            return self._status(503, "the process that asked is dead", {})
         fault = next((f for f in self.faults if f.times > 0 and re.search(f.matches, str(seen))), None)
         if fault is not None:
             fault.times -= 1
