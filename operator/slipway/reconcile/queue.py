@@ -131,7 +131,8 @@ class KeyedQueue(Generic[K]):
 
     async def idle(self) -> None:
         """Wait until nothing runs or waits; timers may be pending."""
-        await self._idle.wait()
+        while self._running or self._waiting:  # a key may come between the event and its waiter
+            await self._idle.wait()
 
     @property
     def next_timer(self) -> float | None:
