@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -179,7 +180,12 @@ class Bed:
         }.get(plural, "/api/v1")
         return f"{root}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
-    def get(self, plural: str, name: str) -> Obj | None:
+    def get(self, plural: str, name: str) -> Obj:
+        found = self.find(plural, name)
+        assert found is not None, f"there is no {plural} {name}"
+        return found
+
+    def find(self, plural: str, name: str) -> Obj | None:
         status, answer = self.api.request("GET", self.path(plural, name))
         return answer if status == 200 else None
 
@@ -207,7 +213,7 @@ class Bed:
 
     def ready(self, plural: str, name: str) -> tuple[str, str]:
         """Reason and message of the Ready condition, empty before there is one."""
-        conditions = ((self.get(plural, name) or {}).get("status") or {}).get("conditions") or [{}]
+        conditions = ((self.find(plural, name) or {}).get("status") or {}).get("conditions") or [{}]
         return conditions[0].get("reason", ""), conditions[0].get("message", "")
 
     def writes(self, *, besides: frozenset[str] = frozenset({"leases"})) -> float:
@@ -309,6 +315,10 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def _served(api: ApiServer, path: str) -> bool:
+    return api.request("GET", path)[0] == 200
+
+
 def establish(api: ApiServer, *definitions: Obj) -> None:
     """Create CRDs and wait until they are served."""
     for body in definitions:
@@ -316,7 +326,7 @@ def establish(api: ApiServer, *definitions: Obj) -> None:
         assert status in (201, 409), answer
         spec = body["spec"]
         path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
-        eventually(lambda path=path: api.request("GET", path)[0] == 200, f"{path} is served")
+        eventually(partial(_served, api, path), f"{path} is served")
 
 
 def planners() -> dict[str, Any]:

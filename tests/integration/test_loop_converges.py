@@ -2,6 +2,8 @@
 
 import time
 
+from collections.abc import Iterator
+
 import pytest
 
 from .loopbed import PYTORCH_JOBS, Bed, Replica, establish, eventually, owner
@@ -12,7 +14,7 @@ REST_SECONDS = 4.0
 
 
 @pytest.fixture
-def operator(bed: Bed) -> Replica:
+def operator(bed: Bed) -> Iterator[Replica]:
     establish(bed.api, PYTORCH_JOBS)
     with bed.replica("one") as replica:
         eventually(replica.leads, "leads")
@@ -32,7 +34,8 @@ def test_a_job_gets_its_children_its_status_and_an_event(bed: Bed, operator: Rep
     assert (status["observedGeneration"], status["attempt"]) == (1, 0)
     events = eventually(lambda: [e for e in bed.list("events") if e["reason"] == "Made"], "the event")
     assert [e["regarding"]["name"] for e in events] == ["plain"]
-    slice_ = eventually(lambda: bed.get("endpointslices", "slipway-leader"), "the leader's address")
+    eventually(lambda: bed.find("endpointslices", "slipway-leader"), "the leader's address")
+    slice_ = bed.get("endpointslices", "slipway-leader")
     assert slice_["endpoints"][0]["addresses"] == ["10.1.2.3"]
     assert slice_["ports"][0]["port"] == operator.progress_port
 
@@ -43,7 +46,8 @@ def test_deleted_and_edited_children_are_repaired(bed: Bed, operator: Replica) -
     before = bed.get("services", "mend")["metadata"]["uid"]
     bed.delete("services", "mend")
     eventually(
-        lambda: (bed.get("services", "mend") or {"metadata": {"uid": before}})["metadata"]["uid"] != before, "made anew"
+        lambda: (bed.find("services", "mend") or {"metadata": {"uid": before}})["metadata"]["uid"] != before,
+        "made anew",
     )
     port = {"name": "http", "port": 9999, "protocol": "TCP", "targetPort": 8000}
     bed.patch("services", "mend", {"spec": {"ports": [port]}})
@@ -92,7 +96,7 @@ def test_a_service_waits_for_its_job_and_is_told_of_it(bed: Bed, operator: Repli
     bed.job("source")
     made(bed, "source")
     bed.patch("trainingjobs", "source", {"metadata": {"annotations": {"touched": "yes"}}})
-    eventually(lambda: bed.get("services", "serve"), "the job's event visits the service")
+    eventually(lambda: bed.find("services", "serve"), "the job's event visits the service")
 
 
 def test_a_bad_template_is_refused_by_the_api_server_itself(bed: Bed, operator: Replica) -> None:
@@ -101,8 +105,8 @@ def test_a_bad_template_is_refused_by_the_api_server_itself(bed: Bed, operator: 
     bed.create("inferenceservices", owner("InferenceService", "bad", spec))
     eventually(lambda: bed.ready("inferenceservices", "bad")[0] == "InvalidPodTemplate", "refused")
     assert "template.spec.containers[0].name" in bed.ready("inferenceservices", "bad")[1]
-    assert bed.get("services", "bad") is None
-    assert bed.get("podtemplates", "bad") is None, "the try left nothing behind"
+    assert bed.find("services", "bad") is None
+    assert bed.find("podtemplates", "bad") is None, "the try left nothing behind"
 
 
 def test_a_foreign_object_is_left_alone_and_named(bed: Bed, operator: Replica) -> None:

@@ -17,7 +17,7 @@ def _kinds(bed: Bed) -> None:
 
 
 def holder(bed: Bed) -> str:
-    lease = bed.get("leases", "slipway") or {}
+    lease = bed.find("leases", "slipway") or {}
     return str(lease.get("spec", {}).get("holderIdentity", "")).partition("_")[0]
 
 
@@ -40,7 +40,7 @@ def test_a_standby_takes_over_when_the_leader_is_killed(bed: Bed) -> None:
         assert bed.get("pytorchjobs", "kept-0") == gang, "nothing is made twice"
         address = "10.1.2.4" if standby is two else "10.1.2.3"
         eventually(
-            lambda: address in str(bed.get("endpointslices", "slipway-leader")), "the address follows the leader"
+            lambda: address in str(bed.find("endpointslices", "slipway-leader")), "the address follows the leader"
         )
 
 
@@ -64,7 +64,7 @@ def test_losing_the_lease_stops_the_writes(bed: Bed) -> None:
         eventually(lambda: not one.leads(), "has noticed")
         bed.job("unmade")
         time.sleep(2.0)
-        assert bed.get("services", "unmade") is None
+        assert bed.find("services", "unmade") is None
         assert bed.ready("trainingjobs", "unmade") == ("", "")
         bed.patch("leases", "slipway", {"spec": {"holderIdentity": ""}})
         eventually(
@@ -132,10 +132,10 @@ def test_the_operator_lives_within_its_permissions(bed: Bed) -> None:
         eventually(one.leads, "leads")
         bed.job("modest")
         eventually(lambda: bed.ready("trainingjobs", "modest")[0] == "Made", "made")
-        eventually(lambda: bed.get("endpointslices", "slipway-leader"), "the address is published")
+        eventually(lambda: bed.find("endpointslices", "slipway-leader"), "the address is published")
         eventually(lambda: [e for e in bed.list("events") if e["reason"] == "Made"], "the event")
         bed.delete("services", "modest")
-        eventually(lambda: bed.get("services", "modest"), "repaired")
+        eventually(lambda: bed.find("services", "modest"), "repaired")
         assert "forbidden" not in one.said().lower()
         assert one.terminate() == 0, one.said()
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from loopfakeapi import FakeApi, serving
+from .loopfakeapi import FakeApi, serving
 
 from slipway.kube.client import KubeClient
 

@@ -34,7 +34,7 @@ def body(
     namespace: str = "ns",
     **more: Any,
 ) -> Obj:
-    metadata = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(version)}
+    metadata: Obj = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(version)}
     metadata |= {"labels": labels} if labels else {}
     metadata |= more.pop("metadata", {})
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **more}
