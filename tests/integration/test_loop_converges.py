@@ -1,7 +1,6 @@
 """Contract 1 at a real API server: the operator gets there, stays there, repairs what others do, and then rests."""
 
 import time
-
 from collections.abc import Iterator
 
 import pytest

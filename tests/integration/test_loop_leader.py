@@ -1,4 +1,4 @@
-"""Two operators: one leads, the other takes over, nothing is made twice; and the operator lives within its permissions."""
+"""Two operators: one leads, the other takes over, nothing is made twice; and each lives within its permissions."""
 
 import json
 import time

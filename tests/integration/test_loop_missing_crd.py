@@ -1,4 +1,4 @@
-"""The operator starts before PyTorchJob's CRD exists, says so on the job, and goes on by itself when the CRD arrives."""
+"""The operator starts before PyTorchJob's CRD exists, says so on the job, and goes on when the CRD arrives."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the operator renders and what the workloads read is written twice, for neither imports the other: hold it equal."""
+"""What the operator renders and the workloads read is written twice, for neither imports the other: hold it equal."""
 
 import inspect
 

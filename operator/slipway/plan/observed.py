@@ -104,8 +104,8 @@ class Reported:
 class Observed:
     """Everything that a plan may look at.
 
-    `read` holds the objects that were read live because the plan asked for them (`Plan.reads`): None when the API server
-    says there is none. `verdicts` maps the hash of a pod template to the API server's complaint, "" when it accepts it.
+    `read` holds the objects that were read live because the plan asked for them (`Plan.reads`): None when there is none.
+    `verdicts` maps the hash of a pod template to the API server's complaint, "" when it accepts it.
     `refused` holds the API server's answer to the last apply or create of an object, when it refused it.
     """
 

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from .loopfakeapi import FakeApi, serving
 
 from slipway.kube.client import KubeClient
+
+from .loopfakeapi import FakeApi, serving
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .loopbuild import JOB, SERVE, body, child_labels, job
 
 from slipway.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, ref
 from slipway.plan.labels import INFERENCE_SERVICE as SERVICE_LABEL
 from slipway.reconcile import index as index_module
 from slipway.reconcile.index import Index
 from slipway.reconcile.keys import Key
+
+from .loopbuild import JOB, SERVE, body, child_labels, job
 
 Obj = dict[str, object]
 

@@ -4,13 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from .loopfakeapi import FakeApi
 
 from slipway.kube.client import KubeClient
 from slipway.kube.errors import ApiError
 from slipway.kube.lease import Elector, Seen, Step, decide, written
 from slipway.settings import LeaseSettings
 from slipway.telemetry.metrics import Metrics
+
+from .loopfakeapi import FakeApi
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/slipway"
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)

@@ -4,21 +4,6 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from .loopbuild import (
-    DEFAULTS,
-    GANG_PATH,
-    JOB,
-    JOB_PATH,
-    SERVICE_PATH,
-    Planner,
-    body,
-    child_labels,
-    gang,
-    job,
-    open_gate,
-    service,
-)
-from .loopfakeapi import FakeApi
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -41,6 +26,22 @@ from slipway.reconcile.queue import Again, RetryLater
 from slipway.reconcile.status import StatusWriter
 from slipway.reconcile.trial import REFUSAL_SECONDS, Trial
 from slipway.telemetry.metrics import Metrics
+
+from .loopbuild import (
+    DEFAULTS,
+    GANG_PATH,
+    JOB,
+    JOB_PATH,
+    SERVICE_PATH,
+    Planner,
+    body,
+    child_labels,
+    gang,
+    job,
+    open_gate,
+    service,
+)
+from .loopfakeapi import FakeApi
 
 SERVICES = "/api/v1/namespaces/ns/services"
 GANGS = "/apis/kubeflow.org/v1/namespaces/ns/pytorchjobs"

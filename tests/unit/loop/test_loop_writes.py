@@ -1,8 +1,6 @@
 """Apply, create, delete, status, events: what is sent, what is not sent, and in which cases."""
 
 import pytest
-from .loopbuild import GANG_PATH, JOB, JOB_PATH, SERVICE_PATH, body, child_labels, gang, job, open_gate, service
-from .loopfakeapi import FakeApi
 
 from slipway.kube.client import KubeClient
 from slipway.kube.errors import ApiError, NotLeader, Stale
@@ -18,6 +16,9 @@ from slipway.reconcile.memory import LAG_SECONDS, OwnerMemory
 from slipway.reconcile.once import Once
 from slipway.reconcile.status import StatusWriter
 from slipway.telemetry.metrics import Metrics
+
+from .loopbuild import GANG_PATH, JOB, JOB_PATH, SERVICE_PATH, body, child_labels, gang, job, open_gate, service
+from .loopfakeapi import FakeApi
 
 SERVICE_REF, GANG_REF = ref(SERVICE, "ns", "job"), ref(PYTORCH_JOB, "ns", "job-0")
 
