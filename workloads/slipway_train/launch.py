@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STDERR_LINES = 30
 RENDEZVOUS_SECONDS = 600  # pods of one gang may start this far apart: one may have to pull the image
+STOP_SECONDS = 25  # for ranks to save and leave: inside a pod's usual grace period of 30 s, so that we still write why
 _WORKER = ("-m", "slipway_train.worker")
 
 
@@ -79,7 +80,8 @@ def _launch(environment: Environment, scratch: Path) -> int:
         failures = _failures(error, scratch)
         return _end(environment, exit_code(failures), failures)
     except SignalException as stopped:
-        failure = Failure(_first_rank(os.environ), EXIT_STOPPED, f"{stopped.sigval.name} to the launcher")
+        words = _last_words(scratch, 0) or "no rank said that it saved a checkpoint"
+        failure = Failure(_first_rank(os.environ), EXIT_STOPPED, f"{stopped.sigval.name} to the pod: {words}")
         return _end(environment, EXIT_STOPPED, [failure])
     except Exception as error:
         failure = Failure(_first_rank(os.environ), EXIT_FAILED, f"the gang did not form: {error}")
@@ -95,6 +97,7 @@ def _elastic_config(log_dir: Path) -> tuple["LaunchConfig", str, list[str]]:
     from torch.distributed.run import config_from_args, parse_args
 
     os.environ.setdefault("TORCHELASTIC_LOG_LINE_PREFIX_TEMPLATE", "[rank ${rank}] ")
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(STOP_SECONDS))
     os.environ.setdefault("PET_RDZV_CONF", f"timeout={RENDEZVOUS_SECONDS}")
     flags = ["--max-restarts=0", "--tee=2", f"--log-dir={log_dir}", "--no-python", sys.executable, *_WORKER]
     arguments = parse_args(flags)

@@ -17,12 +17,11 @@ PADDING = "<|pad|>"
 SPECIAL_TOKENS = (END_OF_TEXT, PADDING)
 SAMPLE_BYTES = 8 << 20
 
-# Roles are plain text, because a pretrained model has never seen a role token; the first token is what every document
-# began after. The model goes on where the conversation stops.
+# A pretrained model continues text and has never seen a role: the messages are the text, and it goes on where they stop.
+# The first token is what every document began after.
 CHAT_TEMPLATE = (
     "{{ '" + END_OF_TEXT + "' }}"
-    "{% for message in messages %}{{ '# ' + message['role'] + '\\n' + message['content'] + '\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '# assistant\\n' }}{% endif %}"
+    "{% for message in messages %}{{ message['content'] }}{% if not loop.last %}{{ '\\n' }}{% endif %}{% endfor %}"
 )
 
 

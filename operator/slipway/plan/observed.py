@@ -104,7 +104,7 @@ class Reported:
 class Observed:
     """Everything that a plan may look at.
 
-    `read` holds the objects that were read live because the plan asked for them (`Plan.reads`): None when there is none.
+    `read` holds the objects that were read live as the plan asked (`Plan.reads`), None when there is none.
     `verdicts` maps the hash of a pod template to the API server's complaint, "" when it accepts it.
     `refused` holds the API server's answer to the last apply or create of an object, when it refused it.
     """

@@ -7,10 +7,6 @@ import yaml
 
 from slipway.__main__ import main
 
-pytest.importorskip("slipway.kube.kinds")
-pytest.importorskip("slipway.plan.training.plan")
-pytest.importorskip("slipway.plan.inference.planner")
-
 JOB = """
 apiVersion: slipway.dev/v1alpha1
 kind: TrainingJob

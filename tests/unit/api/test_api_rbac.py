@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from slipway.api.rbac import COMPONENTS, PERMISSIONS, ROLES, Component, Permission, permissions, rbac_files
+from slipway.kube import kinds
 
 SECRETIVE = {"secrets", "serviceaccounts/token", "pods/exec", "pods/attach", "pods/portforward", "nodes/proxy"}
 POWERFUL = {"escalate", "bind", "impersonate", "deletecollection"}
@@ -48,7 +49,6 @@ def test_claims_are_never_deleted() -> None:
 
 
 def test_every_kind_that_the_operator_handles_has_a_permission() -> None:
-    kinds = pytest.importorskip("slipway.kube.kinds")
     allowed = {
         (each.group, resource) for each in PERMISSIONS if each.component == "operator" for resource in each.resources
     }
@@ -56,7 +56,6 @@ def test_every_kind_that_the_operator_handles_has_a_permission() -> None:
 
 
 def test_what_the_operator_watches_it_may_watch_everywhere() -> None:
-    kinds = pytest.importorskip("slipway.kube.kinds")
     watched = {
         (each.group, resource)
         for each in permissions("operator", "cluster")

@@ -137,8 +137,10 @@ def test_a_killed_and_a_stopped_gang_go_on_bit_for_bit(gang_recipe: dict[str, An
     wait_for(reached(disturbed, 110), pods, "step 110")
     pods[1].process.send_signal(signal.SIGTERM)
     assert [pod.wait() for pod in pods] == [143, 143]
-    (failure,) = pods[0].message()["failures"]
-    assert "is saved" in failure["message"]
+    for rank, pod in enumerate(pods):
+        (failure,) = pod.message()["failures"]
+        assert (failure["rank"], failure["exitCode"]) == (rank, 143)
+        assert "is saved" in failure["message"]
     stopped_at = len(curve(disturbed))
     assert (disturbed / "checkpoints" / f"step-{stopped_at:09d}").is_dir()
     assert not (disturbed / "model").exists()
