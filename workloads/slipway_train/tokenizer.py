@@ -17,8 +17,8 @@ PADDING = "<|pad|>"
 SPECIAL_TOKENS = (END_OF_TEXT, PADDING)
 SAMPLE_BYTES = 8 << 20
 
-# A pretrained model continues text and has never seen a role: the messages are the text, and it goes on where they stop.
-# The first token is what every document began after.
+# A pretrained model continues text and has never seen a role: the messages are the text, and it goes on where they
+# stop. The first token is what every document began after.
 CHAT_TEMPLATE = (
     "{{ '" + END_OF_TEXT + "' }}"
     "{% for message in messages %}{{ message['content'] }}{% if not loop.last %}{{ '\\n' }}{% endif %}{% endfor %}"

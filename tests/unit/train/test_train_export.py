@@ -49,7 +49,7 @@ def test_a_conversation_becomes_text_that_the_model_goes_on_from(tmp_path: Path,
         {"role": "user", "content": "z"},
     ]
     text = loaded.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
-    assert text == "<|endoftext|># system\nBe brief.\n# user\nx = 1\n# assistant\ny = 2\n# user\nz\n# assistant\n"
+    assert text == "<|endoftext|>Be brief.\nx = 1\ny = 2\nz"
     ids = loaded.apply_chat_template(conversation, add_generation_prompt=True, return_dict=False)
     assert ids[0] == 0
     assert 0 not in ids[1:], "one start, from the template alone"

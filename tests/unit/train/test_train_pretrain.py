@@ -102,12 +102,25 @@ def test_a_damaged_checkpoint_costs_steps_but_not_the_curve(recipe: Recipe, stra
     assert weights[0] == weights[1]
 
 
-@pytest.mark.parametrize("missing", [None, "nowhere"])
+@pytest.mark.parametrize("missing", [None, "nowhere/job"])
 def test_without_an_output_volume_the_recipe_is_wrong(
     recipe: Recipe, strategy: Ddp, tmp_path: Path, missing: str | None
 ) -> None:
-    with pytest.raises(RecipeError, match=r"SLIPWAY_OUTPUT_DIR .* mount the output volume there"):
+    with pytest.raises(RecipeError, match=r"SLIPWAY_OUTPUT_DIR .* mount the output there"):
         train(recipe, strategy, tmp_path / missing if missing else None)
+
+
+def test_the_first_attempt_makes_the_jobs_directory_in_the_volume(
+    recipe: Recipe, strategy: Ddp, tmp_path: Path
+) -> None:
+    train(recipe, strategy, tmp_path / "job-uid")
+    assert (tmp_path / "job-uid" / "model" / "config.json").exists()
+
+
+def test_a_volume_that_cannot_be_written_is_named(recipe: Recipe, strategy: Ddp, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where the directory should be")
+    with pytest.raises(RecipeError, match=r"SLIPWAY_OUTPUT_DIR .* cannot be made"):
+        train(recipe, strategy, tmp_path / "taken")
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(

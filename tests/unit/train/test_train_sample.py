@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from train_support import parse
 
 from slipway.api.trainingjob import TrainingJob
 from slipway_train.config import Recipe, _check_shape, check_world
+
+from .train_support import parse
 
 SAMPLE = Path(__file__).parents[3] / "workloads" / "samples" / "trainingjob-pretrain.yaml"
 
