@@ -94,4 +94,4 @@ def test_an_unschedulable_pod_is_named_and_then_placed(kube: Kube, namespace: st
 def test_an_engine_argument_that_vllm_does_not_have_is_named(kube: Kube, namespace: str) -> None:
     mistaken = service("flag", {"uri": "pvc://none/model"}, engineArgs=["--max-model-length=1"])
     kube.apply(namespace, mistaken)
-    kube.until(namespace, SERVICES, "flag", says("Accepted", "InvalidEngineArgs", "--max-model-len"), seconds=SOON)
+    kube.until(namespace, SERVICES, "flag", says("Accepted", "UnknownEngineArgument", "--max-model-len"), seconds=SOON)

@@ -1,5 +1,7 @@
 """A rank dies: the whole gang starts again as the next attempt, from the last checkpoint, and the job completes."""
 
+import re
+
 import pytest
 
 from .kube import Kube, Obj, condition, is_true
@@ -13,21 +15,18 @@ def checkpointed(job: Obj) -> bool:
 
 
 def test_a_lost_worker_restarts_the_gang_from_its_checkpoint(kube: Kube, namespace: str) -> None:
-    kube.apply(namespace, tiny_job("gang", steps=4000))
-    kube.until(namespace, JOBS, "gang", checkpointed, seconds=240)
+    kube.apply(namespace, tiny_job("gang", steps=100_000))
+    saved = kube.until(namespace, JOBS, "gang", checkpointed, seconds=240)["status"]["progress"]
     kube.kubectl("-n", namespace, "delete", "pod", "gang-0-worker-0", "--force", "--grace-period=0")
     kube.until(namespace, JOBS, "gang", lambda job: bool(job["status"]["attempt"] == 1), seconds=60)
     kube.until(namespace, PYTORCHJOBS, "gang-1", lambda obj: "uid" in obj["metadata"], seconds=120)
     assert kube.get(namespace, PYTORCHJOBS, "gang-0") is None
-    kube.until(namespace, JOBS, "gang", is_true("Running"), seconds=180)
-    log = resumed_log(kube, namespace, "gang-1-master-0")
-    assert "resum" in log.lower()
-
-
-def resumed_log(kube: Kube, namespace: str, pod: str) -> str:
-    """The pod's log, once it has trained a step of the new attempt."""
-    kube.until(namespace, JOBS, "gang", checkpointed, seconds=120)
-    return kube.kubectl("-n", namespace, "logs", pod, "-c", "pytorch")
+    again = kube.until(namespace, JOBS, "gang", is_true("Running"), seconds=180)["status"]["progress"]
+    kube.until(namespace, JOBS, "gang", lambda job: bool(job["status"]["progress"] != again), seconds=180)
+    log = kube.kubectl("-n", namespace, "logs", "gang-1-master-0", "-c", "pytorch")
+    resumed = re.search(r"event=resume step=(\d+)", log)
+    assert resumed is not None, log
+    assert int(resumed[1]) >= saved["lastCheckpointStep"]
 
 
 def test_a_program_that_always_fails_uses_up_its_restarts(kube: Kube, namespace: str) -> None:

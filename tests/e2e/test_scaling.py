@@ -18,6 +18,7 @@ def test_to_zero_and_back_with_a_held_request(kube: Kube, gateway: str, shared_n
     scaling = {"minReplicas": 0, "maxReplicas": 2, "idleSeconds": 10}
     kube.apply(shared_namespace, service("idle", {"from": {"trainingJob": "tiny"}}, scaling=scaling))
     ready = kube.until(shared_namespace, SERVICES, "idle", is_true("Ready"), seconds=240)
+    kube.until(shared_namespace, SERVICES, "idle", is_true("Scaling"), seconds=60)
     body = {"model": ready["status"]["modelName"], "prompt": "import", "max_tokens": 4}
     assert ask(gateway, "/v1/completions", body)["usage"]["completion_tokens"] == 4
 
@@ -26,6 +27,6 @@ def test_to_zero_and_back_with_a_held_request(kube: Kube, gateway: str, shared_n
     assert zero["status"].get("readyReplicas", 0) == 0
 
     assert ask(gateway, "/v1/completions", body, seconds=280)["usage"]["completion_tokens"] == 4
-    kube.until(shared_namespace, SERVICES, "idle", is_true("Ready", "Ready"), seconds=60)
+    kube.until(shared_namespace, SERVICES, "idle", is_true("Ready", "Serving"), seconds=60)
     kube.kubectl("-n", shared_namespace, "delete", SERVICES, "idle")
     kube.gone(shared_namespace, "scaledobject", "idle", seconds=60)

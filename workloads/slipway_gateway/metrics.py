@@ -12,7 +12,8 @@ from prometheus_client.registry import Collector
 
 from .routes import Service, ServiceKey, Table
 
-SERVICE_LABELS = ("namespace", "service")
+# Not `namespace` and `service`: a scrape sets those to the gateway's own, and renames ours to exported_*.
+SERVICE_LABELS = ("inference_namespace", "inference_service")
 DURATION_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 FIRST_BYTE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0, 30.0, 100.0, 300.0)
 Labels = tuple[str, str]
@@ -132,7 +133,7 @@ class Metrics:
         gone = (service.key.namespace, service.key.name)
         self._times.pop(gone, None)
         self._answers = {key: series for key, series in self._answers.items() if key[0] != gone}
-        labels = {"namespace": service.key.namespace, "service": service.key.name}
+        labels = {"inference_namespace": service.key.namespace, "inference_service": service.key.name}
         for metric in (
             self._requests,
             self._duration,

@@ -169,7 +169,7 @@ class Harness:
 
     def load(self, key: ServiceKey = CHAT) -> tuple[float | None, float | None]:
         """(held, in flight) as scraped."""
-        labels = {"namespace": key.namespace, "service": key.name}
+        labels = {"inference_namespace": key.namespace, "inference_service": key.name}
         name = "slipway_gateway_requests"
         return self.metric(name, state="held", **labels), self.metric(name, state="in_flight", **labels)
 

@@ -120,8 +120,8 @@ async def test_requests_without_a_service_are_counted(start: Start) -> None:
     await harness.ask(post())
     await harness.ask(b"\0")
     name = "slipway_gateway_responses_total"
-    assert harness.metric(name, namespace="", service="", code="404") == 1
-    assert harness.metric(name, namespace="", service="", code="400") == 1
+    assert harness.metric(name, inference_namespace="", inference_service="", code="404") == 1
+    assert harness.metric(name, inference_namespace="", inference_service="", code="400") == 1
     assert [line["outcome"] for line in harness.logged()] == ["model_not_found", "malformed_request"]
 
 

@@ -111,7 +111,10 @@ async def test_admin_port(start: Start) -> None:
     assert await ask("/readyz") == (200, b"ok\n")
     harness.gateway.draining = True
     assert await ask("/readyz") == (503, b"shutting down\n")
-    assert b'slipway_gateway_requests{namespace="team",service="chat",state="held"} 0.0' in (await ask("/metrics"))[1]
+    assert (
+        b'slipway_gateway_requests{inference_namespace="team",inference_service="chat",state="held"} 0.0'
+        in (await ask("/metrics"))[1]
+    )
     admin.should_exit = True
     await asyncio.wait_for(serving, 5)
 

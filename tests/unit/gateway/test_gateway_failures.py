@@ -13,7 +13,7 @@ from .fake_engine import SSE_HEAD, Call, FakeEngine, chunk, raw, response
 from .gateway_harness import BODY, CHAT, Harness, Start, post
 
 EVENT = b'data: {"x":1}\n\n'
-LABELS = {"namespace": CHAT.namespace, "service": CHAT.name}
+LABELS = {"inference_namespace": CHAT.namespace, "inference_service": CHAT.name}
 
 
 async def _scripted(harness: Harness, *pieces: bytes, then: str = "keep") -> FakeEngine:

@@ -13,7 +13,7 @@ from .fake_engine import FakeEngine
 from .gateway_harness import BODY, CHAT, Start, post
 
 OTHER = ServiceKey("lab", "other")
-LABELS = {"namespace": CHAT.namespace, "service": CHAT.name}
+LABELS = {"inference_namespace": CHAT.namespace, "inference_service": CHAT.name}
 
 
 @dataclass(eq=False)

@@ -276,7 +276,7 @@ async def test_log_and_counters_tell_what_happened_and_no_prompt(start: Start) -
     assert 0 < line["first_byte_seconds"] <= line["duration_seconds"]
     assert "Hi" not in json.dumps(line)
     assert "secret" not in json.dumps(line)
-    labels = {"namespace": CHAT.namespace, "service": CHAT.name}
+    labels = {"inference_namespace": CHAT.namespace, "inference_service": CHAT.name}
     assert harness.metric("slipway_gateway_responses_total", code="200", **labels) == 1
     assert harness.metric("slipway_gateway_request_duration_seconds_count", **labels) == 1
     assert harness.metric("slipway_gateway_time_to_first_byte_seconds_count", **labels) == 1

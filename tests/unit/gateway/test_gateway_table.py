@@ -314,7 +314,10 @@ def test_gauge_exists_for_every_service_at_zero() -> None:
     table.put_service(ServiceRecord(CHAT))
     page = metrics.page().decode()
     for state in ("held", "in_flight"):
-        assert f'slipway_gateway_requests{{namespace="team",service="chat",state="{state}"}} 0.0' in page
+        assert (
+            f'slipway_gateway_requests{{inference_namespace="team",inference_service="chat",state="{state}"}} 0.0'
+            in page
+        )
     assert isinstance(metrics.registry, CollectorRegistry)
     assert isinstance(table.services[CHAT], Service)
     table.drop_service(CHAT)

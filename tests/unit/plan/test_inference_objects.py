@@ -238,8 +238,11 @@ def test_labels() -> None:
 
 
 def test_query_escapes_what_promql_would_read() -> None:
-    assert query("team", "chat") == 'sum(slipway_gateway_requests{namespace="team",service="chat"})'
-    assert query('a"b', "c\\d\ne") == 'sum(slipway_gateway_requests{namespace="a\\"b",service="c\\\\d\\ne"})'
+    assert query("team", "chat") == 'sum(slipway_gateway_requests{inference_namespace="team",inference_service="chat"})'
+    assert (
+        query('a"b', "c\\d\ne")
+        == 'sum(slipway_gateway_requests{inference_namespace="a\\"b",inference_service="c\\\\d\\ne"})'
+    )
 
 
 def test_scaled_object() -> None:
@@ -257,7 +260,7 @@ def test_scaled_object() -> None:
                 "metricType": "AverageValue",
                 "metadata": {
                     "serverAddress": "http://prom:9090",
-                    "query": 'sum(slipway_gateway_requests{namespace="team",service="chat"})',
+                    "query": 'sum(slipway_gateway_requests{inference_namespace="team",inference_service="chat"})',
                     "threshold": "8",
                     "activationThreshold": "0",
                     "ignoreNullValues": "false",

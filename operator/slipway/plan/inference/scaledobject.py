@@ -31,7 +31,7 @@ def scaled_object(owner: Owner, scaling: Scaling, *, prometheus_url: str) -> Obj
 
 def query(namespace: str, service: str) -> str:
     """PromQL: requests held and in flight for a service, over all gateways."""
-    return f'sum({GAUGE}{{namespace="{_escaped(namespace)}",service="{_escaped(service)}"}})'
+    return f'sum({GAUGE}{{inference_namespace="{_escaped(namespace)}",inference_service="{_escaped(service)}"}})'
 
 
 def _escaped(value: str) -> str:
