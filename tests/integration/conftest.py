@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from controlplane.apiserver import ApiServer, api_server
 from loopbed import OURS, Bed, establish
+
+from controlplane.apiserver import ApiServer, api_server
 
 _numbers = itertools.count()
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from controlplane.apiserver import ApiServer
-
 from slipway.kube.kinds import PYTORCH_JOB, SCALED_OBJECT, SERVICE, ref
 from slipway.plan.labels import ATTEMPT, MANAGED_BY, MANAGER, TRAINING_JOB
 from slipway.plan.labels import INFERENCE_SERVICE as SERVICE_LABEL
@@ -33,7 +32,7 @@ T = TypeVar("T")
 LEASE = {"DURATION": "4", "RENEW_DEADLINE": "3", "RETRY": "0.5"}
 LEASE_SECONDS = 4.0
 PATIENCE_SECONDS = 60.0  # two shared cores, and builds beside us
-WRITES = re.compile(r'^apiserver_request_total\{(?P<labels>.*)\} (?P<count>[0-9.e+]+)$', re.M)
+WRITES = re.compile(r"^apiserver_request_total\{(?P<labels>.*)\} (?P<count>[0-9.e+]+)$", re.M)
 WRITE_VERBS = {"POST", "PUT", "PATCH", "APPLY", "DELETE"}
 
 
@@ -45,7 +44,13 @@ def condition(status: str, reason: str, message: str = "") -> Obj:
 
 
 def metadata(owner: Owner, name: str, label: str, kind: str, **labels: str) -> Obj:
-    reference = {"apiVersion": "slipway.dev/v1alpha1", "kind": kind, "name": owner.name, "uid": owner.uid, "controller": True}
+    reference = {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": kind,
+        "name": owner.name,
+        "uid": owner.uid,
+        "controller": True,
+    }
     return {
         "name": name,
         "namespace": owner.namespace,
@@ -103,7 +108,9 @@ def plan_inference(observed: Observed, now: float, defaults: Defaults) -> Plan:
         return Plan(status={"conditions": [condition("False", "InvalidPodTemplate", complaint)]}, requeue_after=5.0)
     if observed.read[source] is None:
         return Plan(status={"conditions": [condition("False", "NoModel")]})
-    return Plan(status={"conditions": [condition("True", "Made")]}, apply=(service(owner, SERVICE_LABEL, "InferenceService"),))
+    return Plan(
+        status={"conditions": [condition("True", "Made")]}, apply=(service(owner, SERVICE_LABEL, "InferenceService"),)
+    )
 
 
 # ---------------------------------------------------------------------------- CRDs

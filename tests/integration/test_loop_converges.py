@@ -41,18 +41,23 @@ def test_deleted_and_edited_children_are_repaired(bed: Bed, operator: Replica) -
     made(bed, "mend")
     before = bed.get("services", "mend")["metadata"]["uid"]
     bed.delete("services", "mend")
-    eventually(lambda: (bed.get("services", "mend") or {"metadata": {"uid": before}})["metadata"]["uid"] != before, "made anew")
+    eventually(
+        lambda: (bed.get("services", "mend") or {"metadata": {"uid": before}})["metadata"]["uid"] != before, "made anew"
+    )
     port = {"name": "http", "port": 9999, "protocol": "TCP", "targetPort": 8000}
     bed.patch("services", "mend", {"spec": {"ports": [port]}})
     eventually(lambda: [p["port"] for p in bed.get("services", "mend")["spec"]["ports"]] == [81], "the port is back")
     bed.patch("services", "mend", {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}})
     label = eventually(
-        lambda: bed.get("services", "mend")["metadata"]["labels"].get("app.kubernetes.io/managed-by"), "the label is back"
+        lambda: bed.get("services", "mend")["metadata"]["labels"].get("app.kubernetes.io/managed-by"),
+        "the label is back",
     )
     assert label == "slipway"
     bed.patch("services", "mend", {"metadata": {"labels": {"theirs": "kept"}}})
     bed.patch("trainingjobs", "mend", {"spec": {"port": 82}})
-    eventually(lambda: [p["port"] for p in bed.get("services", "mend")["spec"]["ports"]] == [82], "the new spec arrives")
+    eventually(
+        lambda: [p["port"] for p in bed.get("services", "mend")["spec"]["ports"]] == [82], "the new spec arrives"
+    )
     assert bed.get("services", "mend")["metadata"]["labels"]["theirs"] == "kept", "what is not ours is left alone"
 
 
@@ -100,7 +105,12 @@ def test_a_bad_template_is_refused_by_the_api_server_itself(bed: Bed, operator: 
 
 
 def test_a_foreign_object_is_left_alone_and_named(bed: Bed, operator: Replica) -> None:
-    foreign = {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": {"name": "taken-0"}, "spec": {"size": 5}}
+    foreign = {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "PyTorchJob",
+        "metadata": {"name": "taken-0"},
+        "spec": {"size": 5},
+    }
     uid = bed.create("pytorchjobs", foreign)["metadata"]["uid"]
     bed.job("taken")
     eventually(lambda: bed.ready("trainingjobs", "taken")[0] == "Refused", "refused")

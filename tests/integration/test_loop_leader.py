@@ -1,4 +1,4 @@
-"""Two operators: one leads, the other takes over, nothing is made twice; and the operator lives within its permissions."""
+"""Two operators: one leads, the other takes over, nothing is made twice; and it lives within its permissions."""
 
 import json
 import time
@@ -38,7 +38,9 @@ def test_a_standby_takes_over_when_the_leader_is_killed(bed: Bed) -> None:
         assert standby.leads()
         assert bed.get("pytorchjobs", "kept-0") == gang, "nothing is made twice"
         address = "10.1.2.4" if standby is two else "10.1.2.3"
-        eventually(lambda: address in str(bed.get("endpointslices", "slipway-leader")), "the address follows the leader")
+        eventually(
+            lambda: address in str(bed.get("endpointslices", "slipway-leader")), "the address follows the leader"
+        )
 
 
 def test_a_leader_that_is_told_to_stop_hands_over_at_once(bed: Bed) -> None:
@@ -64,15 +66,29 @@ def test_losing_the_lease_stops_the_writes(bed: Bed) -> None:
         assert bed.get("services", "unmade") is None
         assert bed.ready("trainingjobs", "unmade") == ("", "")
         bed.patch("leases", "slipway", {"spec": {"holderIdentity": ""}})
-        eventually(lambda: bed.ready("trainingjobs", "unmade")[0] == "Made", "leads again, and has looked at everything")
+        eventually(
+            lambda: bed.ready("trainingjobs", "unmade")[0] == "Made", "leads again, and has looked at everything"
+        )
 
 
 # What the loop itself needs; the product's table must hold at least this. kopf adds the CRDs.
 RULES = [
-    {"apiGroups": ["slipway.dev"], "resources": ["trainingjobs", "inferenceservices"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["slipway.dev"], "resources": ["trainingjobs/status", "inferenceservices/status"], "verbs": ["patch"]},
+    {
+        "apiGroups": ["slipway.dev"],
+        "resources": ["trainingjobs", "inferenceservices"],
+        "verbs": ["get", "list", "watch"],
+    },
+    {
+        "apiGroups": ["slipway.dev"],
+        "resources": ["trainingjobs/status", "inferenceservices/status"],
+        "verbs": ["patch"],
+    },
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["kubeflow.org"], "resources": ["pytorchjobs"], "verbs": ["get", "list", "watch", "create", "delete"]},
+    {
+        "apiGroups": ["kubeflow.org"],
+        "resources": ["pytorchjobs"],
+        "verbs": ["get", "list", "watch", "create", "delete"],
+    },
     {
         "apiGroups": ["", "apps", "keda.sh"],
         "resources": ["services", "persistentvolumeclaims", "deployments", "scaledobjects"],
@@ -83,7 +99,11 @@ RULES = [
     {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]},
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["create", "patch"]},
-    {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["get", "list", "watch"]},
+    {
+        "apiGroups": ["apiextensions.k8s.io"],
+        "resources": ["customresourcedefinitions"],
+        "verbs": ["get", "list", "watch"],
+    },
 ]
 
 
@@ -122,7 +142,11 @@ def test_the_operator_lives_within_its_permissions(bed: Bed) -> None:
 def test_a_pod_reports_progress_with_its_own_token(bed: Bed) -> None:
     bed.job("talks")
     bed.create("serviceaccounts", {"metadata": {"name": "default"}})
-    labels = {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/training-job": "talks", "slipway.dev/attempt": "0"}
+    labels = {
+        "app.kubernetes.io/managed-by": "slipway",
+        "slipway.dev/training-job": "talks",
+        "slipway.dev/attempt": "0",
+    }
     spec = {"containers": [{"name": "pytorch", "image": "image"}], "serviceAccountName": "default"}
     pod = bed.create("pods", {"metadata": {"name": "talks-0-master-0", "labels": labels}, "spec": spec})
 
@@ -152,7 +176,9 @@ def test_a_pod_reports_progress_with_its_own_token(bed: Bed) -> None:
         version = bed.get("trainingjobs", "talks")["metadata"]["resourceVersion"]
         assert [report(good, step) for step in (2, 3, 4)] == [204] * 3
         time.sleep(0.7)
-        assert bed.get("trainingjobs", "talks")["metadata"]["resourceVersion"] == version, "not before the interval is over"
+        assert bed.get("trainingjobs", "talks")["metadata"]["resourceVersion"] == version, (
+            "not before the interval is over"
+        )
         eventually(lambda: shown() == 4, "then the newest")
 
 

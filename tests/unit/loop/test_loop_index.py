@@ -166,7 +166,9 @@ def test_a_job_visits_the_services_that_serve_it_in_its_namespace() -> None:
     assert index.record(TRAINING_JOB, "MODIFIED", job(10)) == {JOB}
 
 
-@pytest.mark.parametrize("spec", [{}, {"model": "text"}, {"model": {"from": []}}, {"model": {"from": {"trainingJob": 3}}}])
+@pytest.mark.parametrize(
+    "spec", [{}, {"model": "text"}, {"model": {"from": []}}, {"model": {"from": {"trainingJob": 3}}}]
+)
 def test_a_malformed_source_stops_no_watch(spec: Obj) -> None:
     index = Index()
     assert index.record(INFERENCE_SERVICE, "ADDED", body(INFERENCE_SERVICE, "serve", spec=spec)) == {SERVE}
@@ -202,7 +204,9 @@ def test_a_status_change_of_a_child_leaves_its_content_digest_alone() -> None:
     place = ref(SERVICE, "ns", "job")
     index.record(SERVICE, "ADDED", body(SERVICE, "job", version=1, labels=child_labels(), spec={"port": 1}))
     first = index.stamp(place)
-    index.record(SERVICE, "MODIFIED", body(SERVICE, "job", version=2, labels=child_labels(), spec={"port": 1}, status={"a": 1}))
+    index.record(
+        SERVICE, "MODIFIED", body(SERVICE, "job", version=2, labels=child_labels(), spec={"port": 1}, status={"a": 1})
+    )
     second = index.stamp(place)
     index.record(SERVICE, "MODIFIED", body(SERVICE, "job", version=3, labels=child_labels(), spec={"port": 2}))
     third = index.stamp(place)
@@ -217,7 +221,9 @@ HISTORY = st.lists(st.tuples(st.sampled_from(["Pending", "Running", "Failed"]), 
 
 @settings(deadline=None)
 @given(history=HISTORY, data=st.data())
-def test_any_order_and_any_repetition_ends_in_the_last_state(history: list[tuple[str, bool]], data: st.DataObject) -> None:
+def test_any_order_and_any_repetition_ends_in_the_last_state(
+    history: list[tuple[str, bool]], data: st.DataObject
+) -> None:
     """Each step changes the pod, or (True) replaces it by a successor; events come shuffled, some of them twice."""
     events, uid, version = [], 0, 10
     for phase_, replaced in history:

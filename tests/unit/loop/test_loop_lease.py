@@ -106,7 +106,9 @@ async def test_the_first_leads_and_the_second_waits(one: Candidate, two: Candida
     assert fake.objects[PATH]["spec"]["leaseTransitions"] == 0
 
 
-async def test_a_leader_that_stands_still_is_followed_after_the_duration(one: Candidate, two: Candidate, fake: FakeApi) -> None:
+async def test_a_leader_that_stands_still_is_followed_after_the_duration(
+    one: Candidate, two: Candidate, fake: FakeApi
+) -> None:
     await one.step()
     await two.step()
     assert not await two.step(14.9)

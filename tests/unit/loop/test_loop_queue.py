@@ -6,17 +6,17 @@ from collections.abc import Awaitable, Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from loopclock import virtually
 
 from slipway.reconcile.queue import Again, KeyedQueue, RetryLater
 from slipway.telemetry.metrics import Metrics
 
-
 Visit = Callable[[str], Awaitable[Again]]
 
 
-def queue_of(visit: Visit, *, concurrency: int = 8, chance: float = 1.0, metrics: Metrics | None = None) -> KeyedQueue[str]:
+def queue_of(
+    visit: Visit, *, concurrency: int = 8, chance: float = 1.0, metrics: Metrics | None = None
+) -> KeyedQueue[str]:
     made = KeyedQueue(visit, concurrency=concurrency, metrics=metrics or Metrics(), chance=lambda: chance)
     made.resume()
     return made
@@ -237,6 +237,8 @@ def test_paused_takes_nothing_and_resumes_empty() -> None:
         queue.add("b")
         await asyncio.sleep(0.5)
         assert seen == ["a", "b"]
+        queue.pause()
+        await queue.drain(5.0)
 
     virtually(scenario())
 

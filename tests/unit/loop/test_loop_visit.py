@@ -4,7 +4,20 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from loopbuild import DEFAULTS, GANG_PATH, JOB, JOB_PATH, SERVICE_PATH, Planner, body, child_labels, gang, job, open_gate, service
+from loopbuild import (
+    DEFAULTS,
+    GANG_PATH,
+    JOB,
+    JOB_PATH,
+    SERVICE_PATH,
+    Planner,
+    body,
+    child_labels,
+    gang,
+    job,
+    open_gate,
+    service,
+)
 from loopfakeapi import FakeApi
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -162,7 +175,9 @@ async def test_an_accepted_template_is_tried_once_and_a_refused_one_again_later(
         bench.now += seconds
         bench.told()
         await bench.visit()
-        tries.append((bench.seen[-1].verdicts["hash"], len([r for r in bench.fake.requests if "podtemplates" in r.path])))
+        tries.append(
+            (bench.seen[-1].verdicts["hash"], len([r for r in bench.fake.requests if "podtemplates" in r.path]))
+        )
     assert tries == [("spec.containers: required", 1)] * 2 + [("", 2)] * 3
 
 
@@ -178,7 +193,9 @@ async def test_a_plan_that_never_stops_asking_is_a_mistake(bench: Bench) -> None
     bench.planner = lambda observed, now, defaults: Plan(status={}, reads=(ref(CLAIM, "ns", f"c{len(observed.read)}"),))
     with pytest.raises(RuntimeError, match="still asks for more"):
         await bench.visit()
-    assert 'controller_runtime_reconcile_total{controller="trainingjob",result="error"} 1.0' in str(bench.metrics.exposition())
+    assert 'controller_runtime_reconcile_total{controller="trainingjob",result="error"} 1.0' in str(
+        bench.metrics.exposition()
+    )
 
 
 def says_refused(observed: Observed, now: float, defaults: Defaults) -> Plan:
@@ -337,7 +354,11 @@ async def test_a_visit_is_a_span_with_children(bench: Bench, monkeypatch: pytest
     root = next(s for s in spans if s.parent is None)
     assert root.name == "reconcile TrainingJob"
     assert dict(root.attributes or {})["slipway.uid"] == "job-uid"
-    assert [s.name for s in spans if s.parent and root.context and s.parent.span_id == root.context.span_id] == ["plan", "apply", "status"]
+    assert [s.name for s in spans if s.parent and root.context and s.parent.span_id == root.context.span_id] == [
+        "plan",
+        "apply",
+        "status",
+    ]
 
 
 async def test_what_is_observed_is_the_owners_alone(bench: Bench) -> None:

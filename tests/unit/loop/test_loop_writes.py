@@ -335,5 +335,3 @@ async def test_an_event_that_is_refused_is_dropped(bench: Bench) -> None:
 async def test_a_long_message_is_cut_to_what_an_event_holds(bench: Bench) -> None:
     await bench.events.record(JOB, bench.owner(), Event("Warning", "Long", "x" * 5000))
     assert len(bench.fake.requests[-1].body["note"]) == 1024
-
-
