@@ -27,3 +27,21 @@ def test_a_crd_that_comes_later_needs_no_restart(bed: Bed) -> None:
         eventually(lambda: bed.ready("trainingjobs", "early")[0] == "Made", "and watched, too")
         bed.delete("trainingjobs", "early")
         assert replica.terminate() == 0, replica.said()
+
+
+@pytest.mark.level(2)
+@pytest.mark.feature("control-loop")
+def test_a_crd_that_goes_and_comes_back_is_watched_again(bed: Bed) -> None:
+    """Reinstalling the training operator removes every PyTorchJob; kubelet's restart of us, if it comes to that, counts."""
+    establish(bed.api, PYTORCH_JOBS)
+    with bed.replica("one") as one:
+        eventually(one.leads, "leads")
+        bed.job("early")
+        eventually(lambda: bed.ready("trainingjobs", "early")[0] == "Made", "made")
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/pytorchjobs.kubeflow.org"
+        assert bed.api.request("DELETE", crds)[0] == 200
+        eventually(lambda: bed.api.request("GET", "/apis/kubeflow.org/v1")[0] == 404, "the kind is gone")
+        eventually(lambda: bed.ready("trainingjobs", "early")[0] == "Refused", f"says so {one.said()}")
+        establish(bed.api, PYTORCH_JOBS)
+        eventually(lambda: bed.ready("trainingjobs", "early")[0] == "Made", f"made again {one.said()}", 120)
+        assert one.process.poll() is None

@@ -260,7 +260,7 @@ async def test_a_time_out_bounds_the_whole_request(
 
     monkeypatch.setattr(client, "_exchange", never)
     begun = time.monotonic()
-    with pytest.raises(ApiError, match="no answer within 0.1 s"):
+    with pytest.raises(ApiError, match=r"no answer within 0.1 s"):
         await client.request("GET", "/api/v1", timeout_seconds=0.1)
     assert time.monotonic() - begun < 5.0
 
@@ -301,7 +301,7 @@ def test_paths(target: Ref, path: str) -> None:
 
 
 def test_a_kind_that_the_table_lacks_is_named() -> None:
-    with pytest.raises(ValueError, match="'Secret' of 'v1' is not in kube/kinds.py"):
+    with pytest.raises(ValueError, match=r"'Secret' of 'v1' is not in kube/kinds.py"):
         ref_of({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}})
     assert ref_of(body(DEPLOYMENT, "x")).plural == "deployments.apps"
     assert LEASE.full == "leases.coordination.k8s.io"
@@ -366,7 +366,7 @@ async def test_a_kind_that_is_served_and_never_watched_ends_the_process() -> Non
             raise ApiError(500, "Oops", "no answer")
         return asked > 2
 
-    with pytest.raises(WatchMissing, match="pytorchjobs.kubeflow.org is served, but is not being watched"):
+    with pytest.raises(WatchMissing, match=r"pytorchjobs.kubeflow.org is served, but is not being watched"):
         await asyncio.wait_for(synced.probe(serves, seconds=0.001), 10.0)
     assert asked == 2 + MISSED_PROBES + 1
 
