@@ -58,8 +58,9 @@ class Applier:
         return await self._client.apply(target, body, manager=FIELD_MANAGER, timeout_seconds=seconds)
 
     async def _overrule(self, target: Ref, body: Obj, error: ApiError) -> Obj:
-        """What others wrote into a list that merges by key (a port, a container) may make our own entries invalid, and
-        an apply never removes theirs. A merge patch replaces lists whole; then the apply makes the fields ours."""
+        """What others wrote into a list that merges by key (ports, containers) may make our own entries invalid, and an
+        apply never removes theirs. A merge patch replaces lists whole; then the apply makes the fields ours again.
+        """
         seconds = await self._gate.admit("overrule", target.plural)
         try:
             await self._client.merge(target, body, timeout_seconds=seconds)

@@ -29,7 +29,7 @@ from .status import StatusWriter
 from .trial import Trial
 from .versions import digest, older
 
-ROUNDS = 4  # a plan may ask for something only after it has seen an answer; none needs more steps than these
+ROUNDS = 6  # a plan may ask for something only after it has seen an answer; none needs more steps than these
 STALE_SECONDS = 1.0
 
 Planner = Callable[[Observed, float, Defaults], Plan]
@@ -176,9 +176,8 @@ class Reconciler:
         memory.refusals.keep_only({ref_of(body) for body in (*plan.apply, *plan.create)})
         with tracer().start_as_current_span("apply"):
             refused = [body for body in plan.apply if not await self._apply(memory, body)]
-            # What is created once, or deleted, may rest on what was refused.
-            if not refused:
-                await self._once(key, owner, plan, memory)
+            # What is created once may rest on what was refused: a gang on its claim.
+            await self._once(key, owner, plan if not refused else replace(plan, create=()), memory)
 
     async def _apply(self, memory: OwnerMemory, body: Obj) -> bool:
         """Returns whether the object stands."""

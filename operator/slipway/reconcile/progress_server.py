@@ -26,7 +26,7 @@ from .tokens import Tokens
 
 PATH = "/v1/progress"
 BODY_BYTES = 4096
-TOKEN_BYTES = 8192
+TOKEN_BYTES = 4096
 PER_SECOND, BURST = 1.0, 10.0  # reports per pod
 BUCKETS = 10_000
 COUNT = Annotated[int, Field(ge=0, le=2**53)]

@@ -21,6 +21,15 @@ SERVICE_PATH = "/api/v1/namespaces/ns/services/job"
 GANG_PATH = "/apis/kubeflow.org/v1/namespaces/ns/pytorchjobs/job-0"
 DEFAULTS = Defaults("trainer", "sidecar", (("cpu", "vllm"),), "", "", "")
 
+ENVIRONMENT = {
+    "SLIPWAY_NAMESPACE": "slipway",
+    "SLIPWAY_TRAINER_IMAGE": "trainer:1",
+    "SLIPWAY_ENGINE_IMAGE": "engine:1",
+    "SLIPWAY_VLLM_CPU_IMAGE": "vllm-cpu:1",
+    "SLIPWAY_VLLM_NVIDIA_IMAGE": "vllm:1",
+    "POD_NAME": "operator-0",
+}
+
 Planner = Callable[[Observed, float, Defaults], Plan]
 
 

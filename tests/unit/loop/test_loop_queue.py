@@ -238,6 +238,8 @@ def test_paused_takes_nothing_and_resumes_empty() -> None:
         queue.add("b")
         await asyncio.sleep(0.5)
         assert seen == ["a", "b"]
+        queue.pause()
+        await queue.drain(5.0)
 
     virtually(scenario())
 
