@@ -175,7 +175,7 @@ def test_the_shim_is_where_kopf_lists_and_is_taken_back() -> None:
     before = fetching.fetch_objs
     with handlers.listings(lambda *_: None, lambda *_: None):
         assert fetching.fetch_objs is not before
-        assert watching.fetching.fetch_objs is fetching.fetch_objs, "continuous_watch looks it up there"
+        assert vars(watching)["fetching"].fetch_objs is fetching.fetch_objs, "continuous_watch looks it up there"
     assert fetching.fetch_objs is before
 
 

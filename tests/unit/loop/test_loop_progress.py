@@ -179,7 +179,7 @@ class Bench:
         assert self.http is not None
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
         payload = {"data": data} if data is not None else {"json": {"step": 1} if json is None else json}
-        async with self.http.post("/v1/progress", headers=headers, **payload) as answer:  # type: ignore[arg-type]
+        async with self.http.post("/v1/progress", headers=headers, **payload) as answer:
             text = "" if answer.status == 204 else (await answer.json())["error"]
             return answer.status, text, answer.headers.get("Retry-After", "")
 

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import time
+from collections.abc import Iterator
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -412,7 +413,7 @@ def test_everything_is_visited_every_ten_hours_give_or_take_one() -> None:
 
 
 @pytest.fixture
-def root_logger() -> logging.Logger:
+def root_logger() -> Iterator[logging.Logger]:
     root = logging.getLogger()
     before = root.handlers[:], root.level, logging.getLogger("kopf").level
     yield root
