@@ -33,7 +33,7 @@ class OneOf:
         return list(values)
 
 
-class Uniform(torch.nn.Module):
+class Uniform(torch.nn.Module):  # type: ignore[misc]
     """Knows nothing: every one of 512 tokens is as likely. Remembers how many targets it was asked for."""
 
     def forward(self, input_ids: torch.Tensor, use_cache: bool) -> Any:
