@@ -247,7 +247,7 @@ def test_query_escapes_what_promql_would_read() -> None:
 
 def test_scaled_object() -> None:
     scaling = Scaling.model_validate(SCALING)
-    assert scaled_object(owner(), scaling, prometheus_url="http://prom:9090")["spec"] == {
+    assert scaled_object(owner(), scaling, least=0, prometheus_url="http://prom:9090")["spec"] == {
         "scaleTargetRef": {"apiVersion": "slipway.dev/v1alpha1", "kind": "InferenceService", "name": "chat"},
         "minReplicaCount": 0,
         "maxReplicaCount": 4,
@@ -273,3 +273,21 @@ def test_scaled_object() -> None:
 def test_scaled_object_only_when_asked_for() -> None:
     assert [entry["kind"] for entry in settle(spec()).apply] == ["Deployment", "Service"]
     assert [entry["kind"] for entry in settle(spec(scaling=SCALING)).apply] == ["Deployment", "Service", "ScaledObject"]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "answered", "fewest", "least"),
+    [
+        (1, "", 0, 1),  # not to zero before it has answered once
+        (1, "1a2b", 0, 0),
+        (0, "", 0, 0),  # the user wants it to begin at zero
+        (1, "", 3, 3),
+        (1, "1a2b", 3, 3),
+    ],
+)
+def test_a_service_answers_once_before_it_may_go_to_zero(replicas: int, answered: str, fewest: int, least: int) -> None:
+    body = spec(replicas=replicas, scaling={**SCALING, "minReplicas": fewest})
+    [made] = [
+        each for each in settle(body, status={"answeredRevision": answered}).apply if each["kind"] == "ScaledObject"
+    ]
+    assert made["spec"]["minReplicaCount"] == least

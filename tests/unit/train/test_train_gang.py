@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from slipway_train.strategies.ddp import COLLECTIVE_TIMEOUT_SECONDS
+
 from .train_support import free_port, recipe_json
 
 STEPS = 300
@@ -124,10 +126,12 @@ def test_a_killed_and_a_stopped_gang_go_on_bit_for_bit(gang_recipe: dict[str, An
     pods = start(gang_recipe, disturbed, tmp_path / "run-1")
     wait_for(reached(disturbed, 50), pods, "step 50")
     os.kill(pods[1].worker_pid(), signal.SIGKILL)
+    killed = time.monotonic()
     assert pods[1].wait() == 137
     (failure,) = pods[1].message()["failures"]
     assert (failure["rank"], failure["exitCode"], failure["signal"]) == (1, -9, "SIGKILL")
     assert pods[0].wait() == 1
+    assert time.monotonic() - killed < COLLECTIVE_TIMEOUT_SECONDS / 2, "the peer saw it, no time-out had to pass"
     (failure,) = pods[0].message()["failures"]
     assert (failure["rank"], failure["exitCode"]) == (0, 1)
     assert "Error" in failure["message"], "the last lines, with what the process group said"

@@ -71,12 +71,12 @@ def test_reports_are_an_interval_apart() -> None:
 def test_a_stuck_operator_does_not_slow_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LAST_REPORT_SECONDS", 0.2)
     release = threading.Event()
+    began = time.monotonic()
 
-    def stuck(sent: object) -> None:
+    def hang(sent: Report) -> None:
         release.wait(30)
 
-    began = time.monotonic()
-    with Reporter(stuck, interval_seconds=0.01) as reporter:
+    with Reporter(hang, interval_seconds=0.01) as reporter:
         for step in range(10_000):
             reporter.report(report(step))
         assert time.monotonic() - began < 2, "10,000 reports take no time while one request hangs"

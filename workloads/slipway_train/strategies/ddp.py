@@ -39,7 +39,8 @@ class Ddp:
         self.world_size = dist.get_world_size()
 
     def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
-        return DistributedDataParallel(model, gradient_as_bucket_view=True)
+        # Llama's only buffers are the constants of rotary positions: nothing to send before every step
+        return DistributedDataParallel(model, gradient_as_bucket_view=True, forward_sync_buffers=False)
 
     def broadcast(self, value: T | None) -> T:
         box = [value]

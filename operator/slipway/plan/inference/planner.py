@@ -115,7 +115,7 @@ def _applied(visit: _Visit, spec: InferenceServiceSpec, model: Model, revision: 
     objects = [
         deployment(owner, template, replicas=spec.replicas, access=model.access, serving=kept),
         service(owner),
-        *([scaled_object(owner, spec.scaling, prometheus_url=visit.defaults.prometheus_url)] if spec.scaling else []),
+        *_autoscaler(visit, spec),
     ]
     view = View(
         replicas,
@@ -126,6 +126,17 @@ def _applied(visit: _Visit, spec: InferenceServiceSpec, model: Model, revision: 
     )
     retry = RETRY_SECONDS if any(ref in observed.refused for ref in _refs(observed, spec)) else None
     return visit.tells(view, Plan(status={}, apply=tuple(objects), delete=_deletions(visit, spec), requeue_after=retry))
+
+
+def _autoscaler(visit: _Visit, spec: InferenceServiceSpec) -> list[Obj]:
+    """A service that may go to zero first answers once: an engine can take longer to start than it may be idle, and
+    would be taken away before its first token, again and again."""
+    owner, scaling = visit.observed.owner, spec.scaling
+    if scaling is None:
+        return []
+    starting = spec.replicas > 0 and not owner.status.get("answeredRevision")
+    least = max(1, scaling.min_replicas) if starting else scaling.min_replicas
+    return [scaled_object(owner, scaling, least=least, prometheus_url=visit.defaults.prometheus_url)]
 
 
 def _refs(observed: Observed, spec: InferenceServiceSpec) -> tuple[Ref, ...]:

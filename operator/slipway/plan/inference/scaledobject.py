@@ -15,14 +15,15 @@ GAUGE = "slipway_gateway_requests"
 POLLING_SECONDS = 5
 
 
-def scaled_object(owner: Owner, scaling: Scaling, *, prometheus_url: str) -> Obj:
+def scaled_object(owner: Owner, scaling: Scaling, *, least: int, prometheus_url: str) -> Obj:
+    """`least` is scaling.min_replicas, or more while going to zero would be too early."""
     spec = {
         "scaleTargetRef": {"apiVersion": API_VERSION, "kind": KIND, "name": owner.name},
-        "minReplicaCount": scaling.min_replicas,
+        "minReplicaCount": least,
         "maxReplicaCount": scaling.max_replicas,
         "pollingInterval": POLLING_SECONDS,
         "cooldownPeriod": scaling.idle_seconds,
-        # Without it a new service at min 0 goes to zero at once, before its first replica has answered.
+        # Without it a service at min 0 goes to zero as soon as it is watched.
         "initialCooldownPeriod": scaling.idle_seconds,
         "triggers": [_trigger(owner, scaling, prometheus_url)],
     }
