@@ -6,7 +6,7 @@ status names it. Transient: nothing is wrong with the object; the visit is repea
 
 from typing import Any
 
-UNAUTHORIZED, NOT_FOUND, TIMEOUT, CONFLICT, INVALID, TOO_MANY = 401, 404, 408, 409, 422, 429
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMEOUT, CONFLICT, INVALID, TOO_MANY = 401, 403, 404, 408, 409, 422, 429
 MESSAGE_LIMIT = 1024
 # What the API server says of a kind that it does not serve, in a Status and without one.
 NO_SUCH_KIND = ("404 page not found", "the server could not find the requested resource")
@@ -29,6 +29,11 @@ class ApiError(Exception):
     def refused(self) -> bool:
         """The server understood and will not: invalid, forbidden, no such kind or namespace."""
         return 400 <= self.status < 500 and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
+
+    @property
+    def namespace_is_going(self) -> bool:
+        """A write into a namespace that is being deleted: nobody needs to be told, the owner goes with it."""
+        return self.status == FORBIDDEN and "it is being terminated" in self.message
 
 
 class NotLeader(Exception):

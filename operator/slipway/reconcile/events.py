@@ -20,7 +20,7 @@ from .gate import Gate
 from .keys import Key
 from .versions import digest
 
-NOTE_LIMIT = 1024
+NOTE_LIMIT_BYTES = 1024  # events.k8s.io/v1 counts bytes
 SERIES_SECONDS = 600.0
 REMEMBERED = 4096
 CONTROLLER = "slipway.dev/operator"
@@ -55,7 +55,8 @@ class Recorder:
                 series = Series(series.name, series.count + 1, series.first)
                 await self._count(key, series, now)
         except ApiError as error:
-            log.warning("the event %s could not be recorded: %s", event.reason, error)
+            level = logging.DEBUG if error.namespace_is_going else logging.WARNING
+            log.log(level, "the event %s could not be recorded: %s", event.reason, error)
             self._recent.pop(same, None)
             return
         self._remember(same, series)
@@ -88,7 +89,7 @@ def event_body(key: Key, owner: Owner, event: Event, *, name: str, now: float, i
         "action": "Reconcile",
         "reason": event.reason,
         "type": event.type,
-        "note": event.message[:NOTE_LIMIT],
+        "note": event.message.encode()[:NOTE_LIMIT_BYTES].decode(errors="ignore"),
         "regarding": {
             "apiVersion": API_VERSION,
             "kind": key.kind,

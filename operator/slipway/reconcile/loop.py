@@ -204,7 +204,8 @@ class Reconciler:
         except ApiError as error:
             if not error.refused:
                 raise
-            log.warning("the API server refuses %s %s: %s", target.kind, target.name, error)
+            level = logging.DEBUG if error.namespace_is_going else logging.WARNING
+            log.log(level, "the API server refuses %s %s: %s", target.kind, target.name, error)
             self._metrics.refusals.labels(target.plural).inc()
             memory.refusals.note(target, intent, error.message, self._clock())
             return False

@@ -1,5 +1,7 @@
 """Apply, create, delete, status, events: what is sent, what is not sent, and in which cases."""
 
+import logging
+
 import pytest
 
 from slipway.kube.client import KubeClient
@@ -334,5 +336,15 @@ async def test_an_event_that_is_refused_is_dropped(bench: Bench) -> None:
 
 
 async def test_a_long_message_is_cut_to_what_an_event_holds(bench: Bench) -> None:
-    await bench.events.record(JOB, bench.owner(), Event("Warning", "Long", "x" * 5000))
-    assert len(bench.fake.requests[-1].body["note"]) == 1024
+    await bench.events.record(JOB, bench.owner(), Event("Warning", "Long", "x" + "é" * 5000))
+    assert bench.fake.requests[-1].body["note"] == "x" + "é" * 511, "the API server counts bytes: 1,024 of them"
+
+
+@pytest.mark.parametrize(("message", "level"), [("it is being terminated", logging.DEBUG), ("no", logging.WARNING)])
+async def test_a_namespace_that_goes_is_no_news(
+    bench: Bench, caplog: pytest.LogCaptureFixture, message: str, level: int
+) -> None:
+    caplog.set_level(logging.DEBUG, "slipway")
+    bench.fake.fail("POST .*events", 403, message=message)
+    await bench.events.record(JOB, bench.owner(), MADE)
+    assert [record.levelno for record in caplog.records if "could not be recorded" in record.message] == [level]
