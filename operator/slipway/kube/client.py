@@ -84,7 +84,8 @@ class KubeClient:
         data = None
         if body is not None:
             headers["Content-Type"] = content_type
-            data = json.dumps(body, separators=(",", ":"))
+            # As UTF-8: an apply is read as YAML, which does not know JSON's escapes of characters beyond the BMP.
+            data = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
         async with self._open().request(
             method,
             self._base + path,

@@ -110,7 +110,7 @@ def _lists(base: list[Any], user: list[Any], field: str) -> list[Any]:
     if field in APPENDED:
         return [*base, *(entry for entry in user if entry not in base)]
     key = DEEP.get(field) or KEYED.get(field)
-    if key is None or not all(isinstance(entry, dict) and entry.get(key) is not None for entry in user):
+    if key is None or not all(isinstance(entry, dict) and isinstance(entry.get(key), str | int) for entry in user):
         return user
     result = {entry[key]: entry for entry in base}
     for entry in user:

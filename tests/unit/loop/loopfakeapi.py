@@ -45,6 +45,7 @@ class Request:
     query: dict[str, str]
     body: Any
     headers: dict[str, str]
+    text: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -98,7 +99,12 @@ class FakeApi:
     async def handle(self, request: web.Request) -> web.Response:
         text = await request.text()
         seen = Request(
-            request.method, request.path, dict(request.query), json.loads(text) if text else None, dict(request.headers)
+            request.method,
+            request.path,
+            dict(request.query),
+            json.loads(text) if text else None,
+            dict(request.headers),
+            text,
         )
         self.requests.append(seen)
         if self.die_after is not None and len(self.requests) > self.die_after:

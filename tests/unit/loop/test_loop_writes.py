@@ -67,6 +67,14 @@ async def test_an_apply_is_forced_under_our_name(bench: Bench) -> None:
     assert request.headers["Authorization"] == "bearer of-the-test"
 
 
+async def test_an_apply_is_utf_8_since_yaml_does_not_know_jsons_surrogates(bench: Bench) -> None:
+    made = service(80)
+    made["metadata"]["annotations"] = {"text": "fl\u00f6at\U0001f4a5"}
+    assert await bench.applier.apply(bench.memory, made)
+    assert "fl\u00f6at\U0001f4a5" in bench.fake.requests[-1].text
+    assert "\\u" not in bench.fake.requests[-1].text
+
+
 async def test_the_same_again_is_not_sent_before_and_after_the_watch_tells(bench: Bench) -> None:
     await bench.apply()
     assert not await bench.apply(), "the watch has not told yet"

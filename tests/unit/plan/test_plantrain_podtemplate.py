@@ -165,7 +165,9 @@ def test_any_other_list_is_replaced() -> None:
     assert over("args", ["a"], ["b", "c"]) == ["b", "c"]
 
 
-@pytest.mark.parametrize("user", [[{"value": "no name"}], ["junk"], [{"name": None}]])
+@pytest.mark.parametrize(
+    "user", [[{"value": "no name"}], ["junk"], [{"name": None}], [{"name": ["x"]}], [{"name": {}}]]
+)
 def test_a_list_without_its_key_is_left_for_the_api_server_to_name(user: Any) -> None:
     assert over("env", [{"name": "A"}], user) == user
 
