@@ -32,7 +32,7 @@ def test_a_crd_that_comes_later_needs_no_restart(bed: Bed) -> None:
 @pytest.mark.level(2)
 @pytest.mark.feature("control-loop")
 def test_a_crd_that_goes_and_comes_back_is_watched_again(bed: Bed) -> None:
-    """Reinstalling the training operator removes every PyTorchJob; kubelet's restart of us, if it comes to that, counts."""
+    """Reinstalling the training operator takes its kind away and brings it back; we live through both."""
     establish(bed.api, PYTORCH_JOBS)
     with bed.replica("one") as one:
         eventually(one.leads, "leads")
