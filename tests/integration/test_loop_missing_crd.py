@@ -31,3 +31,21 @@ def test_a_crd_that_comes_later_needs_no_restart(bare: Bed) -> None:
         eventually(lambda: bare.find("pytorchjobs", "early-0"), "the gang is created without a restart")
         eventually(lambda: bare.ready("trainingjobs", "early")[0] == "Made", "and watched, too")
         assert replica.terminate() == 0, replica.said()
+
+
+@pytest.mark.level(2)
+@pytest.mark.feature("control-loop")
+def test_a_crd_that_goes_and_comes_back_is_watched_again(bare: Bed) -> None:
+    """Reinstalling the training operator takes its kind away and brings it back; we live through both."""
+    establish(bare.api, PYTORCH_JOBS)
+    with bare.replica("one") as one:
+        eventually(one.leads, "leads")
+        bare.job("early")
+        eventually(lambda: bare.ready("trainingjobs", "early")[0] == "Made", "made")
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/pytorchjobs.kubeflow.org"
+        assert bare.api.request("DELETE", crds)[0] == 200
+        eventually(lambda: bare.api.request("GET", "/apis/kubeflow.org/v1")[0] == 404, "the kind is gone")
+        eventually(lambda: bare.ready("trainingjobs", "early")[0] == "Refused", f"says so {one.said()}")
+        establish(bare.api, PYTORCH_JOBS)
+        eventually(lambda: bare.ready("trainingjobs", "early")[0] == "Made", f"made again {one.said()}", 120)
+        assert one.process.poll() is None

@@ -112,7 +112,6 @@ class KeyedQueue(Generic[K]):
         self._paused = True
         self._waiting.clear()
         self._since.clear()
-        self._again.clear()
         self._failures.clear()
         for key in list(self._timers):
             self._cancel_timer(key)

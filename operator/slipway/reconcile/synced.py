@@ -34,7 +34,6 @@ class Synced:
         self._scopes: tuple[str | None, ...] = namespaces or (None,)
         self._listed: set[tuple[str, str | None]] = set()
         self._absent: set[str] = set()
-        self._probed = False
         self._ready = asyncio.Event()
 
     def listed(self, resource: Resource, namespace: str | None) -> bool:
@@ -49,7 +48,7 @@ class Synced:
         """What readiness still waits for, by plural.group; empty once ready, and for ever after."""
         if self._ready.is_set():
             return []
-        return [r.full for r in self._unlisted() if r.full not in self._absent] + ([] if self._probed else ["the API"])
+        return [r.full for r in self._unlisted() if r.full not in self._absent]
 
     async def wait(self) -> None:
         await self._ready.wait()
@@ -64,7 +63,6 @@ class Synced:
                 overdue[resource.full] = overdue.get(resource.full, 0) + 1 if served else 0
                 if overdue[resource.full] > MISSED_PROBES:
                     raise WatchMissing(f"{resource.full} is served, but is not being watched")
-            self._probed = True
             self._update()
             await asyncio.sleep(seconds if self._ready.is_set() else min(seconds, FIRST_PROBE_SECONDS * 5))
 
@@ -84,5 +82,5 @@ class Synced:
         return [r for r in self._kinds if any((r.full, scope) not in self._listed for scope in self._scopes)]
 
     def _update(self) -> None:
-        if self._probed and all(r.full in self._absent for r in self._unlisted()):
+        if all(r.full in self._absent for r in self._unlisted()):
             self._ready.set()

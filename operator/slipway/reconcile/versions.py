@@ -36,10 +36,6 @@ def older(version: str, than: str) -> bool:
     return version.isdecimal() and than.isdecimal() and int(version) < int(than)
 
 
-def comparable(one: str, other: str) -> bool:
-    return one.isdecimal() and other.isdecimal()
-
-
 def digest(value: object) -> str:
     """A short hash of JSON data, the same for the same data in whatever order its keys come."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

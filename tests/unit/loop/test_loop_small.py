@@ -355,7 +355,7 @@ async def test_a_required_kind_that_is_not_served_is_waited_for() -> None:
 async def test_each_namespace_is_listed_for_itself() -> None:
     synced = Synced([SERVICE], optional=[], namespaces=("a", "b"))
     synced.listed(SERVICE, "a")
-    assert synced.missing() == ["services", "the API"]
+    assert synced.missing() == ["services"]
 
 
 async def test_a_kind_that_is_served_and_never_watched_ends_the_process() -> None:

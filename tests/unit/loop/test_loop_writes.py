@@ -86,6 +86,15 @@ async def test_the_same_again_is_not_sent_before_and_after_the_watch_tells(bench
     assert "slipway_apply_cache_hits_total 3.0" in bench.metrics.exposition().decode()
 
 
+async def test_an_object_that_is_never_told_is_applied_again_in_the_end(bench: Bench) -> None:
+    """Somebody deleted it before the watch had told of it at all."""
+    await bench.apply()
+    bench.now += LAG_SECONDS - 1
+    assert not await bench.apply()
+    bench.now += 1
+    assert await bench.apply()
+
+
 async def test_a_new_intent_is_sent(bench: Bench) -> None:
     await bench.apply(80)
     assert await bench.apply(81)
