@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The mutation score of the plan, with mutmut. Exits 1 below MINIMUM percent. Survivors: build/mutation/survivors.txt
-# SAMPLE mutants are drawn by a fixed rule (the order of their names' hashes); SAMPLE=0 runs all, which takes hours.
+# SAMPLE mutants are drawn by a fixed rule (a shuffle with a fixed source); SAMPLE=0 runs all, which takes hours.
 source "$(dirname "$0")/lib.sh"
 MINIMUM=${MINIMUM:-80} SAMPLE=${SAMPLE:-400}
 tree=build/mutation
@@ -24,17 +24,20 @@ T
 mutmut() { (cd "$tree" && ../../.venv/bin/mutmut "$@"); }
 make_mutants() { mutmut run --max-children "$(nproc)" 'slipway.plan.clock.*' >"$tree/made.log" 2>&1; }
 draw() {
-  mutmut results --all true 2>/dev/null | sed 's/^ *//; s/:.*//' | grep __mutmut_ |
-    while read -r name; do echo "$(echo -n "$name" | md5sum | cut -c1-8) $name"; done | sort |
-    { if [ "$SAMPLE" = 0 ]; then cat; else head -n "$SAMPLE"; fi; } | cut -d' ' -f2 >"$tree/drawn.txt"
+  mutmut results --all true 2>/dev/null | sed 's/^ *//; s/:.*//' | grep __mutmut_ | sort >"$tree/all.txt"
+  [ "$SAMPLE" != 0 ] || SAMPLE=$(wc -l <"$tree/all.txt")
+  yes slipway | head -c 1000000 >"$tree/source"
+  shuf --random-source="$tree/source" -n "$SAMPLE" "$tree/all.txt" >"$tree/drawn.txt"
 }
 mutate() { xargs -a "$tree/drawn.txt" sh -c 'cd build/mutation && exec ../../.venv/bin/mutmut run --max-children "$(nproc)" "$@"' _ >"$tree/run.log" 2>&1; }
 score() {
   mutmut results --all true 2>/dev/null | sed 's/^ *//' | grep -F -f "$tree/drawn.txt" -w >"$tree/results.txt"
   grep -E ': (survived|no tests)$' "$tree/results.txt" >"$tree/survivors.txt" || true
   awk -v minimum="$MINIMUM" -F': ' '
-    /: killed$|: timeout$/ {killed++} /: survived$|: no tests$/ {alive++}
-    END { total = killed + alive; if (!total) { print "no mutants ran"; exit 1 }
+    { verdict[$2]++ }
+    END { killed = verdict["killed"] + verdict["timeout"]; alive = verdict["survived"] + verdict["no tests"]
+          total = killed + alive
+          if (!total || total < NR) { printf "%d of %d mutants have no verdict\n", NR - total, NR; exit 1 }
           printf "mutation score %.1f %% (%d of %d mutants killed), at least %d %% wanted\n", 100 * killed / total, killed, total, minimum
           exit (100 * killed / total < minimum) }' "$tree/results.txt"
 }

@@ -120,8 +120,8 @@ def _ports(container: Container, reserved: Reserved) -> Iterator[Violation]:
             yield Violation(
                 f"{container.path}.ports[{index}].hostPort", "the host's ports are out of bounds: leave it out"
             )
-        if port.get("containerPort") in reserved.ports:
-            number = port["containerPort"]
+        number = port.get("containerPort")
+        if isinstance(number, int) and number in reserved.ports:
             yield Violation(
                 f"{container.path}.ports[{index}].containerPort", f"{number} is Slipway's: choose another port"
             )

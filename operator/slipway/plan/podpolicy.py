@@ -14,7 +14,7 @@ from typing import Any
 from .containerpolicy import container_violations
 from .labels import ATTEMPT, COMPONENT, MANAGED_BY
 from .names import MAIN_CONTAINER
-from .policytypes import Container, Reserved, Violation, entries, mapping
+from .policytypes import Container, Reserved, Violation, entries, mapping, text
 
 __all__ = ["Reserved", "Violation", "violations"]
 
@@ -148,7 +148,7 @@ def _volume_types(template: _Template) -> Iterator[Violation]:
 
 def _volume_names(template: _Template) -> Iterator[Violation]:
     for index, volume in entries(template.spec.get("volumes")):
-        if volume.get("name") in template.reserved.volumes:
+        if text(volume.get("name")) in template.reserved.volumes:
             yield Violation(f"{ROOT}.spec.volumes[{index}].name", f"{volume['name']} is Slipway's: choose another name")
 
 

@@ -44,12 +44,16 @@ class Container:
 
     @property
     def name(self) -> str:
-        name = self.body.get("name")
-        return name if isinstance(name, str) else ""
+        return text(self.body.get("name"))
 
     @property
     def main(self) -> bool:
         return not self.init and self.name == MAIN_CONTAINER
+
+
+def text(value: object) -> str:
+    """`value` when it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""
 
 
 def mapping(value: object) -> Mapping[str, Any]:

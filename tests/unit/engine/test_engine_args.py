@@ -9,6 +9,13 @@ from slipway.plan.inference import enginereserved
 from slipway.plan.inference.engineargs import check
 from slipway.plan.inference.enginetable import Option, read, vllm
 
+
+@pytest.fixture(autouse=True)
+def _read_anew() -> None:
+    """The table is read once a process; each test here reads it as it is now."""
+    vllm.cache_clear()
+
+
 REAL_WORLD = [
     "--max-model-len=512",
     "--dtype=bfloat16",

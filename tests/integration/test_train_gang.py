@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from slipway_train.strategies.ddp import COLLECTIVE_TIMEOUT_SECONDS
-
-from .train_support import free_port, recipe_json
+from tests.unit.train.train_support import free_port, recipe_json
 
 STEPS = 300
 PATIENCE_SECONDS = 240  # four processes import torch; on a busy machine that alone takes a minute
