@@ -181,6 +181,14 @@ def test_uninstalling_takes_no_user_data(render: Render) -> None:
     assert not kinds & {"CustomResourceDefinition", "PersistentVolumeClaim", "Namespace"}
 
 
+def test_the_charts_own_test_passes_its_network_policy(render: Render) -> None:
+    objects = render(EVERYTHING)
+    ingress = one(objects, "NetworkPolicy", "slipway-operator")["spec"]["ingress"]
+    admitted = [peer["podSelector"].get("matchLabels") for rule in ingress for peer in rule.get("from", [])]
+    labels = one(objects, "Pod", "slipway-test")["metadata"]["labels"]
+    assert any(chosen and chosen.items() <= labels.items() for chosen in admitted)
+
+
 def test_budgets_come_with_a_second_replica(render: Render) -> None:
     assert [each for each in render() if each["kind"] == "PodDisruptionBudget"] == []
     names = {each["metadata"]["name"] for each in render(EVERYTHING) if each["kind"] == "PodDisruptionBudget"}

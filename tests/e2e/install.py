@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -37,8 +38,14 @@ def install(kube: Kube) -> None:
     kube.helm("upgrade", "--install", "slipway-crds", str(ROOT / "charts/slipway-crds"), "-n", SYSTEM)
     kube.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/trainingjobs.slipway.dev")
     kube.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/inferenceservices.slipway.dev")
-    chosen = {**IMAGES, "prometheus.url": PROMETHEUS, "operator.logFormat": "text"}
-    values = [f"--set={key}={value}" for key, value in chosen.items()]
+    upgrade(kube)
+
+
+def upgrade(kube: Kube, **more: str) -> None:
+    """The chart `slipway` with the images of this tree and `more` values (dots as __); waits until all is ready."""
+    chosen = {**IMAGES, "prometheus.url": PROMETHEUS, "operator.logFormat": "text", **image_ids()}
+    chosen |= {key.replace("__", "."): value for key, value in more.items()}
+    values = [f"--set-string={key}={value}" for key, value in chosen.items()]
     kube.helm(
         "upgrade",
         "--install",
@@ -50,6 +57,16 @@ def install(kube: Kube) -> None:
         "--wait",
         "--timeout=180s",
     )
+
+
+def image_ids() -> dict[str, str]:
+    """Annotations that change with the images: their tags do not, and pods of the last build would stay."""
+    return {f"{part}.podAnnotations.image": _image_id(IMAGES[f"{part}.image"]) for part in ("operator", "gateway")}
+
+
+def _image_id(tag: str) -> str:
+    argv = ["docker", "image", "inspect", "--format={{.Id}}", tag]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def restricted_namespace(kube: Kube, name: str) -> None:

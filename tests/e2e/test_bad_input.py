@@ -65,7 +65,7 @@ def test_a_missing_model_is_named(kube: Kube, shared_namespace: str) -> None:
     job = trained(kube, shared_namespace)
     claim = job["status"]["output"]["claim"]
     kube.apply(shared_namespace, service("empty", {"uri": f"pvc://{claim}/nothing/here"}))
-    kube.until(shared_namespace, SERVICES, "empty", says("Ready", "ModelCheckFailed", "nothing/here"), seconds=30)
+    kube.until(shared_namespace, SERVICES, "empty", says("Ready", "ModelCheckFailed", "nothing/here"), seconds=SOON)
     kube.kubectl("-n", shared_namespace, "delete", SERVICES, "empty")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from .install import ROOT, ask, stream
-from .kube import Kube, Obj, condition, is_false, is_true
+from .kube import Kube, Obj, is_false, is_true
 from .resources import JOBS, PYTORCHJOBS, SERVICES
 
 SAMPLES = ROOT / "workloads/samples"
@@ -36,6 +36,7 @@ def test_train_serve_chat_delete(kube: Kube, gateway: str, namespace: str) -> No
     assert served["status"]["observedGeneration"] == served["metadata"]["generation"]
     assert served["status"]["readyReplicas"] == 1
     answers(gateway, served["status"]["modelName"])
+    drains(kube, gateway, namespace, served)
 
     deletes(kube, namespace, service)
 
@@ -51,6 +52,18 @@ def answers(gateway: str, model: str) -> None:
     assert "".join(pieces) == whole["choices"][0]["message"]["content"]
 
 
+def drains(kube: Kube, gateway: str, namespace: str, service: Obj) -> None:
+    """A replica that is taken away while it answers finishes its stream first."""
+    body = {"model": service["status"]["modelName"], "prompt": "import", "max_tokens": 200, "ignore_eos": True}
+    events = stream(gateway, "/v1/completions", body)
+    received = [next(events)]
+    kube.kubectl("-n", namespace, "delete", "pod", "-l", service["status"]["selector"], "--wait=false")
+    received += list(events)
+    assert received[-1]["choices"][0]["finish_reason"] == "length"
+    kube.until(namespace, SERVICES, service["metadata"]["name"], is_false("Ready"), seconds=60)
+    kube.until(namespace, SERVICES, service["metadata"]["name"], is_true("Ready"), seconds=240)
+
+
 def deletes(kube: Kube, namespace: str, service: str) -> None:
     """Deleting cascades to all that Slipway made, except the volume with the model."""
     kube.kubectl("-n", namespace, "delete", SERVICES, service)
@@ -62,4 +75,3 @@ def deletes(kube: Kube, namespace: str, service: str) -> None:
     claim = kube.get(namespace, "persistentvolumeclaim", "stdlib-output")
     assert claim is not None
     assert claim["status"]["phase"] == "Bound"
-    assert condition(claim, "Lost") == {}

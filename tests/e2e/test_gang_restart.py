@@ -29,6 +29,13 @@ def test_a_lost_worker_restarts_the_gang_from_its_checkpoint(kube: Kube, namespa
     assert int(resumed[1]) >= saved["lastCheckpointStep"]
 
 
+def test_a_claim_goes_with_its_job_when_asked(kube: Kube, namespace: str) -> None:
+    kube.apply(namespace, command_job("brief", "true", output={"size": "1Gi", "whenDeleted": "Delete"}))
+    kube.until(namespace, JOBS, "brief", is_true("Complete"), seconds=120)
+    kube.kubectl("-n", namespace, "delete", JOBS, "brief")
+    kube.gone(namespace, "persistentvolumeclaim", "brief-output", seconds=60)
+
+
 def test_a_program_that_always_fails_uses_up_its_restarts(kube: Kube, namespace: str) -> None:
     program = ["python3", "-c", "raise SystemExit(7)"]
     kube.apply(namespace, command_job("doomed", *program, failurePolicy={"maxRestarts": 1}))

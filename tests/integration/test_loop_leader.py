@@ -3,8 +3,12 @@
 import json
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
+
+from slipway.api.rbac import FULLNAME, Scope, permissions
+from slipway.plan.observed import Obj
 
 from .loopbed import LEASE_SECONDS, PYTORCH_JOBS, Bed, establish, eventually, http
 
@@ -72,55 +76,36 @@ def test_losing_the_lease_stops_the_writes(bed: Bed) -> None:
         )
 
 
-# What the loop itself needs; the product's table must hold at least this. kopf adds the CRDs.
-RULES = [
-    {
-        "apiGroups": ["slipway.dev"],
-        "resources": ["trainingjobs", "inferenceservices"],
-        "verbs": ["get", "list", "watch"],
-    },
-    {
-        "apiGroups": ["slipway.dev"],
-        "resources": ["trainingjobs/status", "inferenceservices/status"],
-        "verbs": ["patch"],
-    },
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
-    {
-        "apiGroups": ["kubeflow.org"],
-        "resources": ["pytorchjobs"],
-        "verbs": ["get", "list", "watch", "create", "delete"],
-    },
-    {
-        "apiGroups": ["", "apps", "keda.sh"],
-        "resources": ["services", "persistentvolumeclaims", "deployments", "scaledobjects"],
-        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
-    },
-    {"apiGroups": [""], "resources": ["podtemplates"], "verbs": ["create"]},
-    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
-    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]},
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["create", "patch"]},
-    {
-        "apiGroups": ["apiextensions.k8s.io"],
-        "resources": ["customresourcedefinitions"],
-        "verbs": ["get", "list", "watch"],
-    },
-]
+def rules(scope: Scope) -> list[Obj]:
+    """What the chart's own table grants, for a release of the name `slipway`."""
+    granted = [each.as_rule() for each in permissions("operator", scope)]
+    return [_named(rule) for rule in granted]
+
+
+def _named(rule: Obj) -> Obj:
+    names = [name.replace(FULLNAME, "slipway") for name in rule.get("resourceNames", [])]
+    return {**rule, "resourceNames": names} if names else rule
 
 
 def restricted(bed: Bed) -> Path:
-    """A kubeconfig of a service account that has RULES and nothing else."""
+    """A kubeconfig of a service account that has the chart's permissions and nothing else."""
     name = f"operator-{bed.namespace}"
     account = bed.create("serviceaccounts", {"metadata": {"name": name}})["metadata"]["name"]
-    rbac = "/apis/rbac.authorization.k8s.io/v1"
-    bed.api.request("POST", f"{rbac}/clusterroles", {"metadata": {"name": name}, "rules": RULES})
-    binding = {
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": bed.namespace}],
-    }
-    status, answer = bed.api.request("POST", f"{rbac}/clusterrolebindings", binding)
-    assert status == 201, answer
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": bed.namespace}
+    for kind, scope, root in (
+        ("ClusterRole", "cluster", ""),
+        ("Role", "namespace", f"/namespaces/{bed.namespace}"),
+    ):
+        base = f"/apis/rbac.authorization.k8s.io/v1{root}/{kind.lower()}"
+        role = {"metadata": {"name": name}, "rules": rules(cast(Scope, scope))}
+        binding = {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+            "subjects": [subject],
+        }
+        for url, body in ((f"{base}s", role), (f"{base}bindings", binding)):
+            status, answer = bed.api.request("POST", url, body)
+            assert status == 201, answer
     token = bed.create(f"serviceaccounts/{account}/token", {"spec": {}})["status"]["token"]
     path = bed.directory / f"{name}.kubeconfig"
     path.write_text(bed.api.kubeconfig_path.read_text().replace(bed.api.token, token))

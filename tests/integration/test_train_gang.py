@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from slipway_train.strategies.ddp import COLLECTIVE_TIMEOUT_SECONDS
-from tests.unit.train.train_support import free_port, recipe_json
+from tests.unit.train.train_support import free_port, recipe_json, write_dataset
 
 STEPS = 300
 PATIENCE_SECONDS = 240  # four processes import torch; on a busy machine that alone takes a minute
@@ -98,6 +98,12 @@ def reached(output: Path, step: int) -> Callable[[], bool]:
     return lambda: (
         (output / "metrics.jsonl").exists() and len((output / "metrics.jsonl").read_text().splitlines()) > step
     )
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    write_dataset(tmp_path / "dataset")
+    return tmp_path / "dataset"
 
 
 @pytest.fixture
