@@ -84,4 +84,8 @@ def ldflags(program: Program) -> str:
             flags += "".join(f" -X {package}.{name}={value}" for name, value in stamped.items())
     if program.name == "helm":
         flags += f" -X helm.sh/helm/v3/internal/version.version={pinned_version('helm', 'helm.sh/helm/v3')}"
+        # Without a cluster helm judges a chart's kubeVersion by these; their default is 1.20.
+        major, minor, _ = kubernetes_version().lstrip("v").split(".", 2)
+        for package in ("helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules"):
+            flags += f" -X {package}.k8sVersionMajor={major} -X {package}.k8sVersionMinor={minor}"
     return flags
