@@ -1,7 +1,7 @@
 """The status of an InferenceService: five conditions, the counts of the scale subresource, the address.
 
 Ready is True only when the revision asked for answers, or is at zero and once did. Available counts replicas, so that
-a service may be Ready while it is not fully Available. Reasons are listed in docs/conditions.md.
+a service may be Ready while it is not fully Available. Reasons: docs/conditions-inferenceservice.md.
 """
 
 from collections.abc import Callable
