@@ -95,3 +95,19 @@ def test_an_engine_argument_that_vllm_does_not_have_is_named(kube: Kube, namespa
     mistaken = service("flag", {"uri": "pvc://none/model"}, engineArgs=["--max-model-length=1"])
     kube.apply(namespace, mistaken)
     kube.until(namespace, SERVICES, "flag", says("Accepted", "UnknownEngineArgument", "--max-model-len"), seconds=SOON)
+
+
+def test_a_services_missing_claim_is_named(kube: Kube, namespace: str) -> None:
+    kube.apply(namespace, service("empty", {"uri": "pvc://later/model"}))
+    kube.until(namespace, SERVICES, "empty", says("ModelReady", "ClaimNotFound", "later"), seconds=SOON)
+
+
+def test_a_services_missing_image_is_named_and_then_replaced(kube: Kube, shared_namespace: str) -> None:
+    trained(kube, shared_namespace)
+    wrong = service("image", {"from": {"trainingJob": "tiny"}}, image="slipway.local/nowhere:1")
+    kube.apply(shared_namespace, wrong)
+    named = says("Ready", "ImagePullFailed", "slipway.local/nowhere:1")
+    kube.until(shared_namespace, SERVICES, "image", named, seconds=2 * SOON)  # the model is checked first
+    kube.apply(shared_namespace, service("image", {"from": {"trainingJob": "tiny"}}))
+    kube.until(shared_namespace, SERVICES, "image", is_true("Ready"), seconds=240)
+    kube.kubectl("-n", shared_namespace, "delete", SERVICES, "image")

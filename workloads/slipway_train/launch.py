@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STDERR_LINES = 30
 RENDEZVOUS_SECONDS = 600  # pods of one gang may start this far apart: one may have to pull the image
-STOP_SECONDS = 25  # for ranks to save and leave: inside a pod's usual grace period of 30 s, so that we still write why
+STOP_SECONDS = 25  # for ranks to save and leave: well inside the pod's grace period of 60 s, so that we still write why
 _WORKER = ("-m", "slipway_train.worker")
 
 
