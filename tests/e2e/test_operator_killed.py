@@ -14,17 +14,16 @@ PROCESS = "/opt/slipway/bin/slipway run"
 
 def kill_operator(kube: Kube) -> None:
     """SIGKILL from the node, as the kernel would: nothing is flushed, the Lease is not released."""
-    [pod] = kube.items(SYSTEM, "pods", OPERATOR)
+    pod = kube.until(SYSTEM, "pods", OPERATOR, lambda seen: runs_since(seen) is not None, seconds=180, selector=True)
     subprocess.run(["docker", "exec", pod["spec"]["nodeName"], "pkill", "-KILL", "-f", PROCESS], check=True)
 
-    def died(seen: Obj) -> bool:
-        return restarts(seen) > restarts(pod)
-
-    kube.until(SYSTEM, "pods", pod["metadata"]["name"], died, seconds=60)
+    kube.until(SYSTEM, "pods", pod["metadata"]["name"], lambda seen: runs_since(seen) != runs_since(pod), seconds=30)
 
 
-def restarts(pod: Obj) -> int:
-    return sum(each["restartCount"] for each in pod["status"].get("containerStatuses", []))
+def runs_since(pod: Obj) -> object:
+    """When its process was started; None while there is none, as in the kubelet's growing pauses between restarts."""
+    [status] = pod["status"]["containerStatuses"]
+    return status["state"].get("running", {}).get("startedAt")
 
 
 @pytest.mark.level(2)
