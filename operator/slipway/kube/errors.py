@@ -30,10 +30,10 @@ class ApiError(Exception):
 
     @property
     def refused(self) -> bool:
-        """The server understood and will not: invalid, forbidden, no such kind or namespace, larger than it can keep."""
+        """The server understood and will not: invalid, forbidden, no such kind or namespace, too large to keep."""
         if self.status >= SERVER_ERROR:
             return any(words in self.message.lower() for words in TOO_LARGE)
-        return 400 <= self.status and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
+        return self.status >= 400 and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
 
     @property
     def namespace_is_going(self) -> bool:

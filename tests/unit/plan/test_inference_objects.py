@@ -66,6 +66,10 @@ def test_arguments_in_order() -> None:
     ]
 
 
+def test_a_pause_by_another_hand_is_undone() -> None:
+    assert applied(settle(spec()), "Deployment")["spec"]["paused"] is False
+
+
 def test_model_at_the_root_of_its_claim() -> None:
     assert main(settle(spec(model={"uri": "pvc://models/"})))["args"][0] == "/slipway/model"
 
