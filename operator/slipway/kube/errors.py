@@ -7,9 +7,12 @@ status names it. Transient: nothing is wrong with the object; the visit is repea
 from typing import Any
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMEOUT, CONFLICT, INVALID, TOO_MANY = 401, 403, 404, 408, 409, 422, 429
+SERVER_ERROR = 500
 MESSAGE_LIMIT = 1024
 # What the API server says of a kind that it does not serve, in a Status and without one.
 NO_SUCH_KIND = ("404 page not found", "the server could not find the requested resource")
+# How the API server says, with 500, that the store takes nothing of this size: etcd's limit, and that of the way to it.
+TOO_LARGE = ("request is too large", "message larger than max", "request entity too large")
 
 
 class ApiError(Exception):
@@ -27,8 +30,10 @@ class ApiError(Exception):
 
     @property
     def refused(self) -> bool:
-        """The server understood and will not: invalid, forbidden, no such kind or namespace."""
-        return 400 <= self.status < 500 and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
+        """The server understood and will not: invalid, forbidden, no such kind or namespace, too large to keep."""
+        if self.status >= SERVER_ERROR:
+            return any(words in self.message.lower() for words in TOO_LARGE)
+        return self.status >= 400 and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
 
     @property
     def namespace_is_going(self) -> bool:

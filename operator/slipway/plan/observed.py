@@ -85,6 +85,7 @@ class Child:
     deleting: bool
     created: float
     status: Obj  # the few fields that index keeps: conditions, replica counts, phase, observedGeneration
+    controlled: bool = True  # an owner reference names a controller, whoever that is
 
 
 @dataclass(frozen=True, slots=True)

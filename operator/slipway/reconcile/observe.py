@@ -59,7 +59,12 @@ def child(resource: Resource, body: Obj) -> Child:
         deleting=bool(metadata.get("deletionTimestamp")),
         created=epoch(metadata.get("creationTimestamp")) or 0.0,
         status={k: v for k, v in status.items() if k in KEPT_STATUS},
+        controlled=is_controlled(body),
     )
+
+
+def is_controlled(body: Obj) -> bool:
+    return any(o.get("controller") for o in body.get("metadata", {}).get("ownerReferences") or [])
 
 
 def owner_uid(body: Obj) -> str:

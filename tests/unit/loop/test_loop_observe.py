@@ -84,6 +84,15 @@ def test_a_child_keeps_the_few_fields_of_its_status() -> None:
 
 
 @pytest.mark.parametrize(
+    ("references", "controlled"),
+    [(None, False), ([], False), ([{"uid": "a"}], False), ([{"uid": "a"}, {"uid": "b", "controller": True}], True)],
+)
+def test_whether_a_child_has_a_controller(references: list[dict[str, Any]] | None, controlled: bool) -> None:
+    meta = {"ownerReferences": references}
+    assert observe.child(DEPLOYMENT, body(DEPLOYMENT, "d", metadata=meta)).controlled is controlled
+
+
+@pytest.mark.parametrize(
     ("references", "uid"),
     [(None, ""), ([], ""), ([{"uid": "a"}], "a"), ([{"uid": "a"}, {"uid": "b", "controller": True}], "b")],
 )

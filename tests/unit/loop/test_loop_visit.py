@@ -213,6 +213,13 @@ async def test_a_refusal_is_in_the_status_of_the_same_visit(bench: Bench) -> Non
     assert again == Again(5.0)
 
 
+async def test_an_object_too_large_for_the_store_is_told_and_not_tried_for_ever(bench: Bench) -> None:
+    bench.planner = says_refused
+    bench.fake.fail("PATCH .*services", 500, message="etcdserver: request is too large", times=99)
+    assert await bench.visit() == Again(5.0)
+    assert bench.fake.objects[JOB_PATH]["status"]["refused"] == ["etcdserver: request is too large"]
+
+
 async def test_a_refusal_holds_up_no_deletion(bench: Bench) -> None:
     bench.fake.put(GANG_PATH, gang() | {"metadata": gang()["metadata"] | {"uid": "old"}})
     bench.always(apply=(service(),), create=(gang(1),), delete=(Delete(ref(PYTORCH_JOB, "ns", "job-0"), "old"),))

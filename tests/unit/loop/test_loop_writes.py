@@ -120,6 +120,20 @@ async def test_an_edit_is_repaired(bench: Bench) -> None:
     assert bench.fake.objects[SERVICE_PATH]["spec"]["port"] == 80
 
 
+async def test_an_owner_reference_that_was_removed_is_put_back(bench: Bench) -> None:
+    wanted = gang()
+    await bench.applier.apply(bench.memory, wanted)
+    bench.tell(GANG_PATH, "ADDED")
+    assert not await bench.applier.apply(bench.memory, wanted)
+    orphan = {**bench.fake.objects[GANG_PATH]}
+    orphan["metadata"] = {k: v for k, v in orphan["metadata"].items() if k != "ownerReferences"}
+    bench.fake.put(GANG_PATH, orphan)
+    bench.tell(GANG_PATH)
+    assert [child.owner_uid for child in bench.index.children(JOB)] == [""], "it is shown without an owner"
+    assert await bench.applier.apply(bench.memory, wanted)
+    assert bench.fake.objects[GANG_PATH]["metadata"]["ownerReferences"] == wanted["metadata"]["ownerReferences"]
+
+
 async def test_a_status_change_of_the_child_is_no_reason_to_apply(bench: Bench) -> None:
     await bench.apply()
     bench.fake.put(SERVICE_PATH, bench.fake.objects[SERVICE_PATH] | {"status": {"loadBalancer": {}}})

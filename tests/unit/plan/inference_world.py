@@ -95,7 +95,7 @@ def pod(name: str, revision: str = "", *containers: Container, **fields: Any) ->
         "namespace": "team",
         "name": name,
         "uid": f"{name}-uid",
-        "labels": {"slipway.dev/revision": revision} if revision else {},
+        "labels": {"slipway.dev/owner-uid": UID} | ({"slipway.dev/revision": revision} if revision else {}),
         "phase": "Running",
         "reason": "",
         "message": "",

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.plan.inference import plan
+from slipway.plan.inference.children import selector_labels
 from slipway.plan.observed import Obj, Observed, Ref
 from slipway.plan.outcome import Event, Plan
 
@@ -17,6 +18,8 @@ from .inference_world import (
     SCALING,
     SERVICE,
     THEN,
+    UID,
+    applied,
     child,
     condition,
     from_job,
@@ -249,6 +252,48 @@ def test_own_object_that_the_index_does_not_show_is_applied() -> None:
     outcome = settle(spec(), objects={DEPLOYMENT: mine, SERVICE: mine})
     assert len(outcome.apply) == 2
     assert outcome.requeue_after is None
+
+
+ORPHAN = {"labels": selector_labels("chat")}
+OTHERS = [{"uid": "another", "controller": False}]
+
+
+@pytest.mark.parametrize("references", [[], OTHERS])
+@pytest.mark.parametrize("ref", [DEPLOYMENT, SERVICE])
+def test_an_object_of_ours_without_a_controller_is_taken_back(ref: Ref, references: list[Obj]) -> None:
+    """Its owner reference was edited away, or its service deleted with --cascade=orphan and made again."""
+    orphan = replace(
+        child(ref, uid=references[0]["uid"] if references else ""), labels=ORPHAN["labels"], controlled=False
+    )
+    live = {ref: {"metadata": {**ORPHAN, "ownerReferences": references}}}
+    for outcome in (settle(spec(), children=(orphan,)), settle(spec(), objects=live)):
+        assert said(outcome, "Accepted")[0] == "True"
+        (reference,) = applied(outcome, ref.kind)["metadata"]["ownerReferences"]
+        assert (reference["uid"], reference["controller"]) == (UID, True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "controlled"),
+    [
+        (selector_labels("chat"), True),
+        (selector_labels("other"), False),
+        ({"slipway.dev/inference-service": "chat"}, False),
+        ({}, False),
+    ],
+)
+def test_an_object_with_another_controller_or_other_labels_is_not_taken(
+    labels: dict[str, str], controlled: bool
+) -> None:
+    stranger = replace(child(DEPLOYMENT, uid="another"), labels=labels, controlled=controlled)
+    refused(settle(spec(), children=(stranger,)), "NameConflict")
+    references = [{"uid": "another", "controller": controlled}]
+    live: dict[Ref, Obj] = {DEPLOYMENT: {"metadata": {"labels": labels, "ownerReferences": references}}}
+    refused(settle(spec(), objects=live), "NameConflict")
+
+
+def test_an_orphaned_scaled_object_that_is_not_asked_for_is_deleted() -> None:
+    orphan = replace(child(SCALED_OBJECT, uid=""), labels=ORPHAN["labels"], controlled=False)
+    assert [wanted.ref for wanted in settle(spec(), children=(orphan,)).delete] == [SCALED_OBJECT]
 
 
 @pytest.mark.parametrize("uid", ["an-earlier-chat", "zz-an-earlier-chat"])

@@ -66,8 +66,23 @@ def test_arguments_in_order() -> None:
     ]
 
 
+def test_a_pause_by_another_hand_is_undone() -> None:
+    assert applied(settle(spec()), "Deployment")["spec"]["paused"] is False
+
+
 def test_model_at_the_root_of_its_claim() -> None:
     assert main(settle(spec(model={"uri": "pvc://models/"})))["args"][0] == "/slipway/model"
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("$(HOME)/x", "$$(HOME)/x"), ("a$b", "a$$b"), ("a$$(b)", "a$$$$(b)"), ("$", "$$")],
+)
+def test_a_dollar_in_the_models_path_is_not_the_kubelets_to_expand(path: str, written: str) -> None:
+    outcome = settle(spec(model={"uri": f"pvc://models/{path}"}))
+    assert main(outcome)["args"][0] == f"/slipway/model/{written}"
+    check = next(entry for entry in pod_spec(outcome)["initContainers"] if entry["name"] == "model-check")
+    assert check["command"][-1] == f"/slipway/model/{written}"
 
 
 @pytest.mark.parametrize(("tensor", "flags"), [(1, []), (2, ["--tensor-parallel-size", "2"])])

@@ -154,7 +154,7 @@ def worlds(draw: st.DrawFn) -> World:
 def _labelled(seen: Pod, revision: str) -> Pod:
     """A pod whose label CURRENT stands for the revision that the world's spec renders."""
     current = seen.labels.get("slipway.dev/revision") == CURRENT
-    return replace(seen, labels={"slipway.dev/revision": revision}) if current else seen
+    return replace(seen, labels={**seen.labels, "slipway.dev/revision": revision}) if current else seen
 
 
 def fed_back(before: World, outcome: Plan, **fields: Any) -> World:

@@ -184,7 +184,7 @@ FAILING = child(
     DEPLOYMENT, status={"conditions": [condition("ReplicaFailure", "True"), condition("Progressing", "False")]}
 )
 STUCK = child(DEPLOYMENT, status={"conditions": [condition("Progressing", "False")]})
-OLD_CRASHED = replace(CRASHED, name="chat-aaa", labels={"slipway.dev/revision": "older"})
+OLD_CRASHED = replace(CRASHED, name="chat-aaa", labels={**CRASHED.labels, "slipway.dev/revision": "older"})
 
 
 def test_refused_deployment_comes_first() -> None:
@@ -221,6 +221,15 @@ def test_trouble_of_the_revision_asked_for_is_told_before_an_older_ones() -> Non
 def test_nothing_is_requeued_while_watches_will_tell() -> None:
     assert settle(spec(), pods=(CRASHED,)).requeue_after is None
     assert settle(spec(), refused={JOB: "something else"}).requeue_after is None
+
+
+@pytest.mark.parametrize(("uid", "replicas"), [(None, 0), ("uid-of-chat", 1), ("an-earlier-chat", 1)])
+def test_a_strangers_pod_is_no_replica(uid: str | None, replicas: int) -> None:
+    """It bears the labels of the selector and nothing else; what an earlier namesake left does serve."""
+    labels = {"slipway.dev/owner-uid": uid} if uid else {}
+    outcome = settle(spec(), pods=(pod("chat-1", ready=True, labels=labels),))
+    assert (outcome.status["replicas"], outcome.status["readyReplicas"]) == (replicas, replicas)
+    assert said(outcome, "Available")[0] == ("True" if replicas else "False")
 
 
 # The rest of the status

@@ -2,7 +2,8 @@
 
 All three are named after the service, so a name may already be taken. An apply with force would take over somebody
 else's Deployment; so a child that the index does not show is read live before it is first applied, and what is not
-ours is refused by name, never touched.
+ours is refused by name, never touched. Ours is also an object with our labels and no controller at all, as an edit or
+`kubectl delete --cascade=orphan` leaves it: the apply puts the owner reference back.
 """
 
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ def child_of(ref: Ref, owner: Owner, spec: Obj) -> Obj:
 def own(observed: Observed, ref: Ref) -> Child | None:
     """The child at `ref` that the index shows, if it belongs to this very owner and not to an earlier namesake."""
     found = _indexed(observed, ref)
-    return found if found is not None and found.owner_uid == observed.owner.uid else None
+    return found if found is not None and _is_own(found, observed.owner) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +93,27 @@ def _free(observed: Observed, ref: Ref) -> bool:
     """Whether `ref` may be applied, as far as is known: it is ours, or there is no such object."""
     indexed = _indexed(observed, ref)
     if indexed is not None:
-        return indexed.owner_uid == observed.owner.uid
+        return _is_own(indexed, observed.owner)
     body = observed.read.get(ref)
-    return body is None or _belongs(body, observed.owner.uid)
+    return body is None or _belongs(body, observed.owner)
 
 
-def _belongs(body: Mapping[str, object], uid: str) -> bool:
-    metadata = body.get("metadata")
-    references = metadata.get("ownerReferences") if isinstance(metadata, dict) else None
-    return any(reference.get("uid") == uid for reference in references or ())
+def _is_own(child: Child, owner: Owner) -> bool:
+    return child.owner_uid == owner.uid or (not child.controlled and _labelled(child.labels, owner))
+
+
+def _belongs(body: Obj, owner: Owner) -> bool:
+    metadata = body.get("metadata") or {}
+    references = metadata.get("ownerReferences") or ()
+    if any(reference.get("uid") == owner.uid for reference in references):
+        return True
+    controlled = any(reference.get("controller") for reference in references)
+    return not controlled and _labelled(metadata.get("labels") or {}, owner)
+
+
+def _labelled(labels: Mapping[str, str], owner: Owner) -> bool:
+    """Whether the labels are those that only children of a service of this name are given."""
+    return all(labels.get(key) == value for key, value in selector_labels(owner.name).items())
 
 
 def _conflict(ref: Ref) -> Finding:

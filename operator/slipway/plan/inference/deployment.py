@@ -17,6 +17,7 @@ def deployment(owner: Owner, template: Obj, *, replicas: int, access: Access, se
     """`template` is the PodTemplateSpec with its revision; `serving` says that replicas answer that must not all go."""
     spec = {
         "replicas": replicas,
+        "paused": False,  # said, so that a pause by another hand is undone instead of holding up rollouts for ever
         "revisionHistoryLimit": REVISION_HISTORY,
         "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
         "selector": {"matchLabels": selector_labels(owner.name)},

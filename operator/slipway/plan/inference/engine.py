@@ -62,11 +62,16 @@ def container(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: 
     }
 
 
+def model_argument(model: Model) -> str:
+    """The model's path as an element of a command: the kubelet makes `$` of `$$`, and expands `$(NAME)` otherwise."""
+    return model_path(model.directory).replace("$", "$$")
+
+
 def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[str]:
     """What follows `vllm serve`. The user's arguments come last; those that Slipway sets are refused among them."""
     tensor = spec.parallelism.tensor
     return [
-        model_path(model.directory),
+        model_argument(model),
         *("--host", "0.0.0.0"),  # noqa: S104 - the pod's address is how it is reached
         *("--port", str(ENGINE_PORT)),
         *("--served-model-name", owner.name, qualified_model(owner.namespace, owner.name)),

@@ -13,7 +13,6 @@ from ..names import (
     MODEL_MOUNT,
     SIDECAR_CONTAINER,
     SIDECAR_PORT,
-    model_path,
 )
 from ..observed import Obj, Owner
 from ..outcome import Defaults
@@ -93,7 +92,7 @@ def _scrape() -> dict[str, str]:
 
 
 def _model_check(model: Model, defaults: Defaults) -> Obj:
-    command = ["slipway-engine", "check", "--model", model_path(model.directory)]
+    command = ["slipway-engine", "check", "--model", engine.model_argument(model)]
     mounts = [mount(engine.MODEL_VOLUME, MODEL_MOUNT, read_only=True)]
     return {**_helper(MODEL_CHECK_CONTAINER, command, defaults), "volumeMounts": mounts}
 

@@ -2,12 +2,15 @@
 
 Counts come from pods, not from the Deployment's status: the two reach the operator through different watches, and a
 status that lags behind would call an old version the new one.
+
+A pod that only bears the labels of the selector is a stranger's: every template of ours also has the uid of its owner.
+Whose uid does not matter, since a Deployment that outlived an earlier namesake is taken back while its pods serve.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..labels import REVISION
+from ..labels import OWNER_UID, REVISION
 from ..observed import Pod
 from .problems import pod_problem
 
@@ -37,7 +40,8 @@ class Replicas:
 
 def count(pods: Iterable[Pod], revision: str | None) -> Replicas:
     """`revision` None: it is not known what the pods should be, and all count as older."""
-    active = [pod for pod in pods if not pod.deleting and pod.phase not in ENDED]
+    ours = (pod for pod in pods if pod.labels.get(OWNER_UID))
+    active = [pod for pod in ours if not pod.deleting and pod.phase not in ENDED]
     current = tuple(pod for pod in active if revision is not None and pod.labels.get(REVISION) == revision)
     return Replicas(current, tuple(pod for pod in active if pod not in current))
 
