@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from slipway.plan.observed import Verdict
 from slipway.plan.outcome import Event
 from slipway.plan.training.pods import RESERVED
 
@@ -363,12 +364,20 @@ def test_nobody_is_asked_before_a_gang_can_be_made(changes: Any) -> None:
 
 
 def test_a_template_that_the_api_server_accepts() -> None:
-    assert_accepted(verdict(""))
+    assert_accepted(verdict(Verdict()))
 
 
 def test_a_template_that_the_api_server_rejects() -> None:
     message = "spec.podTemplate: the API server refuses it: template.spec.x: Invalid value"
-    made = assert_refused(verdict("template.spec.x: Invalid value"), "InvalidPodTemplate", message, again=None)
+    made = assert_refused(
+        verdict(Verdict("template.spec.x: Invalid value", invalid=True)), "InvalidPodTemplate", message, again=None
+    )
+    assert made.apply == ()
+
+
+def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
+    message = "the API server refuses to try the pod template (a dry run): exceeded quota: pods"
+    made = assert_refused(verdict(Verdict("exceeded quota: pods")), "PodTemplateRefused", message, again=5.0)
     assert made.apply == ()
 
 
