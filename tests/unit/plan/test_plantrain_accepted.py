@@ -328,6 +328,12 @@ def test_a_gang_that_is_going_is_waited_for() -> None:
     assert (made.create, made.delete, made.requeue_after) == ((), (), None)
 
 
+def test_the_backends_own_init_container_is_not_the_users() -> None:
+    spec = {**RECIPE, "podTemplate": {"spec": {"initContainers": [{"name": "init-pytorch", "image": "x"}]}}}
+    message = "spec.podTemplate.spec.initContainers[0].name: init-pytorch is Slipway's: choose another name"
+    assert_refused(fresh(spec), "InvalidPodTemplate", message, again=None)
+
+
 TEMPLATED = {**RECIPE, "podTemplate": {"spec": {"priorityClassName": "low"}}}
 
 
