@@ -56,6 +56,21 @@ def test_all_pods_run() -> None:
     assert (made.create, made.delete, made.requeue_after) == ((), (), None)
 
 
+def test_a_claim_that_is_deleted_under_the_gang_is_told_once_and_it_runs_on() -> None:
+    children = (claim_child(deleting=True), gang())
+    made = planned(with_gang(*gang_pods(), status=running_status(), children=children))
+    message = (
+        "attempt 0 runs on 2 pods, but PersistentVolumeClaim demo-output is being deleted and goes with the "
+        "job's last pod: copy the output away while they run, or set its PersistentVolume's reclaim policy to Retain"
+    )
+    assert told(made)["Running"] == ("True", "ClaimTerminating", message)
+    assert told(made)["Ready"] == ("False", "ClaimTerminating", message)
+    warnings = [event for event in made.events if event.type == "Warning"]
+    assert warnings == [Event("Warning", "ClaimTerminating", message)]
+    again = planned(with_gang(*gang_pods(), status=made.status, children=children))
+    assert (again.status, again.events) == (made.status, ())
+
+
 def test_a_gang_of_one() -> None:
     assert running(pod(), spec={**RECIPE, "nodes": 1}) == ("True", "Running", "attempt 0 runs on 1 pod")
 

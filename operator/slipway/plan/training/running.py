@@ -18,6 +18,7 @@ WAITING_FOR_PODS = "WaitingForPods"
 WAITING_FOR_CLAIM = "WaitingForClaim"
 WAITING_FOR_CLEANUP = "WaitingForCleanup"
 SUSPENDED = "Suspended"
+CLAIM_TERMINATING = "ClaimTerminating"
 
 WAITS = " (waiting for "  # what `clearing` adds to the reason of a restart, and what comes off when it is done
 
@@ -27,10 +28,19 @@ NOT_ACCEPTED = false(conditions.RUNNING, "NotAccepted", "see condition Accepted"
 def of_gang(situation: Situation) -> Condition:
     """Running, of an attempt whose gang is there and has not ended."""
     if everyone_runs(situation):
-        message = f"attempt {situation.attempt} runs on {_count(situation.spec.nodes, 'pod')}"
-        return true(conditions.RUNNING, RUNNING, message)
+        return _all_run(situation)
     finding = next(finding for check in REASONS if (finding := check(situation)))
     return false(conditions.RUNNING, finding.reason, finding.message)
+
+
+def _all_run(situation: Situation) -> Condition:
+    message = f"attempt {situation.attempt} runs on {_count(situation.spec.nodes, 'pod')}"
+    if not claims.is_going(situation):
+        return true(conditions.RUNNING, RUNNING, message)
+    name = claims.output_ref(situation).name
+    going = f"but PersistentVolumeClaim {name} is being deleted and goes with the job's last pod"
+    mend = "copy the output away while they run, or set its PersistentVolume's reclaim policy to Retain"
+    return true(conditions.RUNNING, CLAIM_TERMINATING, f"{message}, {going}: {mend}")
 
 
 def starting(situation: Situation) -> Condition:
