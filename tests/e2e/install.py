@@ -45,7 +45,7 @@ def upgrade(kube: Kube, **more: str) -> None:
     """The chart `slipway` with the images of this tree and `more` values (dots as __); waits until all is ready."""
     chosen = {**IMAGES, "prometheus.url": PROMETHEUS, "operator.logFormat": "text", **image_ids()}
     chosen |= {key.replace("__", "."): value for key, value in more.items()}
-    values = [f"--set-string={key}={value}" for key, value in chosen.items()]
+    values = [f"--set={key}={value}" for key, value in chosen.items()]
     kube.helm(
         "upgrade",
         "--install",

@@ -29,7 +29,7 @@ def runs_since(pod: Obj) -> object:
 @pytest.mark.level(2)
 @pytest.mark.feature("crash")
 def test_the_chain_survives_the_operator(kube: Kube, gateway: str, namespace: str) -> None:
-    kube.apply(namespace, tiny_job("job", steps=40), service("llm", {"from": {"trainingJob": "job"}}))
+    kube.apply(namespace, tiny_job("job", steps=1500), service("llm", {"from": {"trainingJob": "job"}}))
     kill_operator(kube)  # before anything is made, or just after
     made = kube.until(namespace, PYTORCHJOBS, "job-0", exists, seconds=120)
     kill_operator(kube)  # while the gang starts

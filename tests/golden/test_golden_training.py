@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.plan.observed import Observed, Owner, Ref
+from slipway.plan.observed import Observed, Owner, Ref, Verdict
 from slipway.plan.outcome import Defaults, Plan
 from slipway.plan.training import plan
 
@@ -50,7 +50,7 @@ def answered(job: dict[str, Any], claims: dict[str, dict[str, Any]]) -> Plan:
     observed = Observed(owner=owner(job))
     while (made := plan(observed, NOW, DEFAULTS)).reads or made.templates:
         read: dict[Ref, dict[str, Any] | None] = {ref: claims.get(ref.name) for ref in made.reads}
-        verdicts = {digest: "" for digest, _ in made.templates}
+        verdicts = {digest: Verdict() for digest, _ in made.templates}
         observed = replace(observed, read={**observed.read, **read}, verdicts={**observed.verdicts, **verdicts})
     return made
 

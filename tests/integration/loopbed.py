@@ -104,7 +104,7 @@ def plan_inference(observed: Observed, now: float, defaults: Defaults) -> Plan:
     hash_ = json.dumps(template, sort_keys=True)
     if hash_ not in observed.verdicts or source not in observed.read:
         return Plan(status=owner.status, templates=((hash_, template),), reads=(source,))
-    complaint = observed.verdicts[hash_]
+    complaint = observed.verdicts[hash_].complaint
     if complaint:
         return Plan(status={"conditions": [condition("False", "InvalidPodTemplate", complaint)]}, requeue_after=5.0)
     if observed.read[source] is None:

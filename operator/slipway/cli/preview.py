@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from ..api import inferenceservice, trainingjob
 from ..api.common import API_VERSION, Resource
-from ..plan.observed import Child, Obj, Observed, Owner, Ref
+from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
 
 PlanFunction = Callable[[Observed, float, Defaults], Plan]
@@ -113,7 +113,7 @@ def _visit(observed: Observed, present: list[Obj], plan: PlanFunction, now: floa
     for _ in range(ROUNDS_MAX):
         outcome = plan(observed, now, DEFAULTS)
         reads = {ref: _find(ref, present) for ref in outcome.reads if ref not in observed.read}
-        verdicts = {digest: "" for digest, _ in outcome.templates if digest not in observed.verdicts}
+        verdicts = {digest: Verdict() for digest, _ in outcome.templates if digest not in observed.verdicts}
         if not reads and not verdicts:
             return outcome, tuple(ref for ref, found in observed.read.items() if found is None)
         observed = replace(observed, read={**observed.read, **reads}, verdicts={**observed.verdicts, **verdicts})

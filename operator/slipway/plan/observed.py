@@ -102,11 +102,22 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the API server said of a pod template: `complaint` is "" when it accepts it.
+
+    `invalid`: the template itself is wrong. Else something beside it refused (a quota, a policy), and may not tomorrow.
+    """
+
+    complaint: str = ""
+    invalid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that a plan may look at.
 
     `read` holds the objects that were read live as the plan asked (`Plan.reads`), None when there is none.
-    `verdicts` maps the hash of a pod template to the API server's complaint, "" when it accepts it.
+    `verdicts` maps the hash of a pod template to the API server's verdict.
     `refused` holds the API server's answer to the last apply or create of an object, when it refused it.
     """
 
@@ -114,6 +125,6 @@ class Observed:
     pods: tuple[Pod, ...] = ()
     children: tuple[Child, ...] = ()
     read: Mapping[Ref, Obj | None] = field(default_factory=dict)
-    verdicts: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     refused: Mapping[Ref, str] = field(default_factory=dict)
     reported: Reported | None = None

@@ -9,9 +9,13 @@ doing.
 from collections.abc import Mapping
 from typing import Any
 
+from .conditions import Finding
 from .hashing import short_hash
 from .names import MAIN_CONTAINER, USER_ID
-from .observed import Obj
+from .observed import Obj, Verdict
+
+INVALID = "InvalidPodTemplate"
+REFUSED = "PodTemplateRefused"
 
 # Keys by which core/v1 itself merges these lists (its strategic merge patch).
 DEEP = {"containers": "name", "initContainers": "name"}  # elements with the same key merge
@@ -71,6 +75,15 @@ def trial(namespace: str, template: Obj) -> tuple[str, Obj]:
     digest = short_hash(template)
     metadata = {"name": f"slipway-trial-{digest}", "namespace": namespace}
     return digest, {"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": template}
+
+
+def rejection(verdict: Verdict) -> Finding | None:
+    """What the API server has against a template; `INVALID` is for good, `REFUSED` is to be asked again."""
+    if not verdict.complaint:
+        return None
+    if verdict.invalid:
+        return Finding(INVALID, f"spec.podTemplate: the API server refuses it: {verdict.complaint}")
+    return Finding(REFUSED, f"the API server refuses to try the pod template (a dry run): {verdict.complaint}")
 
 
 def _renamed(user: Mapping[str, Any], main: str) -> Obj:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from slipway.plan.inference import plan
-from slipway.plan.observed import Obj, Observed, Owner, Pod
+from slipway.plan.observed import Obj, Observed, Owner, Pod, Verdict
 from slipway.plan.outcome import Defaults, Plan
 
 HERE = Path(__file__).parent
@@ -91,7 +91,7 @@ def settle(case: Case, seen: Observed) -> Plan:
     outcome = plan(seen, NOW, DEFAULTS)
     while outcome.reads or outcome.templates:
         reads = {ref: case.objects.get((ref.kind, ref.name)) for ref in outcome.reads}
-        verdicts = {digest: "" for digest, _ in outcome.templates}
+        verdicts = {digest: Verdict() for digest, _ in outcome.templates}
         seen = replace(seen, read={**seen.read, **reads}, verdicts={**seen.verdicts, **verdicts})
         outcome = plan(seen, NOW, DEFAULTS)
     return outcome

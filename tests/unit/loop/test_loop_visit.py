@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from slipway.kube.client import KubeClient
 from slipway.kube.errors import ApiError
 from slipway.kube.kinds import CLAIM, POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, ref
-from slipway.plan.observed import Observed
+from slipway.plan.observed import Observed, Verdict
 from slipway.plan.outcome import Defaults, Delete, Event, Plan
 from slipway.reconcile import loop as loop_module
 from slipway.reconcile.apply import Applier
@@ -24,7 +24,7 @@ from slipway.reconcile.memory import LAG_SECONDS
 from slipway.reconcile.once import Once
 from slipway.reconcile.queue import Again, RetryLater
 from slipway.reconcile.status import StatusWriter
-from slipway.reconcile.trial import REFUSAL_SECONDS, Trial
+from slipway.reconcile.trial import INVALID_SECONDS, REFUSAL_SECONDS, Trial
 from slipway.telemetry.metrics import Metrics
 
 from .loopbuild import (
@@ -161,25 +161,48 @@ async def test_reads_and_templates_are_answered_and_planned_again(bench: Bench) 
     await bench.visit()
     last = bench.seen[-1]
     assert len(bench.seen) == 3
-    assert last.verdicts == {"hash": ""}
+    assert last.verdicts == {"hash": Verdict()}
     assert last.read[missing] is None
     assert (last.read[there] or {})["metadata"]["name"] == "there"
     dry = [r for r in bench.fake.requests if r.path.endswith("podtemplates")]
     assert [r.query["dryRun"] for r in dry] == ["All"]
 
 
-async def test_an_accepted_template_is_tried_once_and_a_refused_one_again_later(bench: Bench) -> None:
+async def verdicts_after(bench: Bench, *pauses_seconds: float) -> list[tuple[Verdict, int]]:
+    """The verdict of a visit after each pause, with how often the API server has been asked until then."""
     bench.always(templates=(("hash", TEMPLATE),))
-    bench.fake.fail("POST .*podtemplates", 422, message="spec.containers: required")
     tries = []
-    for seconds in (0.0, 1.0, REFUSAL_SECONDS, 1.0, 1000.0):
+    for seconds in pauses_seconds:
         bench.now += seconds
         bench.told()
         await bench.visit()
         tries.append(
             (bench.seen[-1].verdicts["hash"], len([r for r in bench.fake.requests if "podtemplates" in r.path]))
         )
-    assert tries == [("spec.containers: required", 1)] * 2 + [("", 2)] * 3
+    return tries
+
+
+async def test_an_accepted_template_is_tried_once_and_an_invalid_one_again_later(bench: Bench) -> None:
+    bench.fake.fail("POST .*podtemplates", 422, message="spec.containers: required")
+    tries = await verdicts_after(bench, 0.0, REFUSAL_SECONDS, INVALID_SECONDS, 1.0, 1000.0)
+    assert tries == [(Verdict("spec.containers: required", invalid=True), 1)] * 2 + [(Verdict(), 2)] * 3
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (403, "exceeded quota: pods"),
+        (404, 'namespaces "ns" not found'),
+        (400, 'admission webhook "v.example" denied the request: no'),
+        (422, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"),
+    ],
+)
+async def test_what_admission_refuses_is_not_invalid_and_is_asked_again_soon(
+    bench: Bench, status: int, message: str
+) -> None:
+    bench.fake.fail("POST .*podtemplates", status, message=message)
+    tries = await verdicts_after(bench, 0.0, 1.0, 4.0, 1000.0)
+    assert tries == [(Verdict(message), 1)] * 2 + [(Verdict(), 2)] * 2
 
 
 async def test_a_template_that_could_not_be_tried_is_no_verdict(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slipway.plan.inference import plan
-from slipway.plan.observed import Child, Container, Obj, Observed, Owner, Pod, Ref
+from slipway.plan.observed import Child, Container, Obj, Observed, Owner, Pod, Ref, Verdict
 from slipway.plan.outcome import Defaults, Plan
 
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
@@ -118,12 +118,13 @@ ROUNDS = 4  # the loop calls a plan no oftener within one visit
 class World:
     """What the API server would answer. Anything not in `objects` does not exist, but the claims always do.
 
-    `complaint` is its verdict on every pod template.
+    `complaint` is its verdict on every pod template, which is invalid by it or only refused.
     """
 
     observed: Observed
     objects: Mapping[Ref, Obj | None] = field(default_factory=dict)
     complaint: str = ""
+    complaint_invalid: bool = True
     defaults: Defaults = DEFAULTS
     now: float = NOW
 
@@ -141,14 +142,15 @@ class World:
         assert not set(outcome.reads) & set(observed.read), "asked twice for the same object"
         standing = {CLAIM: claim(), JOB_CLAIM: claim(), JOB: COMPLETE_JOB, **self.objects}
         reads = {**observed.read, **{ref: standing.get(ref) for ref in outcome.reads}}
-        verdicts = {**observed.verdicts, **{digest: self.complaint for digest, _ in outcome.templates}}
+        verdict = Verdict(self.complaint, invalid=self.complaint_invalid)
+        verdicts = {**observed.verdicts, **{digest: verdict for digest, _ in outcome.templates}}
         return replace(observed, read=reads, verdicts=verdicts)
 
 
 def world(body: Obj | None = None, **fields: Any) -> World:
     """A world around one InferenceService. Takes World's fields, Observed's and, of the owner, `status`."""
     status, generation = fields.pop("status", None), fields.pop("generation", 3)
-    names = ("objects", "complaint", "defaults", "now")
+    names = ("objects", "complaint", "complaint_invalid", "defaults", "now")
     outer = {name: fields.pop(name) for name in names if name in fields}
     return World(Observed(owner(body, status=status, generation=generation), **fields), **outer)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.plan.observed import Child, Observed, Pod, Ref
+from slipway.plan.observed import Child, Observed, Pod, Ref, Verdict
 from slipway.plan.outcome import Delete, Plan
 from slipway.plan.training import plan
 
@@ -54,7 +54,7 @@ class World:
             if not made.reads and not made.templates:
                 return made
             answers = {ref: self.live(ref) for ref in made.reads}
-            verdicts = {digest: "" for digest, _ in made.templates}
+            verdicts = {digest: Verdict() for digest, _ in made.templates}
             observed = replace(observed, read={**observed.read, **answers}, verdicts={**observed.verdicts, **verdicts})
         raise Violated("the plan never stops asking")
 

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.plan.inference import plan
 from slipway.plan.inference.children import selector_labels
-from slipway.plan.observed import Obj, Observed, Ref
+from slipway.plan.observed import Obj, Observed, Ref, Verdict
 from slipway.plan.outcome import Event, Plan
 
 from .inference_world import (
@@ -189,6 +189,13 @@ def test_template_that_the_api_server_rejects() -> None:
     assert outcome.requeue_after is None
 
 
+def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
+    outcome = settle(spec(), children=CHILDREN, complaint="exceeded quota: pods", complaint_invalid=False)
+    message = refused(outcome, "PodTemplateRefused")
+    assert message == "the API server refuses to try the pod template (a dry run): exceeded quota: pods"
+    assert outcome.requeue_after == 5.0
+
+
 def test_template_is_tried_before_the_model_is_there() -> None:
     waiting = {JOB: job(condition("Ready", "False", "Running"))}
     outcome = settle(from_job(), objects=waiting, complaint="no such field")
@@ -200,7 +207,7 @@ def test_trial_is_the_template_that_would_be_applied() -> None:
     outcome = plan(seen, 0.0, DEFAULTS)
     [(digest, trial)] = outcome.templates
     assert (trial["kind"], trial["metadata"]["namespace"]) == ("PodTemplate", "team")
-    accepted = plan(replace(seen, verdicts={digest: ""}), 0.0, DEFAULTS)
+    accepted = plan(replace(seen, verdicts={digest: Verdict()}), 0.0, DEFAULTS)
     rendered = accepted.apply[0]["spec"]["template"]
     assert rendered["metadata"]["labels"].pop("slipway.dev/revision") == digest
     assert rendered == trial["template"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from slipway.plan.observed import Verdict
 from slipway.plan.outcome import Event
 from slipway.plan.training.pods import RESERVED
 
@@ -327,6 +328,12 @@ def test_a_gang_that_is_going_is_waited_for() -> None:
     assert (made.create, made.delete, made.requeue_after) == ((), (), None)
 
 
+def test_the_backends_own_init_container_is_not_the_users() -> None:
+    spec = {**RECIPE, "podTemplate": {"spec": {"initContainers": [{"name": "init-pytorch", "image": "x"}]}}}
+    message = "spec.podTemplate.spec.initContainers[0].name: init-pytorch is Slipway's: choose another name"
+    assert_refused(fresh(spec), "InvalidPodTemplate", message, again=None)
+
+
 TEMPLATED = {**RECIPE, "podTemplate": {"spec": {"priorityClassName": "low"}}}
 
 
@@ -363,12 +370,20 @@ def test_nobody_is_asked_before_a_gang_can_be_made(changes: Any) -> None:
 
 
 def test_a_template_that_the_api_server_accepts() -> None:
-    assert_accepted(verdict(""))
+    assert_accepted(verdict(Verdict()))
 
 
 def test_a_template_that_the_api_server_rejects() -> None:
     message = "spec.podTemplate: the API server refuses it: template.spec.x: Invalid value"
-    made = assert_refused(verdict("template.spec.x: Invalid value"), "InvalidPodTemplate", message, again=None)
+    made = assert_refused(
+        verdict(Verdict("template.spec.x: Invalid value", invalid=True)), "InvalidPodTemplate", message, again=None
+    )
+    assert made.apply == ()
+
+
+def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
+    message = "the API server refuses to try the pod template (a dry run): exceeded quota: pods"
+    made = assert_refused(verdict(Verdict("exceeded quota: pods")), "PodTemplateRefused", message, again=5.0)
     assert made.apply == ()
 
 

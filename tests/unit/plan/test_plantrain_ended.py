@@ -15,11 +15,13 @@ from .plantrain_builders import (
     RECIPE,
     UID,
     backend_condition,
+    claim_child,
     container,
     ended,
     failed,
     failing,
     fresh,
+    gang,
     goes_on,
     planned,
     pod,
@@ -77,6 +79,17 @@ def test_a_claim_of_the_users_is_named_in_the_output() -> None:
     made = planned(with_gang(pod(phase="Succeeded"), spec=spec))
     assert made.status["output"] == {"claim": "mine", "path": f"{UID}/model"}
     assert told(made)["Complete"][2] == f"the output is in directory {UID} of PersistentVolumeClaim mine"
+
+
+def test_a_claim_that_is_being_deleted_is_told_with_the_output() -> None:
+    children = (claim_child(deleting=True), gang())
+    made = planned(with_gang(pod(phase="Succeeded"), status=running_status(), children=children))
+    assert told(made)["Complete"] == (
+        "True",
+        "Complete",
+        f"{OUTPUT}, which is being deleted and goes with the job's last pod: "
+        "to keep it, set the reclaim policy of its PersistentVolume to Retain before you delete the job",
+    )
 
 
 def test_without_its_gang_nothing_has_ended() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from slipway.plan.observed import Verdict
 from slipway.plan.training import plan
 
 from .plantrain_builders import (
@@ -359,7 +360,7 @@ def test_the_users_template_is_merged_into_every_pod() -> None:
     spec = {**RECIPE, "podTemplate": user}
     asked = planned(fresh(spec))
     ((digest, _),) = asked.templates
-    (gang,) = planned(fresh(spec, verdicts={digest: ""})).create
+    (gang,) = planned(fresh(spec, verdicts={digest: Verdict()})).create
     for role in ("Master", "Worker"):
         pods = gang["spec"]["pytorchReplicaSpecs"][role]["template"]
         assert pods["metadata"] == {"labels": LABELS, "annotations": {"note": "x"}}

@@ -11,6 +11,7 @@ from .plantrain_builders import (
     EARLIER_TEXT,
     NOW_TEXT,
     RECIPE,
+    backend_condition,
     claim_child,
     conditions,
     container,
@@ -32,7 +33,14 @@ def running(*pods: Any, **changes: Any) -> Any:
     return told(planned(with_gang(*pods, **changes)))["Running"]
 
 
-NONE_YET = "the training operator has made no pod of PyTorchJob demo-0 yet; its events say why if this lasts"
+NONE_YET = (
+    "the training operator has made no pod of PyTorchJob demo-0 yet; its events say why if this lasts: "
+    "kubectl describe pytorchjob demo-0"
+)
+ONE_YET = (
+    "1 of 2 pods exist; the events of PyTorchJob demo-0 say why the others are not made if this lasts: "
+    "kubectl describe pytorchjob demo-0"
+)
 
 
 def test_all_pods_run() -> None:
@@ -46,6 +54,21 @@ def test_all_pods_run() -> None:
     )
     assert [body["kind"] for body in made.apply] == ["PersistentVolumeClaim"]
     assert (made.create, made.delete, made.requeue_after) == ((), (), None)
+
+
+def test_a_claim_that_is_deleted_under_the_gang_is_told_once_and_it_runs_on() -> None:
+    children = (claim_child(deleting=True), gang())
+    made = planned(with_gang(*gang_pods(), status=running_status(), children=children))
+    message = (
+        "attempt 0 runs on 2 pods, but PersistentVolumeClaim demo-output is being deleted and goes with the "
+        "job's last pod: copy the output away while they run, or set its PersistentVolume's reclaim policy to Retain"
+    )
+    assert told(made)["Running"] == ("True", "ClaimTerminating", message)
+    assert told(made)["Ready"] == ("False", "ClaimTerminating", message)
+    warnings = [event for event in made.events if event.type == "Warning"]
+    assert warnings == [Event("Warning", "ClaimTerminating", message)]
+    again = planned(with_gang(*gang_pods(), status=made.status, children=children))
+    assert (again.status, again.events) == (made.status, ())
 
 
 def test_a_gang_of_one() -> None:
@@ -66,7 +89,8 @@ def test_the_start_is_the_first_run_of_all() -> None:
     ("pods", "message"),
     [
         ((), NONE_YET),
-        ((pod(),), "1 of 2 pods run"),
+        ((pod(),), ONE_YET),
+        ((pod(phase="Pending"),), ONE_YET),
         ((pod(), pod("worker-0", phase="Pending")), "1 of 2 pods run: waiting for demo-0-worker-0"),
         (gang_pods(phase="Pending"), "0 of 2 pods run: waiting for demo-0-master-0, demo-0-worker-0"),
         ((pod(), pod("worker-0", deleting=True)), "1 of 2 pods run: waiting for demo-0-worker-0"),
@@ -79,6 +103,15 @@ def test_waiting_for_pods(pods: Any, message: Any) -> None:
     assert told(made)["Ready"] == ("False", "WaitingForPods", message)
     assert [event.reason for event in made.events] == ["Accepted"]
     assert "startTime" not in made.status
+
+
+def test_a_gang_that_somebody_suspended_says_so_and_recovers() -> None:
+    made = planned(with_gang(backend=backend_condition("Suspended")))
+    message = "PyTorchJob demo-0 is suspended: it goes on when its spec.runPolicy.suspend is false"
+    assert told(made)["Running"] == told(made)["Ready"] == ("False", "Suspended", message)
+    assert Event("Warning", "Suspended", message) in made.events
+    resumed = planned(with_gang(*gang_pods(), status=made.status))
+    assert told(resumed)["Running"][0] == "True"
 
 
 def test_a_missing_image_is_named_and_told_once() -> None:
@@ -119,9 +152,19 @@ def test_a_missing_image_is_at_rest_while_the_kubelet_tries_and_pauses() -> None
 RESTARTED = {"attempt": 1, "conditions": conditions(Running=("False", "Restarting", "restart 1 of 3: why"))}
 
 
-@pytest.mark.parametrize("pods", [(), gang_pods(1, phase="Pending")])
-def test_the_reason_of_a_restart_stands_until_the_new_pods_run(pods: Any) -> None:
-    assert running(*pods, attempt=1, status=RESTARTED) == ("False", "Restarting", "restart 1 of 3: why")
+@pytest.mark.parametrize(
+    ("pods", "waits"),
+    [
+        ((), " (waiting for 2 of 2 pods to be made; if this lasts: kubectl describe pytorchjob demo-1)"),
+        ((pod(attempt=1),), " (waiting for 1 of 2 pods to be made; if this lasts: kubectl describe pytorchjob demo-1)"),
+        (gang_pods(1, phase="Pending"), ""),
+    ],
+)
+def test_the_reason_of_a_restart_stands_until_the_new_pods_run(pods: Any, waits: str) -> None:
+    made = planned(with_gang(*pods, attempt=1, status=RESTARTED))
+    assert told(made)["Running"] == ("False", "Restarting", f"restart 1 of 3: why{waits}")
+    again = planned(with_gang(*gang_pods(1, phase="Pending"), attempt=1, status=made.status))
+    assert told(again)["Running"] == ("False", "Restarting", "restart 1 of 3: why")
 
 
 def test_the_new_pods_troubles_are_news() -> None:

@@ -61,9 +61,8 @@ class _Visit:
 
     def rejected(self, trial: tuple[str, Obj]) -> Plan | None:
         """The plan that tells of the API server's complaint about a template; None when it accepts it."""
-        complaint = self.observed.verdicts[trial[0]]
-        message = f"spec.podTemplate: the API server refuses it: {complaint}"
-        return self.refused(Finding("InvalidPodTemplate", message)) if complaint else None
+        finding = podtemplate.rejection(self.observed.verdicts[trial[0]])
+        return self.refused(finding, retry=finding.reason == podtemplate.REFUSED) if finding else None
 
     def refused(self, finding: Finding, *, retry: bool = False) -> Plan:
         view = View(count(self.observed.pods, None), refused=finding, desired=self.desired)

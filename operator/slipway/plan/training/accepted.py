@@ -9,15 +9,14 @@ from collections.abc import Callable
 
 from .. import podpolicy
 from ..conditions import Finding
-from ..observed import Obj, Ref
-from ..podtemplate import trial
+from ..observed import Obj, Ref, Verdict
+from ..podtemplate import INVALID, rejection, trial
 from ..volumes import unusable
 from . import claims
 from .pods import RESERVED, pod_template
 from .situation import Situation
 
 INVALID_SPEC = "InvalidSpec"
-INVALID_POD_TEMPLATE = "InvalidPodTemplate"
 BACKEND_UNAVAILABLE = "BackendUnavailable"
 REFUSED = "Refused"
 
@@ -112,13 +111,12 @@ def _template_policy(situation: Situation) -> Finding | None:
     found = podpolicy.violations(user.model_dump(), RESERVED) if user else []
     if not found:
         return None
-    return Finding(INVALID_POD_TEMPLATE, "; ".join(f"{violation.path}: {violation.message}" for violation in found))
+    return Finding(INVALID, "; ".join(f"{violation.path}: {violation.message}" for violation in found))
 
 
 def _template_verdict(situation: Situation) -> Finding | None:
     asked = template_trial(situation)
-    verdict = situation.observed.verdicts.get(asked[0], "") if asked else ""
-    return Finding(INVALID_POD_TEMPLATE, f"spec.podTemplate: the API server refuses it: {verdict}") if verdict else None
+    return rejection(situation.observed.verdicts.get(asked[0], Verdict())) if asked else None
 
 
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (

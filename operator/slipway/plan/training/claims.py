@@ -39,6 +39,15 @@ def seen(situation: Situation) -> Child | None:
     return next((child for child in situation.observed.children if child.ref == wanted), None)
 
 
+def is_going(situation: Situation) -> bool:
+    """Whether the output's claim is being deleted, which Kubernetes does when no pod of the job is left.
+
+    Only of Slipway's own: a claim that the user named is not watched.
+    """
+    claim = seen(situation)
+    return claim is not None and claim.deleting
+
+
 def belongs(owner: Owner, claim: Obj) -> bool:
     """Whether Slipway made this claim for a job of this name; one that was kept from an earlier job is taken up."""
     found = claim.get("metadata", {}).get("labels") or {}

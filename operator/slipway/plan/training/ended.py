@@ -46,9 +46,7 @@ def recorded(situation: Situation) -> End | None:
 def end(situation: Situation) -> End | None:
     """The end that has come now: success, a failure that no restart mends, or one restart too many."""
     if succeeded(situation):
-        claim = claims.output_ref(situation).name
-        path = names.output_directory(situation.observed.owner.uid)
-        return End(True, COMPLETE, f"the output is in directory {path} of PersistentVolumeClaim {claim}")
+        return End(True, COMPLETE, _where(situation))
     found, budget = failure(situation), situation.spec.failure_policy.max_restarts
     if found and found.reason == INVALID_RECIPE_REASON:
         return End(False, found.reason, found.message)
@@ -56,6 +54,16 @@ def end(situation: Situation) -> End | None:
         message = f"failurePolicy.maxRestarts is {budget}, and attempt {situation.attempt} failed: {found.message}"
         return End(False, RESTARTS_EXHAUSTED, message)
     return None
+
+
+def _where(situation: Situation) -> str:
+    claim = claims.output_ref(situation).name
+    path = names.output_directory(situation.observed.owner.uid)
+    place = f"the output is in directory {path} of PersistentVolumeClaim {claim}"
+    if not claims.is_going(situation):
+        return place
+    mend = "to keep it, set the reclaim policy of its PersistentVolume to Retain before you delete the job"
+    return f"{place}, which is being deleted and goes with the job's last pod: {mend}"
 
 
 def succeeded(situation: Situation) -> bool:

@@ -10,7 +10,7 @@ from .. import conditions
 from ..conditions import Condition, bounded, turned
 from ..observed import Owner
 from ..outcome import Event
-from .running import NOT_ACCEPTED, RESTARTING, WAITING_FOR_CLAIM, WAITING_FOR_PODS
+from .running import CLAIM_TERMINATING, NOT_ACCEPTED, RESTARTING, WAITING_FOR_CLAIM, WAITING_FOR_PODS
 from .situation import recorded_attempt
 
 Tone = Literal["Normal", "Warning"]
@@ -40,6 +40,8 @@ def of_turn(owner: Owner, wanted: Sequence[Condition], *, attempt: int, ended: b
 def _event(condition: Condition, *, ended: bool) -> Event | None:
     if condition.type == conditions.RUNNING and (ended or condition.reason in QUIET):
         return None
+    if (condition.type, condition.reason) == (conditions.RUNNING, CLAIM_TERMINATING):
+        return _of("Warning", condition)
     kind = TONES.get((condition.type, condition.status))
     return _of(kind, condition) if kind else None
 

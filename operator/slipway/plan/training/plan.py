@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from ...api.trainingjob import TrainingJob
-from .. import conditions
+from .. import conditions, podtemplate
 from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
@@ -132,7 +132,7 @@ def _start(situation: Situation) -> _Step:
 
 
 def _refuse(complaint: Finding) -> _Step:
-    immutable = complaint.reason in (accepted.INVALID_SPEC, accepted.INVALID_POD_TEMPLATE)
+    immutable = complaint.reason in (accepted.INVALID_SPEC, podtemplate.INVALID)
     return _Step(
         accepted=false(conditions.ACCEPTED, complaint.reason, complaint.message),
         running=running.NOT_ACCEPTED,

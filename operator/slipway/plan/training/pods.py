@@ -27,6 +27,7 @@ REQUESTS = {"cpu": "250m", "memory": "1Gi"}
 
 RESERVED = Reserved(
     container=CONTAINER,
+    containers=frozenset({"init-pytorch"}),  # the backend adds it to workers: with two, their pods are refused
     volumes=frozenset({"output", "dataset", "progress-token"}),
     mount_paths=frozenset({names.OUTPUT_MOUNT, names.DATASET_MOUNT, names.TOKEN_MOUNT}),
     env=frozenset({"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "PYTHONUNBUFFERED"}),

@@ -17,6 +17,8 @@ RESTARTING = "Restarting"
 WAITING_FOR_PODS = "WaitingForPods"
 WAITING_FOR_CLAIM = "WaitingForClaim"
 WAITING_FOR_CLEANUP = "WaitingForCleanup"
+SUSPENDED = "Suspended"
+CLAIM_TERMINATING = "ClaimTerminating"
 
 WAITS = " (waiting for "  # what `clearing` adds to the reason of a restart, and what comes off when it is done
 
@@ -26,10 +28,19 @@ NOT_ACCEPTED = false(conditions.RUNNING, "NotAccepted", "see condition Accepted"
 def of_gang(situation: Situation) -> Condition:
     """Running, of an attempt whose gang is there and has not ended."""
     if everyone_runs(situation):
-        message = f"attempt {situation.attempt} runs on {_count(situation.spec.nodes, 'pod')}"
-        return true(conditions.RUNNING, RUNNING, message)
+        return _all_run(situation)
     finding = next(finding for check in REASONS if (finding := check(situation)))
     return false(conditions.RUNNING, finding.reason, finding.message)
+
+
+def _all_run(situation: Situation) -> Condition:
+    message = f"attempt {situation.attempt} runs on {_count(situation.spec.nodes, 'pod')}"
+    if not claims.is_going(situation):
+        return true(conditions.RUNNING, RUNNING, message)
+    name = claims.output_ref(situation).name
+    going = f"but PersistentVolumeClaim {name} is being deleted and goes with the job's last pod"
+    mend = "copy the output away while they run, or set its PersistentVolume's reclaim policy to Retain"
+    return true(conditions.RUNNING, CLAIM_TERMINATING, f"{message}, {going}: {mend}")
 
 
 def starting(situation: Situation) -> Condition:
@@ -77,12 +88,42 @@ def _restart(situation: Situation) -> Finding | None:
     return Finding(RESTARTING, cause)
 
 
+def _restart_goes_on(situation: Situation) -> Finding | None:
+    finding, missing = _restart(situation), situation.spec.nodes - len(situation.pods)
+    if finding is None or missing <= 0:
+        return finding
+    waits = f"{WAITS}{missing} of {_count(situation.spec.nodes, 'pod')} to be made; if this lasts: {_look(situation)})"
+    return Finding(finding.reason, f"{finding.message}{waits}")
+
+
 def _no_pods(situation: Situation) -> Finding | None:
     if situation.pods:
         return None
     name = situation.gang_ref.name
-    message = f"the training operator has made no pod of PyTorchJob {name} yet; its events say why if this lasts"
+    why = "its events say why if this lasts"
+    message = f"the training operator has made no pod of PyTorchJob {name} yet; {why}: {_look(situation)}"
     return Finding(WAITING_FOR_PODS, message)
+
+
+def _missing_pods(situation: Situation) -> Finding | None:
+    """Told before anything of the pods that exist: they wait for the others."""
+    if len(situation.pods) >= situation.spec.nodes:
+        return None
+    exist = f"{len(situation.pods)} of {_count(situation.spec.nodes, 'pod')} exist"
+    why = f"the events of PyTorchJob {situation.gang_ref.name} say why the others are not made if this lasts"
+    return Finding(WAITING_FOR_PODS, f"{exist}; {why}: {_look(situation)}")
+
+
+def _look(situation: Situation) -> str:
+    return f"kubectl describe pytorchjob {situation.gang_ref.name}"
+
+
+def _suspended(situation: Situation) -> Finding | None:
+    """Somebody else's doing: Slipway suspends nothing. The backend keeps no pods then."""
+    if situation.gang is None or not conditions.is_true(situation.gang.status, SUSPENDED):
+        return None
+    mend = "it goes on when its spec.runPolicy.suspend is false"
+    return Finding(SUSPENDED, f"PyTorchJob {situation.gang_ref.name} is suspended: {mend}")
 
 
 def _some_pods(situation: Situation) -> Finding:
@@ -92,7 +133,14 @@ def _some_pods(situation: Situation) -> Finding:
     return Finding(WAITING_FOR_PODS, f"{run} of {_count(situation.spec.nodes, 'pod')} run{names}")
 
 
-REASONS: tuple[Callable[[Situation], Finding | None], ...] = (_problem, _restart, _no_pods, _some_pods)
+REASONS: tuple[Callable[[Situation], Finding | None], ...] = (
+    _suspended,
+    _problem,
+    _restart_goes_on,
+    _no_pods,
+    _missing_pods,
+    _some_pods,
+)
 
 
 def _count(number: int, noun: str) -> str:
