@@ -1,9 +1,10 @@
 # One line a target, each to a script: read scripts/ for what they do.
-.PHONY: help setup fmt check test demo mutation verify clean
+.PHONY: help setup fmt check integration test demo mutation verify clean
 help: ; @scripts/help.sh
 setup: ; @scripts/setup.sh
 fmt: ; @scripts/fmt.sh
 check: ; @scripts/check.sh
+integration: ; @scripts/integration.sh
 test: ; @scripts/test.sh
 demo: ; @scripts/demo.sh
 mutation: ; @scripts/mutation.sh

@@ -4,7 +4,8 @@ cat <<'T'
 make demo      a cluster, Slipway on it, a model trained, served and asked; stays up (root)
 make test      everything: check, the API against a real kube-apiserver, the whole chain on a real cluster,
                which it removes at its end (root; KEEP=1 leaves it)
-make check     format, types, import contracts, unit, golden and chart tests; no cluster
+make check     format, types, import contracts, unit, golden and chart tests; no cluster, under two minutes
+make integration  the API, the loop and a gang of two against etcd, a kube-apiserver and torch; no cluster
 make fmt       format the code
 make setup     install what the others need (they do it themselves)
 make mutation  mutation score of the plan (long)

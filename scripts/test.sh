@@ -2,12 +2,10 @@
 # Everything, in order of speed. KEEP=1 leaves the cluster up.
 source "$(dirname "$0")/lib.sh"
 remove() { [ "${KEEP:-0}" = 1 ] || bed down --all; }
-integration() { uv run --no-sync pytest -p no:cacheprovider tests/crd tests/integration; }
 e2e() { uv run --no-sync pytest -p no:cacheprovider -v tests/e2e; }
 
 step "check" scripts/check.sh
-step "build the control plane's programs" bed build etcd kube-apiserver kubectl
-step "API and control loop against a real kube-apiserver" integration
+step "integration" scripts/integration.sh
 step "system packages" bed setup
 trap remove EXIT
 step "cluster" bed up

@@ -2,7 +2,7 @@
 # Regenerate all that is generated, fail on a difference, then run what is too long for every change.
 source "$(dirname "$0")/lib.sh"
 regenerate() {
-  uv run --no-sync slipway crds --output charts/slipway-crds/templates
+  uv run --no-sync slipway crds --output charts/slipway-crds/templates --docs docs/api.md
   uv run --no-sync slipway rbac --output charts/slipway/templates
   UPDATE_GOLDEN=1 uv run --no-sync pytest tests/golden
   git diff --exit-code
