@@ -1,6 +1,7 @@
 """The operator dies in the middle of each phase; the chain completes all the same, and nothing is made twice."""
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,6 +21,14 @@ def kill_operator(kube: Kube) -> None:
     kube.until(SYSTEM, "pods", pod["metadata"]["name"], lambda seen: runs_since(seen) != runs_since(pod), seconds=30)
 
 
+@pytest.fixture
+def mended(kube: Kube) -> Iterator[None]:
+    """A new operator pod after the test: the kubelet waits minutes before it starts the killed one again."""
+    yield
+    kube.kubectl("-n", SYSTEM, "delete", "pod", "-l", OPERATOR)
+    kube.kubectl("-n", SYSTEM, "rollout", "status", "deployment/slipway-operator", "--timeout=120s")
+
+
 def runs_since(pod: Obj) -> object:
     """When its process was started; None while there is none, as in the kubelet's growing pauses between restarts."""
     [status] = pod["status"]["containerStatuses"]
@@ -28,6 +37,7 @@ def runs_since(pod: Obj) -> object:
 
 @pytest.mark.level(2)
 @pytest.mark.feature("crash")
+@pytest.mark.usefixtures("mended")
 def test_the_chain_survives_the_operator(kube: Kube, gateway: str, namespace: str) -> None:
     kube.apply(namespace, tiny_job("job", steps=1500), service("llm", {"from": {"trainingJob": "job"}}))
     kill_operator(kube)  # before anything is made, or just after
