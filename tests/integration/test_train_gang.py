@@ -102,8 +102,10 @@ def reached(output: Path, step: int) -> Callable[[], bool]:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    write_dataset(tmp_path / "dataset")
-    return tmp_path / "dataset"
+    root = tmp_path / "dataset"
+    root.mkdir()
+    write_dataset(root)
+    return root
 
 
 @pytest.fixture
