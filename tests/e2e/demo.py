@@ -79,7 +79,7 @@ def serve(kube: Kube) -> Obj:
 
 
 def chat(kube: Kube, model: str) -> None:
-    question = "def fibonacci(n):"
+    question = "class Reader:\n    def __init__(self, path):"
     with kube.forward(SYSTEM, "svc/slipway-gateway", 80) as url:
         say(f"  POST {url}/v1/chat/completions, model {model}: {question!r}")
         messages = [{"role": "user", "content": question}]
