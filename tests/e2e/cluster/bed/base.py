@@ -16,7 +16,6 @@ from bed.steps import Steps
 
 TAG = "slipway.local/base:1"
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = ("ca-certificates", "python3", "python3-venv")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 STAMP_LABEL = "dev.slipway.stamp"
@@ -25,7 +24,7 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
 
 def base_stamp() -> str:
     """Return what the base image is made from, as a hash. The machine's certificates count: they may change."""
-    return stamps.stamp([SUITE, MIRROR, *PACKAGES, CERTIFICATES.read_bytes()])
+    return stamps.stamp([SUITE, *PACKAGES, CERTIFICATES.read_bytes()])
 
 
 def import_command(stamp: str) -> list[str]:
@@ -43,7 +42,7 @@ def build_base(places: Places, shell: Shell, steps: Steps) -> None:
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
         shell.run(
-            ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root, MIRROR],
+            ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root],
             timeout_seconds=1200,
         )
         shutil.copy(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
