@@ -1,19 +1,12 @@
 """The cluster and Slipway on it, once a session; a namespace that admits restricted pods only, per test."""
 
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from .install import IMAGES, ROOT, SYSTEM, connect, install, restricted_namespace
+from .install import IMAGES, SYSTEM, bed, connect, install, restricted_namespace
 from .kube import Kube
-
-
-def bed(*arguments: str) -> None:
-    """The test bed's own command; its output is shown when a test fails."""
-    subprocess.run([sys.executable, str(ROOT / "tests/e2e/cluster"), *arguments], check=True)
 
 
 @pytest.fixture(scope="session")

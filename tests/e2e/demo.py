@@ -3,13 +3,12 @@
 Prints every step with its time; can be run again. Standard library only, so that nothing must be installed first.
 """
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .install import IMAGES, ROOT, SYSTEM, connect, install, restricted_namespace, stream
+from .install import IMAGES, ROOT, SYSTEM, bed, connect, install, restricted_namespace, stream
 from .kube import Failed, Kube, Obj, condition, is_true
 
 NAMESPACE = "demo"
@@ -29,10 +28,6 @@ def step(name: str) -> Iterator[None]:
     say(f"{name} ...")
     yield
     say(f"{name}: done in {time.monotonic() - begin:.1f} s")
-
-
-def bed(*arguments: str) -> None:
-    subprocess.run([sys.executable, str(ROOT / "tests/e2e/cluster"), *arguments], check=True)
 
 
 def follow(kind: str, done: Callable[[Obj], bool]) -> Callable[[Obj], bool]:

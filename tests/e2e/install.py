@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 def cluster_name() -> str:
     return os.environ.get("SLIPWAY_CLUSTER", "slipway")
+
+
+def bed(*arguments: str) -> None:
+    """The test bed's own command."""
+    subprocess.run([sys.executable, str(ROOT / "tests/e2e/cluster"), *arguments], check=True)
 
 
 def connect() -> Kube:

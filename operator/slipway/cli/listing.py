@@ -1,7 +1,6 @@
 """`slipway status`: all of Slipway's resources in a cluster with the reasons of their conditions, read once."""
 
 import asyncio
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from kubernetes.aio import client, config
 
 from ..api.common import GROUP, VERSION
 from ..api.crd import KINDS
+from ..kube.connect import load_configuration
 from ..plan.observed import Obj
 
 HEAD = ("NAMESPACE", "KIND", "NAME", "READY", "REASON", "CONDITIONS", "MESSAGE")
@@ -33,23 +33,13 @@ def status(namespace: str | None) -> str:
 
 async def read_all(namespace: str | None) -> list[Obj]:
     """Slipway's resources, as the kubeconfig (or the pod's account) may see them. Raises Unreadable."""
-    configuration = client.Configuration()
     try:
-        await _configure(configuration)
+        configuration = await load_configuration()
     except config.ConfigException as error:
         raise Unreadable(f"no cluster to ask: {error}") from error
     async with client.ApiClient(configuration) as api:
         custom = client.CustomObjectsApi(api)
         return [item for kind in KINDS for item in await _read(custom, kind.plural, namespace)]
-
-
-async def _configure(configuration: Any) -> None:  # noqa: ANN401
-    """In a pod its account, else the kubeconfig as it is named now (the library reads $KUBECONFIG at import only)."""
-    if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        config.load_incluster_config(client_configuration=configuration)
-    else:
-        named = os.environ.get("KUBECONFIG", "~/.kube/config")
-        await config.load_kube_config(config_file=named, client_configuration=configuration)
 
 
 async def _read(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401

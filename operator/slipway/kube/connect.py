@@ -35,7 +35,9 @@ async def load_configuration() -> Connection:
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         config.load_incluster_config(client_configuration=configuration)
     else:
-        await config.load_kube_config(client_configuration=configuration)
+        # Named here: the library reads $KUBECONFIG once, when it is imported.
+        named = os.environ.get("KUBECONFIG", "~/.kube/config")
+        await config.load_kube_config(config_file=named, client_configuration=configuration)
     return cast(Connection, configuration)
 
 
