@@ -65,7 +65,9 @@ class App:
             self.elector.remaining, rate=settings.writes_per_second, burst=settings.write_burst, metrics=metrics
         )
         events = Recorder(client, gate, instance=settings.pod_name)
-        self.queue: KeyedQueue[Key] = KeyedQueue(self._visit, concurrency=settings.concurrency, metrics=metrics)
+        self.queue: KeyedQueue[Key] = KeyedQueue(
+            self._visit, concurrency=settings.concurrency, metrics=metrics, tenant=lambda key: key.namespace
+        )
         self.progress = ProgressStore(self.queue.add, interval_seconds=settings.progress_seconds)
         self.reconciler = Reconciler(
             self.index,
