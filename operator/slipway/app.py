@@ -47,6 +47,9 @@ from .telemetry.metrics import Metrics
 
 DRAIN_SECONDS = 8.0  # below the renew deadline, and below a pod's grace period with what follows
 EXIT_FAILURE, EXIT_SETTINGS = 1, 2
+# The API server takes JSON ten thousand levels deep, and kopf reads whole lists at once: one such object, of anybody's,
+# would otherwise end the operator for all. reconcile/observe.py cuts it short right after.
+RECURSION_LIMIT = 25_000
 
 log = logging.getLogger(__name__)
 
@@ -236,6 +239,7 @@ def _on_signals(stop: asyncio.Event) -> None:
 
 async def operate(settings: Settings, planners: Planners) -> int:
     """Run the operator; returns the process's exit status."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
     metrics, client = Metrics(), None
     try:
         client = KubeClient(await connect.load_configuration(), metrics)

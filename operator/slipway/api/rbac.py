@@ -71,8 +71,9 @@ PERMISSIONS: tuple[Permission, ...] = (
         "cluster",
         "",
         ("pods",),
-        (*WATCH, "delete"),
-        "how the gang and the replicas fare; what is left of an ended attempt is deleted, by uid",
+        (*WATCH, "create", "delete"),
+        "how the gang and the replicas fare; creating is only ever a dry run, which asks whether quota, limits and"
+        " policies would take such a pod; what is left of an ended attempt is deleted, by uid",
     ),
     Permission(
         "operator",
@@ -120,7 +121,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "",
         ("podtemplates",),
         ("create",),
-        "a dry run that asks the API server whether a user's podTemplate is valid; none is ever stored",
+        "a dry run that asks whether a user's podTemplate is valid where a pod's cannot say; none is ever stored",
     ),
     Permission(
         "operator", "cluster", "events.k8s.io", ("events",), ("create", "patch"), "what happened, for kubectl describe"

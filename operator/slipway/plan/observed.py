@@ -103,7 +103,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the API server said of a pod template: `complaint` is "" when it accepts it.
+    """What the API server said of a pod, or of a pod template: `complaint` is "" when it accepts it.
 
     `invalid`: the template itself is wrong. Else something beside it refused (a quota, a policy), and may not tomorrow.
     """

@@ -13,22 +13,11 @@ from .conditions import Finding
 from .hashing import short_hash
 from .names import MAIN_CONTAINER, USER_ID
 from .observed import Obj, Verdict
+from .userpath import DEEP, KEYED, TRIAL, in_users_words
 
 INVALID = "InvalidPodTemplate"
-REFUSED = "PodTemplateRefused"
+REFUSED = "PodsRefused"
 
-# Keys by which core/v1 itself merges these lists (its strategic merge patch).
-DEEP = {"containers": "name", "initContainers": "name"}  # elements with the same key merge
-KEYED = {  # an element replaces the one with the same key
-    "volumes": "name",
-    "env": "name",
-    "imagePullSecrets": "name",
-    "volumeMounts": "mountPath",
-    "volumeDevices": "devicePath",
-    "ports": "containerPort",
-    "hostAliases": "ip",
-    "resourceClaims": "name",
-}
 APPENDED = frozenset(
     {"tolerations", "topologySpreadConstraints", "envFrom", "requiredDuringSchedulingIgnoredDuringExecution", "drop"}
 )
@@ -71,19 +60,33 @@ def merged(rendered: Obj, user: Mapping[str, Any], *, main: str) -> Obj:
 
 
 def trial(namespace: str, template: Obj) -> tuple[str, Obj]:
-    """The core/v1 PodTemplate by which the API server is asked about `template`: (hash, object) for Plan.templates."""
+    """The Pod by which the API server is asked whether it would take pods of `template`: (hash, object) for
+    Plan.templates. Quotas, limits, Pod Security and webhooks speak only of a Pod.
+    """
     digest = short_hash(template)
-    metadata = {"name": f"slipway-trial-{digest}", "namespace": namespace}
+    metadata = {**(template.get("metadata") or {}), "name": f"{TRIAL}{digest}", "namespace": namespace}
+    return digest, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def shape_trial(namespace: str, template: Obj) -> tuple[str, Obj]:
+    """The core/v1 PodTemplate by which the API server is asked whether `template` is valid, and nothing more: for pods
+    that are there already, whose own use of a quota would speak against them. The hash is that of `trial`.
+    """
+    digest = short_hash(template)
+    metadata = {"name": f"{TRIAL}{digest}", "namespace": namespace}
     return digest, {"apiVersion": "v1", "kind": "PodTemplate", "metadata": metadata, "template": template}
 
 
-def rejection(verdict: Verdict) -> Finding | None:
-    """What the API server has against a template; `INVALID` is for good, `REFUSED` is to be asked again."""
+def rejection(verdict: Verdict, *, user: Mapping[str, Any], template: Obj, main: str) -> Finding | None:
+    """What the API server has against pods of `template`, which is `user`'s over ours; `INVALID` is for good, `REFUSED`
+    is to be asked again.
+    """
     if not verdict.complaint:
         return None
+    said = in_users_words(verdict.complaint, user=user, template=template, main=main)
     if verdict.invalid:
-        return Finding(INVALID, f"spec.podTemplate: the API server refuses it: {verdict.complaint}")
-    return Finding(REFUSED, f"the API server refuses to try the pod template (a dry run): {verdict.complaint}")
+        return Finding(INVALID, f"the API server finds the pod template invalid: {said}")
+    return Finding(REFUSED, f"the API server refuses the pods: {said}")
 
 
 def _renamed(user: Mapping[str, Any], main: str) -> Obj:

@@ -10,6 +10,7 @@ from typing import Any
 from ..api.common import GROUP
 from ..kube.kinds import Resource, ref
 from ..plan import labels as known
+from ..plan.depth import cut
 from ..plan.observed import Child, Container, Obj, Owner, Pod
 
 KEPT_LABELS = frozenset({known.MANAGED_BY, known.COMPONENT, "pod-template-hash"})
@@ -42,8 +43,8 @@ def owner(body: Obj) -> Owner:
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         deleting=bool(metadata.get("deletionTimestamp")),
-        spec=body.get("spec") or {},
-        status=body.get("status") or {},
+        spec=cut(body.get("spec") or {}),
+        status=cut(body.get("status") or {}),
     )
 
 

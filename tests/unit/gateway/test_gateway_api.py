@@ -24,7 +24,7 @@ EMBED = ServiceKey("lab", "embed")
         (post(b"{}"), 400, "invalid_model", "field model is missing"),
         (post(b'{"model": 5}'), 400, "invalid_model", "of type int"),
         (post(b'{"model": ""}'), 400, "invalid_model", "non-empty"),
-        (post(b'{"model": "nope"}'), 404, "model_not_found", "Known models: chat, team/chat"),
+        (post(b'{"model": "nope"}'), 404, "model_not_found", "The model 'nope' does not exist. GET /v1/models lists"),
         (post(b'{"model": "lab/chat"}'), 404, "model_not_found", "'lab/chat'"),
         (post(BODY, "content-encoding: gzip"), 415, "unsupported_encoding", "Content-Encoding"),
         (post(path="/v1/images/generations"), 404, "not_found", "/v1/chat/completions"),
@@ -131,4 +131,9 @@ async def test_long_names_are_not_said_back_in_full(start: Start) -> None:
         harness.service(key=ServiceKey("n", f"m{number}"))
     reply = await harness.ask(post(json.dumps({"model": "x" * 10_000}).encode()))
     assert len(reply.error["message"]) < 1000
-    assert "and 40 more" in reply.error["message"]
+    assert "m0" not in reply.error["message"], "who mistypes a name is not told of everybody's"
+    for number in range(30):
+        harness.service(key=ServiceKey(f"n{number}", "same"))
+    reply = await harness.ask(post(b'{"model": "nowhere/same"}'))
+    assert "Did you mean n0/same, n1/same, " in reply.error["message"]
+    assert len(reply.error["message"]) < 500

@@ -11,7 +11,7 @@ import pytest_asyncio
 from kubernetes.aio.client import Configuration
 
 from slipway_gateway import discovery
-from slipway_gateway.cluster import Cluster, configuration
+from slipway_gateway.cluster import Cluster, configuration, decode
 from slipway_gateway.discovery import Backoff
 from slipway_gateway.metrics import Metrics
 from slipway_gateway.routes import ServiceKey, Table
@@ -212,6 +212,26 @@ async def test_events_larger_than_a_line_buffer(following: Following) -> None:
     large["metadata"]["annotations"] = {"large": "x" * 1_000_000}
     await api.change(SERVICES, large)
     await following.until(lambda: following.table.services)
+
+
+def nested(levels: int) -> Any:
+    value: Any = "x"
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+async def test_one_service_that_is_nested_as_deep_as_the_api_server_takes_hides_no_other(following: Following) -> None:
+    """It would have been enough to stop the gateway from following anything. The fake's own JSON is not so deep."""
+    api = following.api
+    text = b'{"a":' * 9_990 + b"1" + b"}" * 9_990
+    assert len(decode(text)) == 1
+    with pytest.raises(ValueError, match="Expecting"):
+        decode(text[:-1])
+    await api.change(SERVICES, a_service("deep", podTemplate=nested(900)))
+    await api.change(SERVICES, a_service())
+    await following.start()
+    assert {key.name for key in following.table.services} == {"deep", "chat"}
 
 
 async def test_the_token_is_read_for_each_request(following: Following) -> None:

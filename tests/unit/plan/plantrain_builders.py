@@ -1,9 +1,10 @@
 """Observations of a TrainingJob for the tests of its plan, with good defaults: a test says only what matters."""
 
+from dataclasses import replace
 from typing import Any
 
 from slipway.api.trainingjob import TrainingJob
-from slipway.plan.observed import Child, Container, Observed, Owner, Pod, Ref
+from slipway.plan.observed import Child, Container, Observed, Owner, Pod, Ref, Verdict
 from slipway.plan.outcome import Defaults, Plan
 from slipway.plan.training import plan
 from slipway.plan.training.situation import Situation, look
@@ -186,8 +187,17 @@ def situation(what: Observed) -> Situation:
     return look(what, spec, NOW, DEFAULTS)
 
 
-def planned(what: Observed, now: float = NOW) -> Plan:
-    return plan(what, now, DEFAULTS)
+def asked(what: Observed, now: float = NOW, *, defaults: Defaults = DEFAULTS) -> Plan:
+    """The plan as it is, even if it only asks whether pods would be taken."""
+    return plan(what, now, defaults)
+
+
+def planned(what: Observed, now: float = NOW, *, defaults: Defaults = DEFAULTS) -> Plan:
+    """The plan once the API server has taken every pod that was tried, but for what `what` already says of them."""
+    made = asked(what, now, defaults=defaults)
+    if not made.templates:
+        return made
+    return asked(replace(what, verdicts={digest: Verdict() for digest, _ in made.templates}), now, defaults=defaults)
 
 
 def told(made: Plan) -> dict[str, tuple[str, str, str]]:

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.plan.inference import plan
 from slipway.plan.inference.children import selector_labels
-from slipway.plan.observed import Obj, Observed, Ref, Verdict
+from slipway.plan.observed import Child, Obj, Observed, Ref, Verdict
 from slipway.plan.outcome import Event, Plan
 
 from .inference_world import (
@@ -185,21 +185,21 @@ def test_reserved_part_of_the_pod(pod_spec: Obj, message: str) -> None:
 def test_template_that_the_api_server_rejects() -> None:
     outcome = settle(spec(), children=CHILDREN, complaint="template.spec.priorityClassName: Invalid value")
     message = refused(outcome, "InvalidPodTemplate")
-    assert message == ("spec.podTemplate: the API server refuses it: template.spec.priorityClassName: Invalid value")
+    assert message == "the API server finds the pod template invalid: template.spec.priorityClassName: Invalid value"
     assert outcome.requeue_after is None
 
 
 def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
     outcome = settle(spec(), children=CHILDREN, complaint="exceeded quota: pods", complaint_invalid=False)
-    message = refused(outcome, "PodTemplateRefused")
-    assert message == "the API server refuses to try the pod template (a dry run): exceeded quota: pods"
+    message = refused(outcome, "PodsRefused")
+    assert message == "the API server refuses the pods: exceeded quota: pods"
     assert outcome.requeue_after == 5.0
 
 
 def test_template_is_tried_before_the_model_is_there() -> None:
     waiting = {JOB: job(condition("Ready", "False", "Running"))}
     outcome = settle(from_job(), objects=waiting, complaint="no such field")
-    assert refused(outcome, "InvalidPodTemplate") == "spec.podTemplate: the API server refuses it: no such field"
+    assert refused(outcome, "InvalidPodTemplate") == "the API server finds the pod template invalid: no such field"
 
 
 def test_trial_is_the_template_that_would_be_applied() -> None:
@@ -211,6 +211,32 @@ def test_trial_is_the_template_that_would_be_applied() -> None:
     rendered = accepted.apply[0]["spec"]["template"]
     assert rendered["metadata"]["labels"].pop("slipway.dev/revision") == digest
     assert rendered == trial["template"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "children", "kind"),
+    [
+        ({}, (), "Pod"),
+        ({}, CHILDREN, "PodTemplate"),
+        ({}, tuple(replace(each, owner_uid="another's") for each in CHILDREN), "Pod"),
+        ({"replicas": 0}, (), "PodTemplate"),
+        ({"scaling": SCALING}, (), "Pod"),
+    ],
+    ids=["new", "there are pods that use the quota", "a namesake's", "at zero", "scaled"],
+)
+def test_pods_are_tried_as_pods_only_before_there_are_any(fields: Obj, children: tuple[Child, ...], kind: str) -> None:
+    seen = Observed(
+        owner(spec(**fields)), read={CLAIM: {"spec": {"accessModes": ["ReadWriteMany"]}}}, children=children
+    )
+    [(digest, trial)] = plan(seen, 0.0, DEFAULTS).templates
+    assert trial["kind"] == kind
+    assert trial["metadata"]["name"] == f"slipway-trial-{digest}"
+
+
+def test_a_service_that_waits_for_its_job_is_not_refused_for_the_quota_that_the_job_uses() -> None:
+    seen = Observed(owner(from_job()), read={JOB: job(condition("Ready", "False", "Running"))})
+    [(_, trial)] = plan(seen, 0.0, DEFAULTS).templates
+    assert trial["kind"] == "PodTemplate"
 
 
 def test_nothing_is_told_while_something_is_asked() -> None:

@@ -19,6 +19,7 @@ from .plantrain_builders import (
     RECIPE,
     UID,
     apart,
+    asked,
     claim,
     claim_child,
     claim_ref,
@@ -33,6 +34,14 @@ from .plantrain_builders import (
     running_status,
     told,
 )
+
+
+def nested(levels: int) -> Any:
+    value: Any = "x"
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
 
 WAITING = ("False", "NotAccepted", "see condition Accepted")
 MINE = {**RECIPE, "output": {"claim": "mine"}}
@@ -247,11 +256,44 @@ def test_a_claim_that_the_api_server_refuses() -> None:
     assert len(made.apply) == 1
 
 
-def test_a_claim_that_cannot_be_made_larger_holds_the_gang_back() -> None:
-    what = fresh(refused={claim_ref(): "only dynamically provisioned pvc can be resized"})
-    made = planned(what)
-    assert told(made)["Accepted"][1] == "ClaimRefused"
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support it",
+        'PersistentVolumeClaim "demo-output" is invalid: spec: Forbidden: spec is immutable after creation except '
+        "resources.requests and volumeAttributesClassName for bound claims\n  core.PersistentVolumeClaimSpec{...",
+        "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity",
+    ],
+)
+def test_a_kept_claim_that_cannot_become_what_is_asked_for_holds_the_gang_back(answer: str) -> None:
+    spec = {**RECIPE, "output": {"size": "20Gi", "storageClassName": "fast"}}
+    made = planned(fresh(spec, refused={claim_ref(): answer}))
+    message = (
+        "spec.output: PersistentVolumeClaim 'demo-output' is there from before and cannot become what this job asks "
+        "for (size 20Gi, storageClassName fast): a claim never shrinks nor changes its class, and grows only once it "
+        "is bound, if its class allows it. Ask for what it has (kubectl get pvc demo-output), name it as "
+        "spec.output.claim, or delete it"
+    )
+    assert told(made)["Accepted"] == ("False", "ClaimDiffers", message)
     assert (made.create, len(made.apply)) == ((), 1)
+    assert "(size 10Gi)" in told(planned(fresh(refused={claim_ref(): answer})))["Accepted"][2]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({**RECIPE, "podTemplate": {"spec": nested(47)}}, "spec.podTemplate: nested more than 48 levels deep"),
+        ({**RECIPE, "podTemplate": {"spec": {"x": "y" * 131_072}}}, "are more than the 131072 that it may have"),
+    ],
+    ids=["deep", "large"],
+)
+def test_a_spec_that_is_too_deep_or_too_large_is_refused_unread(spec: Any, message: str) -> None:
+    made = planned(fresh(spec))
+    status, reason, said = told(made)["Accepted"]
+    assert (status, reason) == ("False", "InvalidSpec")
+    assert message in said
+    assert (made.apply, made.create, made.templates, made.requeue_after) == ((), (), (), None)
+    assert told(planned(fresh({**RECIPE, "podTemplate": {"spec": {"x": nested(40)}}})))["Accepted"][1] != reason
 
 
 def test_a_refusal_of_the_users_own_claim_is_not_ours_to_tell() -> None:
@@ -338,18 +380,20 @@ TEMPLATED = {**RECIPE, "podTemplate": {"spec": {"priorityClassName": "low"}}}
 
 
 def verdict(answer: Any, spec: Any = TEMPLATED) -> Any:
-    ((digest, _),) = planned(fresh(spec)).templates
+    ((digest, _),) = asked(fresh(spec)).templates
     return fresh(spec, verdicts={digest: answer})
 
 
-def test_the_api_server_is_asked_about_the_users_template() -> None:
-    made = planned(fresh(TEMPLATED))
+def test_the_api_server_is_asked_whether_it_would_take_rank_0s_pod() -> None:
+    made = asked(fresh(TEMPLATED))
     ((digest, body),) = made.templates
+    assert body["kind"] == "Pod"
     assert body["metadata"]["name"] == f"slipway-trial-{digest}"
     assert body["metadata"]["namespace"] == "team"
-    assert body["template"]["spec"]["priorityClassName"] == "low"
-    assert body["template"]["spec"]["containers"][0]["name"] == "pytorch"
-    assert "output" in [volume["name"] for volume in body["template"]["spec"]["volumes"]]
+    assert body["spec"]["priorityClassName"] == "low"
+    assert body["spec"]["restartPolicy"] == "Never"
+    assert body["spec"]["containers"][0]["name"] == "pytorch"
+    assert "output" in [volume["name"] for volume in body["spec"]["volumes"]]
     assert (made.status, made.create, made.apply, made.reads) == ({}, (), (), ())
 
 
@@ -364,7 +408,7 @@ def test_the_api_server_is_asked_about_the_users_template() -> None:
     ids=["a gang is left", "pods are left", "the gang is there", "the name is taken"],
 )
 def test_nobody_is_asked_before_a_gang_can_be_made(changes: Any) -> None:
-    made = planned(fresh(TEMPLATED, **changes))
+    made = asked(fresh(TEMPLATED, **changes))
     assert (made.templates, made.create) == ((), ())
     assert made.status != {}
 
@@ -374,21 +418,32 @@ def test_a_template_that_the_api_server_accepts() -> None:
 
 
 def test_a_template_that_the_api_server_rejects() -> None:
-    message = "spec.podTemplate: the API server refuses it: template.spec.x: Invalid value"
+    message = "the API server finds the pod template invalid: spec.podTemplate.spec.priorityClassName: Invalid value"
     made = assert_refused(
-        verdict(Verdict("template.spec.x: Invalid value", invalid=True)), "InvalidPodTemplate", message, again=None
+        verdict(Verdict("spec.priorityClassName: Invalid value", invalid=True)),
+        "InvalidPodTemplate",
+        message,
+        again=None,
     )
     assert made.apply == ()
 
 
 def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
-    message = "the API server refuses to try the pod template (a dry run): exceeded quota: pods"
-    made = assert_refused(verdict(Verdict("exceeded quota: pods")), "PodTemplateRefused", message, again=5.0)
+    message = "the API server refuses the pods: exceeded quota: pods"
+    made = assert_refused(verdict(Verdict("exceeded quota: pods")), "PodsRefused", message, again=5.0)
     assert made.apply == ()
 
 
-def test_without_a_template_nobody_is_asked() -> None:
-    assert planned(fresh()).templates == ()
+def test_jobs_of_one_shape_share_an_answer() -> None:
+    """Also attempts of one job: whose pod it is makes no difference to a quota, nor to the cost of asking."""
+    this, other = fresh(), fresh()
+    later = replace(other, owner=owner(name="other", uid="other-uid", status={"attempt": 3}))
+    later = replace(later, read=dict.fromkeys(asked(observed(later.owner)).reads), children=())
+    assert len(later.read) == 2
+    assert asked(this).templates == asked(later).templates
+    assert asked(this).templates != asked(fresh({**RECIPE, "image": "another"})).templates
+    assert JOB not in str(asked(this).templates)
+    assert UID not in str(asked(this).templates)
 
 
 def test_a_template_that_the_policy_refuses_names_every_field() -> None:
@@ -423,10 +478,26 @@ def test_bad_input_recovers_when_it_is_mended() -> None:
 
 
 def test_what_runs_was_accepted_and_nothing_is_read_any_more() -> None:
-    what = observed(owner(MINE, running_status()), children=(gang(),), pods=gang_pods())
-    made = planned(what)
+    """But for the user's own claim, of which no watch tells."""
+    what = observed(owner(RECIPE, running_status()), children=(gang(),), pods=gang_pods())
+    made = asked(what)
     assert told(made)["Accepted"][0] == "True"
-    assert made.reads == ()
+    assert (made.reads, made.templates, made.requeue_after) == ((), (), None)
+    named = replace(what, owner=owner(MINE, running_status()))
+    assert asked(named).reads == (claim_ref("mine"),)
+    made = asked(replace(named, read={claim_ref("mine"): claim()}))
+    assert told(made)["Running"][1] == "Running"
+    assert (made.reads, made.requeue_after) == ((), 8.0)
+
+
+@pytest.mark.parametrize("body", [None, claim(deletionTimestamp="2027-01-15T07:59:00Z")], ids=["gone", "going"])
+def test_the_users_claim_that_is_taken_away_under_a_running_gang_is_told(body: Any) -> None:
+    what = observed(owner(MINE, running_status()), children=(gang(),), pods=gang_pods())
+    made = asked(replace(what, read={claim_ref("mine"): body}))
+    status, reason, message = told(made)["Running"]
+    assert (status, reason) == ("True", "ClaimTerminating")
+    assert "PersistentVolumeClaim mine is being deleted" in message
+    assert told(made)["Ready"][1] == "ClaimTerminating"
 
 
 def test_before_a_restart_everything_is_checked_again() -> None:

@@ -15,7 +15,9 @@ from .plantrain_builders import (
     RECIPE,
     UID,
     backend_condition,
+    claim,
     claim_child,
+    claim_ref,
     container,
     ended,
     failed,
@@ -76,7 +78,8 @@ def test_it_takes_rank_0s_whole_pod_to_succeed(pods: Any) -> None:
 
 def test_a_claim_of_the_users_is_named_in_the_output() -> None:
     spec = {**RECIPE, "output": {"claim": "mine"}}
-    made = planned(with_gang(pod(phase="Succeeded"), spec=spec))
+    assert planned(with_gang(pod(phase="Succeeded"), spec=spec)).reads == (claim_ref("mine"),)
+    made = planned(with_gang(pod(phase="Succeeded"), spec=spec, read={claim_ref("mine"): claim()}))
     assert made.status["output"] == {"claim": "mine", "path": f"{UID}/model"}
     assert told(made)["Complete"][2] == f"the output is in directory {UID} of PersistentVolumeClaim mine"
 

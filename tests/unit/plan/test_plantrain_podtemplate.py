@@ -201,8 +201,15 @@ def test_the_pods_security() -> None:
     assert podtemplate.container_security() == {**RESTRICTED, "readOnlyRootFilesystem": True}
 
 
-def test_a_trial_is_a_pod_template_named_after_its_content() -> None:
+def test_a_trial_is_a_pod_named_after_its_content() -> None:
     digest, body = podtemplate.trial("team", rendered())
+    assert digest == short_hash(rendered())
+    metadata = {**rendered()["metadata"], "name": f"slipway-trial-{digest}", "namespace": "team"}
+    assert body == {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": rendered()["spec"]}
+
+
+def test_the_trial_of_a_shape_is_a_pod_template_of_the_same_hash() -> None:
+    digest, body = podtemplate.shape_trial("team", rendered())
     assert digest == short_hash(rendered())
     assert body == {
         "apiVersion": "v1",

@@ -6,16 +6,12 @@ from typing import Any
 
 import pytest
 
-from slipway.plan.observed import Verdict
-from slipway.plan.training import plan
-
 from .plantrain_builders import (
     COMMAND,
     DEFAULTS,
     JOB,
     NAMESPACE,
     NOTHING_THERE,
-    NOW,
     RECIPE,
     UID,
     claim,
@@ -279,8 +275,7 @@ def test_the_volumes_of_rank_0() -> None:
 
 
 def test_without_an_address_nobody_reports() -> None:
-    what = fresh()
-    (gang,) = plan(what, NOW, replace(DEFAULTS, progress_url="")).create
+    (gang,) = planned(fresh(), defaults=replace(DEFAULTS, progress_url="")).create
     spec = gang["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]
     assert names(spec["volumes"]) == ["tmp", "shm", "output"]
     assert not any("PROGRESS" in name for name in names(spec["containers"][0]["env"]))
@@ -288,7 +283,7 @@ def test_without_an_address_nobody_reports() -> None:
 
 def test_the_installations_image_and_pull_policy() -> None:
     defaults = replace(DEFAULTS, trainer_image="other:2", image_pull_policy="Never")
-    (gang,) = plan(fresh(), NOW, defaults).create
+    (gang,) = planned(fresh(), defaults=defaults).create
     container = gang["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
     assert (container["image"], container["imagePullPolicy"]) == ("other:2", "Never")
 
@@ -358,9 +353,7 @@ def test_the_users_template_is_merged_into_every_pod() -> None:
         },
     }
     spec = {**RECIPE, "podTemplate": user}
-    asked = planned(fresh(spec))
-    ((digest, _),) = asked.templates
-    (gang,) = planned(fresh(spec, verdicts={digest: Verdict()})).create
+    (gang,) = planned(fresh(spec)).create
     for role in ("Master", "Worker"):
         pods = gang["spec"]["pytorchReplicaSpecs"][role]["template"]
         assert pods["metadata"] == {"labels": LABELS, "annotations": {"note": "x"}}

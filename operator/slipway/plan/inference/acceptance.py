@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from ...api.inferenceservice import InferenceServiceSpec
+from .. import depth
 from ..conditions import Finding
 from ..observed import Owner
 from ..outcome import Defaults
@@ -21,6 +22,8 @@ Check = Callable[[InferenceServiceSpec, Defaults], Finding | None]
 
 def parse(owner: Owner) -> InferenceServiceSpec | Finding:
     """The spec, or every field that is wrong in it. (The API server refuses most of this before it is stored.)"""
+    if excess := depth.excess(owner.spec):
+        return excess
     try:
         return InferenceServiceSpec.model_validate(owner.spec)
     except ValidationError as error:

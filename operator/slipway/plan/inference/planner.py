@@ -4,11 +4,13 @@ What cannot be decided yet asks for reads or a dry run, and is planned again in 
 refused, or has no model, leaves the children that run already as they are: a mistake never takes a good service down.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ...api.inferenceservice import InferenceServiceSpec
 from .. import podtemplate
 from ..conditions import SCALING, Condition, Finding, unknown
+from ..names import MAIN_CONTAINER
 from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Delete, Plan
 from . import acceptance, pods, source
@@ -59,9 +61,12 @@ class _Visit:
             return None
         return Plan(status=self.observed.owner.status, reads=reads, templates=templates)
 
-    def rejected(self, trial: tuple[str, Obj]) -> Plan | None:
+    def rejected(self, trial: tuple[str, Obj], spec: InferenceServiceSpec, template: Obj) -> Plan | None:
         """The plan that tells of the API server's complaint about a template; None when it accepts it."""
-        finding = podtemplate.rejection(self.observed.verdicts[trial[0]])
+        user = spec.pod_template.model_dump() if spec.pod_template else {}
+        finding = podtemplate.rejection(
+            self.observed.verdicts[trial[0]], user=user, template=template, main=MAIN_CONTAINER
+        )
         return self.refused(finding, retry=finding.reason == podtemplate.REFUSED) if finding else None
 
     def refused(self, finding: Finding, *, retry: bool = False) -> Plan:
@@ -79,10 +84,11 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
     owner = visit.observed.owner
     if missing.reads:
         return Plan(status=owner.status, reads=missing.reads)
-    trial = podtemplate.trial(owner.namespace, pods.template(spec, owner, ANY_MODEL, visit.defaults))
+    template = pods.template(spec, owner, ANY_MODEL, visit.defaults)
+    trial = podtemplate.shape_trial(owner.namespace, template)  # the job may well use the quota until it has trained
     if asks := visit.asks(trial):
         return asks
-    if rejected := visit.rejected(trial):
+    if rejected := visit.rejected(trial, spec, template):
         return rejected
     child = own(visit.observed, scaled_object_ref(owner))
     waiting = unknown(SCALING, "WaitingForModel", "scaling begins when there is a model to serve")
@@ -95,16 +101,25 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
 def _with_model(visit: _Visit, spec: InferenceServiceSpec, model: Model) -> Plan:
     owner = visit.observed.owner
     template = pods.template(spec, owner, model, visit.defaults)
-    trial = podtemplate.trial(owner.namespace, template)
+    trial = _trial(visit, spec)(owner.namespace, template)
     names = claims(visit.observed, _refs(visit.observed, spec))
     if asks := visit.asks(trial, names.reads):
         return asks
-    if rejected := visit.rejected(trial):
+    if rejected := visit.rejected(trial, spec, template):
         return rejected
     if names.conflict:
         return visit.refused(names.conflict, retry=True)
     revision = trial[0]
     return _applied(visit, spec, model, revision, pods.with_revision(template, revision))
+
+
+def _trial(visit: _Visit, spec: InferenceServiceSpec) -> Callable[[str, Obj], tuple[str, Obj]]:
+    """Pods are tried as pods before there is a Deployment to make them. After that their own use of a quota would speak
+    against them, and the Deployment tells of the pods that it cannot make; so it is where none is wanted at all.
+    """
+    wanted = spec.replicas > 0 or spec.scaling is not None
+    there = own(visit.observed, deployment_ref(visit.observed.owner)) is not None
+    return podtemplate.trial if wanted and not there else podtemplate.shape_trial
 
 
 def _applied(visit: _Visit, spec: InferenceServiceSpec, model: Model, revision: str, template: Obj) -> Plan:
