@@ -169,6 +169,7 @@ class App:
     async def _login(self) -> kopf.ConnectionInfo:
         """kopf's connection, from the same configuration as ours; asked again when a token is refused."""
         configuration = self.client.configuration
+        connect.reload(configuration)
         scheme, _, token = (await connect.authorization(configuration)).rpartition(" ")
         return kopf.ConnectionInfo(
             server=str(configuration.host),

@@ -114,6 +114,18 @@ def _parts(path: str) -> list[str]:
     return walked
 
 
+def _hosts(container: Container, _: Reserved) -> Iterator[Violation]:
+    """The kubelet makes these requests, from the node's own network."""
+    hooks = mapping(container.body.get("lifecycle"))
+    probes = {name: container.body.get(name) for name in ("livenessProbe", "readinessProbe", "startupProbe")}
+    found = {**probes, **{f"lifecycle.{name}": hooks.get(name) for name in ("postStart", "preStop")}}
+    for name, probe in found.items():
+        for kind in ("httpGet", "tcpSocket"):
+            if mapping(mapping(probe).get(kind)).get("host"):
+                said = "the kubelet would ask another host from the node's network: leave it out"
+                yield Violation(f"{container.path}.{name}.{kind}.host", said)
+
+
 def _ports(container: Container, reserved: Reserved) -> Iterator[Violation]:
     for index, port in entries(container.body.get("ports")):
         if port.get("hostPort") not in (None, 0):
@@ -137,4 +149,5 @@ CHECKS: tuple[Callable[[Container, Reserved], Iterator[Violation]], ...] = (
     _variables,
     _mounts,
     _ports,
+    _hosts,
 )

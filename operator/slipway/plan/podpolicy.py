@@ -28,7 +28,6 @@ SPEC_FIELDS = frozenset(
         "dnsPolicy",
         "enableServiceLinks",
         "hostAliases",
-        "hostUsers",
         "imagePullSecrets",
         "initContainers",
         "nodeSelector",
@@ -54,20 +53,45 @@ REFUSED_FIELDS = {
     "serviceAccount": "pods run without a service account's rights: leave it out",
     "automountServiceAccountToken": "pods run without a service account's rights: leave it out",
     "restartPolicy": "Slipway restarts pods itself: leave it out",
+    "hostUsers": "the host's users are out of bounds: leave it out",
     "ephemeralContainers": "they cannot be part of a template: use kubectl debug",
 }
 VOLUME_TYPES = frozenset(
     {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 )
-LABEL_PREFIXES = ("slipway.dev/", "training.kubeflow.org/")
 LABELS = frozenset({MANAGED_BY, COMPONENT, ATTEMPT})
-ANNOTATION_PREFIXES = (
-    "slipway.dev/",
-    "training.kubeflow.org/",
-    "container.apparmor.security.beta.kubernetes.io/",
-    "seccomp.security.alpha.kubernetes.io/",
-    "container.seccomp.security.alpha.kubernetes.io/",
+# Domains whose labels and annotations steer Slipway, its backend, or a controller that acts with rights of its own:
+# queues and schedulers, meshes that inject containers, clouds that hand out identities, networks, container runtimes.
+STEERING = (
+    "slipway.dev",
+    "kubeflow.org",
+    "kubernetes.io",
+    "k8s.io",
+    "x-k8s.io",
+    "keda.sh",
+    "istio.io",
+    "linkerd.io",
+    "cilium.io",
+    "projectcalico.org",
+    "cncf.io",
+    "hashicorp.com",
+    "dapr.io",
+    "amazonaws.com",
+    "gke.io",
+    "azure.com",
+    "azure.workload.identity",
+    "volcano.sh",
+    "cri-o",
+    "containerd",
+    "openshift.io",
+    "nvidia.com",
 )
+# Of those domains, what only describes.
+DESCRIPTIVE = ("app.kubernetes.io/", "kubectl.kubernetes.io/", "cluster-autoscaler.kubernetes.io/safe-to-evict")
+PRIORITY_PREFIX = "system-"  # Kubernetes' own classes: they preempt everybody
+CONTROL_PLANE = "node-role.kubernetes.io/"
+DECLINES = ("/inject", frozenset({"false", "disabled"}))  # no sidecar, please: one that never ends keeps a job going
+PROJECTED = frozenset({"configMap", "downwardAPI", "secret", "clusterTrustBundle"})
 SECURITY_CONTEXT = f"{ROOT}.spec.securityContext"
 
 
@@ -91,15 +115,28 @@ def _metadata_fields(template: _Template) -> Iterator[Violation]:
 
 
 def _own_labels(template: _Template) -> Iterator[Violation]:
-    for name in mapping(template.metadata.get("labels")):
-        if name in LABELS or name.startswith(LABEL_PREFIXES):
-            yield Violation(f"{ROOT}.metadata.labels[{name}]", "this label is Slipway's: choose another")
+    for name, value in mapping(template.metadata.get("labels")).items():
+        if name in LABELS or _steers(name, value):
+            yield Violation(f"{ROOT}.metadata.labels[{name}]", "this label steers others than your pods: leave it out")
 
 
 def _own_annotations(template: _Template) -> Iterator[Violation]:
-    for name in mapping(template.metadata.get("annotations")):
-        if name.startswith(ANNOTATION_PREFIXES):
-            yield Violation(f"{ROOT}.metadata.annotations[{name}]", "this annotation is reserved: leave it out")
+    for name, value in mapping(template.metadata.get("annotations")).items():
+        if _steers(name, value):
+            said = "this annotation steers others than your pods: leave it out"
+            yield Violation(f"{ROOT}.metadata.annotations[{name}]", said)
+
+
+def _steers(name: object, value: object) -> bool:
+    """Whether a label or annotation is of a domain that steers others, or of one below it."""
+    whole = str(name)
+    domain, slash, _ = whole.rpartition("/")
+    if not slash and not whole.startswith("io."):  # container runtimes write io.kubernetes.cri-o.Devices
+        return False
+    if whole.startswith(DESCRIPTIVE) or (whole.endswith(DECLINES[0]) and value in DECLINES[1]):
+        return False
+    words = domain or whole
+    return any(f".{words}.".endswith(f".{steering}.") or f".{steering}." in f".{words}." for steering in STEERING)
 
 
 def _refused_fields(template: _Template) -> Iterator[Violation]:
@@ -152,12 +189,28 @@ def _volume_names(template: _Template) -> Iterator[Violation]:
             yield Violation(f"{ROOT}.spec.volumes[{index}].name", f"{volume['name']} is Slipway's: choose another name")
 
 
-def _tokens(template: _Template) -> Iterator[Violation]:
+def _projections(template: _Template) -> Iterator[Violation]:
+    """No token and no certificate: whoever makes the pod vouches for it, and that would be the operator."""
     for index, volume in entries(template.spec.get("volumes")):
         for number, source in entries(mapping(volume.get("projected")).get("sources")):
-            if source.get("serviceAccountToken") is not None:
-                path = f"{ROOT}.spec.volumes[{index}].projected.sources[{number}].serviceAccountToken"
-                yield Violation(path, "pods run without a service account's rights: leave it out")
+            for kind in source:
+                if kind not in PROJECTED and source[kind] is not None:
+                    path = f"{ROOT}.spec.volumes[{index}].projected.sources[{number}].{kind}"
+                    yield Violation(path, "pods run without a service account's rights: leave it out")
+
+
+def _priority(template: _Template) -> Iterator[Violation]:
+    if text(template.spec.get("priorityClassName")).startswith(PRIORITY_PREFIX):
+        said = "it would preempt other tenants and the cluster's own pods: name another class"
+        yield Violation(f"{ROOT}.spec.priorityClassName", said)
+
+
+def _tolerations(template: _Template) -> Iterator[Violation]:
+    for index, toleration in entries(template.spec.get("tolerations")):
+        key = text(toleration.get("key"))
+        if not key or key.startswith(CONTROL_PLANE):
+            said = "it opens nodes that are not for workloads: name the key of a taint that is meant for you"
+            yield Violation(f"{ROOT}.spec.tolerations[{index}]", said)
 
 
 def _unnamed_containers(template: _Template) -> Iterator[Violation]:
@@ -191,7 +244,9 @@ CHECKS: tuple[Callable[[_Template], Iterator[Violation]], ...] = (
     _pod_kernel,
     _volume_types,
     _volume_names,
-    _tokens,
+    _projections,
+    _priority,
+    _tolerations,
     _unnamed_containers,
     _own_containers,
     _each_container,

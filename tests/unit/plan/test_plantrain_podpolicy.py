@@ -50,7 +50,7 @@ def test_an_ordinary_template_is_let_through() -> None:
                 "metadata": {"labels": {"team": "x", "app.kubernetes.io/name": "y"}, "annotations": {"note": "z"}},
                 "spec": {
                     "nodeSelector": {"gpu": "h200"},
-                    "tolerations": [{"operator": "Exists"}],
+                    "tolerations": [{"key": "team", "operator": "Exists"}],
                     "hostNetwork": False,
                     "hostPID": None,
                     "securityContext": {
@@ -136,24 +136,31 @@ def test_metadata_takes_labels_and_annotations_only() -> None:
     ],
 )
 def test_own_labels(label: Any) -> None:
-    expected = [(f"metadata.labels[{label}]", "this label is Slipway's: choose another")]
+    expected = [(f"metadata.labels[{label}]", "this label steers others than your pods: leave it out")]
     assert found({"metadata": {"labels": {label: "x", "fine": "y"}}}) == expected
 
 
-@pytest.mark.parametrize("prefix", podpolicy.ANNOTATION_PREFIXES)
-def test_own_annotations(prefix: Any) -> None:
-    expected = [(f"metadata.annotations[{prefix}x]", "this annotation is reserved: leave it out")]
-    assert found({"metadata": {"annotations": {f"{prefix}x": "x", "fine": "y"}}}) == expected
-
-
-def test_annotations_that_switch_isolation_off_are_reserved() -> None:
-    assert set(podpolicy.ANNOTATION_PREFIXES) == {
+@pytest.mark.parametrize(
+    "prefix",
+    [
         "slipway.dev/",
         "training.kubeflow.org/",
         "container.apparmor.security.beta.kubernetes.io/",
         "seccomp.security.alpha.kubernetes.io/",
         "container.seccomp.security.alpha.kubernetes.io/",
+        *(f"{domain}/" for domain in podpolicy.STEERING),
+        *(f"below.{domain}/" for domain in podpolicy.STEERING),
+    ],
+)
+def test_annotations_of_domains_that_steer_others(prefix: Any) -> None:
+    expected = [(f"metadata.annotations[{prefix}x]", "this annotation steers others than your pods: leave it out")]
+    near = {
+        "example.com/x": "y",
+        "kubernetes.io.example.com/x": "y",
+        "kubectl.kubernetes.io/default-container": "main",
+        "fine": "y",
     }
+    assert found({"metadata": {"annotations": {f"{prefix}x": "x", **near}}}) == expected
 
 
 @pytest.mark.parametrize(
