@@ -118,16 +118,16 @@ def calls(directory: Path, user: str) -> Iterator[Call]:
 def condition(bed: Bed, plural: str, name: str, kind: str) -> tuple[str, str, str]:
     """(status, reason, message) of a condition; empty while there is none."""
     listed = ((bed.find(plural, name) or {}).get("status") or {}).get("conditions") or []
-    found = next((each for each in listed if each["type"] == kind), {})
+    found: Obj = next((each for each in listed if each["type"] == kind), {})
     return found.get("status", ""), found.get("reason", ""), found.get("message", "")
 
 
 def says(bed: Bed, plural: str, name: str, kind: str, reason: str, words: str = "", seconds: float = 60.0) -> str:
     """Wait until the condition gives this reason, with these words in it; returns the message."""
 
-    def look() -> tuple[str, str, str] | None:
+    def look() -> list[str]:
         found = condition(bed, plural, name, kind)
-        return found if found[1] == reason and words in found[2] else None
+        return list(found) if found[1] == reason and words in found[2] else []
 
     what = f"{plural} {name} says {kind} {reason} ({words})"
     try:

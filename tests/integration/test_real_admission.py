@@ -66,6 +66,10 @@ def no_account(bed: Bed) -> None:
     bed.delete("serviceaccounts", "default")
 
 
+def the_account(bed: Bed) -> None:
+    bed.create("serviceaccounts", {"metadata": {"name": "default"}})
+
+
 def cluster(bed: Bed, path: str, body: Obj) -> None:
     status, answer = bed.api.request("POST", path, body)
     assert status == 201, answer
@@ -158,7 +162,7 @@ CASES = (
         "account",
         'serviceaccount "default" not found',
         no_account,
-        lambda bed: bed.create("serviceaccounts", {"metadata": {"name": "default"}}) and None,
+        the_account,
     ),
     Case("policy", "this team makes no pods on Sundays", policy, no_policy),
     Case("webhook", 'failed calling webhook "deaf.example.com"', deaf_webhook, no_webhook),
@@ -217,7 +221,8 @@ def test_a_gang_that_is_larger_than_the_quota_says_so_when_its_second_pod_does_n
 ) -> None:
     quota(real_bed, 1)
     job(real_bed, {**JOB, "nodes": 2})
-    gang = eventually(lambda: real_bed.find("pytorchjobs", "train-0"), "one pod would be taken", SOON_SECONDS)
+    eventually(lambda: real_bed.find("pytorchjobs", "train-0"), "one pod would be taken", SOON_SECONDS)
+    gang = real_bed.get("pytorchjobs", "train-0")
     master = gang["spec"]["pytorchReplicaSpecs"]["Master"]["template"]
     labels = {"training.kubeflow.org/replica-type": "master", **master["metadata"]["labels"]}
     real_bed.create("pods", {"metadata": {"name": "train-0-master-0", "labels": labels}, "spec": master["spec"]})

@@ -86,7 +86,8 @@ def claim(bed: Bed) -> None:
 def a_job_that_fails_and_goes_on(bed: Bed) -> None:
     body = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingJob", "metadata": {"name": "train"}, "spec": JOB}
     bed.create("trainingjobs", body)
-    gang = eventually(partial(bed.find, "pytorchjobs", "train-0"), "the gang")
+    eventually(partial(bed.find, "pytorchjobs", "train-0"), "the gang")
+    gang = bed.get("pytorchjobs", "train-0")
     template = gang["spec"]["pytorchReplicaSpecs"]["Master"]["template"]
     body = {
         "metadata": {"name": "train-0-master-0", "labels": template["metadata"]["labels"]},

@@ -148,4 +148,11 @@ class InferenceService(Resource):
     spec: InferenceServiceSpec
     status: InferenceServiceStatus | None = None
 
-    RULES: ClassVar[tuple[Rule, ...]] = (name_rule(NAME_MAX),)
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        name_rule(NAME_MAX),
+        Rule(
+            "!self.metadata.name.matches(r'-[0-9]+-(master|worker)-[0-9]+$')",
+            "the name must not end as a training pod's does (such as job-0-master-0): a TrainingJob's Services have"
+            " such names, and the InferenceService's own would stand in their way",
+        ),
+    )

@@ -135,8 +135,9 @@ def _steers(name: object, value: object) -> bool:
         return False
     if whole.startswith(DESCRIPTIVE) or (whole.endswith(DECLINES[0]) and value in DECLINES[1]):
         return False
-    words = domain or whole
-    return any(f".{words}.".endswith(f".{steering}.") or f".{steering}." in f".{words}." for steering in STEERING)
+    if not slash:
+        return any(f".{steering}." in f".{whole}." for steering in STEERING)
+    return any(f".{domain}".endswith(f".{steering}") for steering in STEERING)
 
 
 def _refused_fields(template: _Template) -> Iterator[Violation]:

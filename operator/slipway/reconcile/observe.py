@@ -43,9 +43,14 @@ def owner(body: Obj) -> Owner:
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         deleting=bool(metadata.get("deletionTimestamp")),
-        spec=cut(body.get("spec") or {}),
-        status=cut(body.get("status") or {}),
+        spec=_open(body.get("spec")),
+        status=_open(body.get("status")),
     )
+
+
+def _open(value: object) -> Obj:
+    """What a user may have filled in: a map, and no deeper than any use of it."""
+    return cut(value) if isinstance(value, dict) else {}
 
 
 def child(resource: Resource, body: Obj) -> Child:
