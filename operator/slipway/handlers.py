@@ -77,7 +77,7 @@ def listings(recorded: Recorded, listed: Listed) -> Iterator[None]:
     """While active, each complete listing of a watched kind is reported to `listed`, after its objects to `recorded`.
 
     The narrowest way in: kopf (1.45) has no hook here, so its `fetch_objs`, through which every listing goes, is
-    wrapped. tests/unit/loop/test_loop_kopf.py fails when that is no longer so.
+    wrapped. tests/unit/loop/test_kopf.py fails when that is no longer so.
     """
     original = fetching.fetch_objs
 
