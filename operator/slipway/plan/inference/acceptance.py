@@ -11,7 +11,7 @@ from ...api.inferenceservice import InferenceServiceSpec
 from ..conditions import Finding
 from ..observed import Owner
 from ..outcome import Defaults
-from ..podpolicy import violations
+from ..pod.policy import violations
 from . import engine, engineargs
 from .pods import RESERVED
 from .source import URI_FIELD, parse_uri

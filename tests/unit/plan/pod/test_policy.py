@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from slipway.plan import containerpolicy, podpolicy
-from slipway.plan.podpolicy import Reserved, Violation, violations
+from slipway.plan.pod import containers, policy
+from slipway.plan.pod.policy import Reserved, Violation, violations
 
 from ..training.builders import apart
 
@@ -96,12 +96,12 @@ def test_an_ordinary_template_is_let_through() -> None:
 
 
 def test_every_field_of_the_allow_list_is_let_through() -> None:
-    fields = dict.fromkeys(podpolicy.SPEC_FIELDS - {"terminationGracePeriodSeconds"}, "whatever")
+    fields = dict.fromkeys(policy.SPEC_FIELDS - {"terminationGracePeriodSeconds"}, "whatever")
     assert in_spec(**fields) == []
 
 
 def test_every_field_of_a_container_is_let_through() -> None:
-    body = dict.fromkeys(containerpolicy.FIELDS, "whatever") | {"name": "side"}
+    body = dict.fromkeys(containers.FIELDS, "whatever") | {"name": "side"}
     assert in_spec(containers=[body]) == []
 
 
@@ -140,14 +140,14 @@ def test_own_labels(label: Any) -> None:
     assert found({"metadata": {"labels": {label: "x", "fine": "y"}}}) == expected
 
 
-@pytest.mark.parametrize("prefix", podpolicy.ANNOTATION_PREFIXES)
+@pytest.mark.parametrize("prefix", policy.ANNOTATION_PREFIXES)
 def test_own_annotations(prefix: Any) -> None:
     expected = [(f"metadata.annotations[{prefix}x]", "this annotation is reserved: leave it out")]
     assert found({"metadata": {"annotations": {f"{prefix}x": "x", "fine": "y"}}}) == expected
 
 
 def test_annotations_that_switch_isolation_off_are_reserved() -> None:
-    assert set(podpolicy.ANNOTATION_PREFIXES) == {
+    assert set(policy.ANNOTATION_PREFIXES) == {
         "slipway.dev/",
         "training.kubeflow.org/",
         "container.apparmor.security.beta.kubernetes.io/",

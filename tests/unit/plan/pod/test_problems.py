@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from slipway.plan import podproblems
 from slipway.plan.conditions import Finding
+from slipway.plan.pod import problems
 
 from ..training.builders import container, pod
 
@@ -28,7 +28,7 @@ def with_container(state: Any, **changes: Any) -> Any:
     ],
 )
 def test_an_image_that_cannot_be_pulled(reason: Any) -> None:
-    found = podproblems.problem(with_container("waiting", reason=reason, message='pulling "x:1"'))
+    found = problems.problem(with_container("waiting", reason=reason, message='pulling "x:1"'))
     assert found == Finding("ImagePullFailed", f'{WHERE} cannot pull its image: pulling "x:1"')
 
 
@@ -44,21 +44,19 @@ def test_an_image_that_cannot_be_pulled(reason: Any) -> None:
     ],
 )
 def test_a_container_that_cannot_start(reason: Any) -> None:
-    assert podproblems.problem(with_container("waiting", reason=reason)) == Finding(
+    assert problems.problem(with_container("waiting", reason=reason)) == Finding(
         "ContainerNotStarted", f"{WHERE} cannot start: {reason}"
     )
 
 
 def test_a_container_that_keeps_ending() -> None:
     state = {"reason": "CrashLoopBackOff", "message": "back-off 5m0s", "last_exit_code": 1}
-    found = podproblems.problem(
-        with_container("waiting", **state, last_reason="Error", last_message=" no such model\n")
-    )
+    found = problems.problem(with_container("waiting", **state, last_reason="Error", last_message=" no such model\n"))
     assert found == Finding("CrashLooping", f"{WHERE} keeps ending: it exited with 1 (Error): no such model")
 
 
 def test_a_container_that_ended() -> None:
-    found = podproblems.problem(with_container("terminated", exit_code=1, reason="Error", message="bad"))
+    found = problems.problem(with_container("terminated", exit_code=1, reason="Error", message="bad"))
     assert found == Finding("ContainerFailed", f"{WHERE} exited with 1 (Error): bad")
 
 
@@ -75,18 +73,18 @@ def test_a_container_that_ended() -> None:
     ],
 )
 def test_what_is_no_problem(fine: Any) -> None:
-    assert podproblems.problem(pod(containers=(fine,))) is None
+    assert problems.problem(pod(containers=(fine,))) is None
 
 
 def test_a_pod_that_finds_no_node() -> None:
     waiting = pod(phase="Pending", scheduled=False, unschedulable_message="0/1 nodes are available")
     expected = Finding("Unschedulable", "pod demo-0-master-0 finds no node: 0/1 nodes are available")
-    assert podproblems.problem(waiting) == expected
+    assert problems.problem(waiting) == expected
 
 
 @pytest.mark.parametrize("state", [{"scheduled": True, "unschedulable_message": "old"}, {"scheduled": False}])
 def test_a_pod_that_is_or_may_soon_be_scheduled(state: Any) -> None:
-    assert podproblems.problem(pod(phase="Pending", **state)) is None
+    assert problems.problem(pod(phase="Pending", **state)) is None
 
 
 PULL = container("waiting", name="b", reason="ErrImagePull")
@@ -107,7 +105,7 @@ FAIL = container("terminated", name="e", exit_code=1)
 )
 def test_the_most_telling_reason_comes_first(containers: Any, unschedulable: Any, reason: Any) -> None:
     what = pod(phase="Pending", scheduled=False, unschedulable_message=unschedulable, containers=containers)
-    found = podproblems.problem(what)
+    found = problems.problem(what)
     assert found is not None
     assert found.reason == reason
 
@@ -115,11 +113,11 @@ def test_the_most_telling_reason_comes_first(containers: Any, unschedulable: Any
 def test_of_several_pods_the_reason_decides_and_then_the_name() -> None:
     failed, pulling = pod("a", containers=(FAIL,)), pod("c", containers=(PULL,))
     for pods, named in (([failed, pulling], "c"), ([pulling, pod("b", containers=(PULL,))], "b")):
-        found = podproblems.first_problem(pods)
+        found = problems.first_problem(pods)
         assert found is not None
         assert found.message.startswith(f"container b of pod demo-0-{named}")
-    assert podproblems.first_problem([pod("a")]) is None
-    assert podproblems.first_problem([]) is None
+    assert problems.first_problem([pod("a")]) is None
+    assert problems.first_problem([]) is None
 
 
 @pytest.mark.parametrize(
@@ -132,9 +130,9 @@ def test_of_several_pods_the_reason_decides_and_then_the_name() -> None:
     ],
 )
 def test_how_a_container_ended(state: Any, sentence: Any) -> None:
-    assert podproblems.ending(container("terminated", **state)) == sentence
+    assert problems.ending(container("terminated", **state)) == sentence
     before = {f"last_{name}": value for name, value in state.items()}
-    assert podproblems.last_ending(container("waiting", **before)) == sentence
+    assert problems.last_ending(container("waiting", **before)) == sentence
 
 
 FAILED_PULL = Finding("ImagePullFailed", f"{WHERE} cannot pull its image: x:1 not found")
@@ -159,6 +157,6 @@ def as_condition(found: Finding) -> dict[str, str]:
     ],
 )
 def test_a_pause_between_two_pulls_is_no_news(found: Any, before: Any, told: Any) -> None:
-    assert podproblems.steady(found, as_condition(before)) == told
-    assert podproblems.steady(found, None) == found
-    assert podproblems.steady(PAUSING, {"reason": "ImagePullFailed"}) == PAUSING
+    assert problems.steady(found, as_condition(before)) == told
+    assert problems.steady(found, None) == found
+    assert problems.steady(PAUSING, {"reason": "ImagePullFailed"}) == PAUSING

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from slipway.plan import podtemplate
 from slipway.plan.hashing import short_hash
+from slipway.plan.pod import template
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
@@ -22,7 +22,7 @@ def rendered() -> Any:
                     "env": [{"name": "HOME", "value": "/tmp"}, {"name": "A", "value": "1"}],
                     "resources": {"requests": {"cpu": "250m", "memory": "1Gi"}},
                     "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                    "securityContext": podtemplate.container_security(),
+                    "securityContext": template.container_security(),
                 }
             ],
             "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "10Gi"}}],
@@ -32,7 +32,7 @@ def rendered() -> Any:
 
 
 def merged(**spec: Any) -> Any:
-    return podtemplate.merged(rendered(), {"metadata": {}, "spec": spec}, main="pytorch")["spec"]
+    return template.merged(rendered(), {"metadata": {}, "spec": spec}, main="pytorch")["spec"]
 
 
 def main(**fields: Any) -> Any:
@@ -40,20 +40,20 @@ def main(**fields: Any) -> Any:
 
 
 def test_nothing_said_changes_nothing() -> None:
-    assert podtemplate.merged(rendered(), {}, main="pytorch") == rendered()
-    assert podtemplate.merged(rendered(), {"metadata": {}, "spec": {}}, main="pytorch") == rendered()
+    assert template.merged(rendered(), {}, main="pytorch") == rendered()
+    assert template.merged(rendered(), {"metadata": {}, "spec": {}}, main="pytorch") == rendered()
 
 
 def test_neither_argument_is_changed() -> None:
     base, user = rendered(), {"spec": {"containers": [{"name": "main", "env": [{"name": "A", "value": "2"}]}]}}
     before = copy.deepcopy((base, user))
-    podtemplate.merged(base, user, main="pytorch")
+    template.merged(base, user, main="pytorch")
     assert (base, user) == before
 
 
 def test_labels_and_annotations_are_added() -> None:
     user = {"metadata": {"labels": {"team": "x"}, "annotations": {"note": "y"}}}
-    metadata = podtemplate.merged(rendered(), user, main="pytorch")["metadata"]
+    metadata = template.merged(rendered(), user, main="pytorch")["metadata"]
     assert metadata == {"labels": {"own": "1", "team": "x"}, "annotations": {"note": "y"}}
 
 
@@ -132,7 +132,7 @@ def test_mounts_replace_by_path() -> None:
 
 
 def over(field: Any, base: Any, user: Any) -> Any:
-    return podtemplate.merged({"spec": {field: base}}, {"spec": {field: user}}, main="m")["spec"][field]
+    return template.merged({"spec": {field: base}}, {"spec": {field: user}}, main="m")["spec"][field]
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ def test_shapes_that_core_v1_does_not_know_are_carried_over(containers: Any) -> 
 
 
 def test_a_spec_that_is_no_map_is_carried_over_for_the_api_server() -> None:
-    with_junk = podtemplate.merged({"spec": {"a": 1}}, {"metadata": "junk", "spec": {}}, main="m")
+    with_junk = template.merged({"spec": {"a": 1}}, {"metadata": "junk", "spec": {}}, main="m")
     assert with_junk == {"spec": {"a": 1}, "metadata": "junk"}
 
 
 def test_the_pods_security() -> None:
-    assert podtemplate.pod_security() == {
+    assert template.pod_security() == {
         "runAsNonRoot": True,
         "runAsUser": 65532,
         "runAsGroup": 65532,
@@ -198,11 +198,11 @@ def test_the_pods_security() -> None:
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    assert podtemplate.container_security() == {**RESTRICTED, "readOnlyRootFilesystem": True}
+    assert template.container_security() == {**RESTRICTED, "readOnlyRootFilesystem": True}
 
 
 def test_a_trial_is_a_pod_template_named_after_its_content() -> None:
-    digest, body = podtemplate.trial("team", rendered())
+    digest, body = template.trial("team", rendered())
     assert digest == short_hash(rendered())
     assert body == {
         "apiVersion": "v1",

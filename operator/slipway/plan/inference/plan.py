@@ -7,10 +7,10 @@ refused, or has no model, leaves the children that run already as they are: a mi
 from dataclasses import dataclass, replace
 
 from ...api.inferenceservice import InferenceServiceSpec
-from .. import podtemplate
 from ..conditions import SCALING, Condition, Finding, unknown
 from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Delete, Plan
+from ..pod import template as podtemplate
 from . import acceptance, pods, source
 from .children import claims, deployment_ref, own, scaled_object_ref, service_ref
 from .deployment import deployment

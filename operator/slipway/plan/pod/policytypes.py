@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .names import MAIN_CONTAINER
+from ..names import MAIN_CONTAINER
 
 
 @dataclass(frozen=True, slots=True)

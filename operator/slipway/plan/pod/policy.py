@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .containerpolicy import container_violations
-from .labels import ATTEMPT, COMPONENT, MANAGED_BY
-from .names import MAIN_CONTAINER
+from ..labels import ATTEMPT, COMPONENT, MANAGED_BY
+from ..names import MAIN_CONTAINER
+from .containers import container_violations
 from .policytypes import Container, Reserved, Violation, entries, mapping, text
 
 __all__ = ["Reserved", "Violation", "violations"]

@@ -7,8 +7,8 @@ ones do not mend themselves, and the later ones are often their consequence.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .conditions import Finding
-from .observed import Container, Pod
+from ..conditions import Finding
+from ..observed import Container, Pod
 
 IMAGE_PULL_FAILED = "ImagePullFailed"
 UNSCHEDULABLE = "Unschedulable"

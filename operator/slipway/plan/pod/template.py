@@ -1,7 +1,7 @@
 """The user's podTemplate over the rendered one, and the security that every pod of Slipway has.
 
 The merge: maps merge, named lists merge by their key, `tolerations` and the like are appended, everything else is
-replaced; null means "not said". What a user may not say is decided in podpolicy.py; what Kubernetes makes of the
+replaced; null means "not said". What a user may not say is decided in policy.py; what Kubernetes makes of the
 result, by a dry-run create (`trial`). Every container passes the restricted Pod Security Standard without the user's
 doing.
 """
@@ -9,10 +9,10 @@ doing.
 from collections.abc import Mapping
 from typing import Any
 
-from .conditions import Finding
-from .hashing import short_hash
-from .names import MAIN_CONTAINER, USER_ID
-from .observed import Obj, Verdict
+from ..conditions import Finding
+from ..hashing import short_hash
+from ..names import MAIN_CONTAINER, USER_ID
+from ..observed import Obj, Verdict
 
 INVALID = "InvalidPodTemplate"
 REFUSED = "PodTemplateRefused"
