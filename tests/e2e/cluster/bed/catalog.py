@@ -53,7 +53,6 @@ class FileImage:
     programs: tuple[str, ...] = ()
     on: str = ""
     args: tuple[tuple[str, str], ...] = ()
-    also_tag: str = ""
 
     @property
     def dockerfile(self) -> Path:
@@ -120,7 +119,7 @@ NODE_TAG = "slipway.local/node:1"
 _FILE_IMAGES = (
     FileImage("prometheus", "slipway.local/prometheus:1", "prometheus", ()),
     FileImage("operator", "slipway.local/operator:dev", "operator", PRODUCT_SOURCE),
-    FileImage("gateway", "slipway.local/gateway:dev", "gateway", PRODUCT_SOURCE, also_tag="slipway.local/engine:dev"),
+    FileImage("gateway", "slipway.local/gateway:dev", "gateway", PRODUCT_SOURCE),
     FileImage(
         "torch", "slipway.local/torch:dev", "torch", ("pyproject.toml", "uv.lock"), args=(("ACCELERATOR", "none"),)
     ),

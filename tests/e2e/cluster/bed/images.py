@@ -64,8 +64,6 @@ class ImageBuilder:
             below = catalog.FILE_IMAGES[image.on].tag if image.on else base.TAG
             args = (("BASE", below), *image.args)
             self._docker_build(image.tag, image.stamp(), image.dockerfile, REPOSITORY, args)
-            if image.also_tag:
-                self._shell.run(["docker", "tag", image.tag, image.also_tag])
 
     def addons(self) -> list[str]:
         """Make sure that the add-ons' images are there; return their tags."""
