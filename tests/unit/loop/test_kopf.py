@@ -1,6 +1,6 @@
 """kopf behind our handlers, against the fake API server over HTTP: what it asks for, and what a listing tells us.
 
-These fail when a new kopf lists, watches or filters in another way than handlers.py relies on.
+These fail when a new kopf lists, watches or filters in another way than handlers.py and listings.py rely on.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kopf._cogs.clients import fetching, watching
 
-from slipway import handlers
+from slipway import handlers, listings
 from slipway.kube.kinds import CHILDREN, OWNERS, POD, TRAINING_JOB, WATCHED, Resource
 from slipway.plan.observed import Obj
 
@@ -118,7 +118,7 @@ async def running() -> AsyncIterator[Watching]:
         async def login() -> kopf.ConnectionInfo:
             return kopf.ConnectionInfo(server=url)
 
-        with handlers.listings(made.record, made.note):
+        with listings.reported(made.record, made.note):
             task = asyncio.create_task(
                 kopf.operator(
                     registry=handlers.registry(made.record, login),
@@ -173,7 +173,7 @@ async def test_an_expired_watch_lists_again_and_the_deletion_in_between_is_found
 
 def test_the_shim_is_where_kopf_lists_and_is_taken_back() -> None:
     before = fetching.fetch_objs
-    with handlers.listings(lambda *_: None, lambda *_: None):
+    with listings.reported(lambda *_: None, lambda *_: None):
         assert fetching.fetch_objs is not before
         assert vars(watching)["fetching"].fetch_objs is fetching.fetch_objs, "continuous_watch looks it up there"
     assert fetching.fetch_objs is before
@@ -183,7 +183,7 @@ def test_kopf_is_told_to_write_nothing() -> None:
     settings = handlers.settings()
     assert not settings.posting.enabled
     assert settings.peering.standalone
-    assert not settings.watching.initial_streaming, "listings() sees nothing otherwise"
+    assert not settings.watching.initial_streaming, "listings.py sees nothing otherwise"
     registry = handlers.registry(lambda *_: None, None)  # type: ignore[arg-type]
     assert len(registry._watching.get_all_handlers()) == len(WATCHED)
     for other in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
