@@ -1,6 +1,6 @@
 """The charts on a live cluster: helm test passes, an upgrade keeps what runs, an uninstall loses no user data.
 
-Runs last (z): it takes the operator away and brings it back.
+Runs last: it takes the operator away and brings it back.
 """
 
 import pytest
@@ -9,7 +9,7 @@ from .install import SYSTEM, install, upgrade
 from .kube import Kube, is_true
 from .resources import JOBS, command_job
 
-pytestmark = [pytest.mark.level(1), pytest.mark.feature("helm")]
+pytestmark = [pytest.mark.level(1), pytest.mark.feature("helm"), pytest.mark.runs_last]
 
 
 def test_helm_test_passes(kube: Kube) -> None:
