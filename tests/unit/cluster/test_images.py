@@ -31,6 +31,22 @@ def test_addon_images_run_as_somebody_other_than_root() -> None:
     assert all("USER 65532" in image.dockerfile() for image in catalog.ADDON_IMAGES)
 
 
+def test_every_image_has_its_dockerfile_and_every_component_its_stages() -> None:
+    for image in catalog.FILE_IMAGES.values():
+        text = image.dockerfile.read_text()
+        for key, value in image.args:
+            assert f"ARG {key}=" in text, f"{image.name}: its Dockerfile knows no {key}"
+            if key == "COMPONENT":
+                assert f" AS lock-{value}\n" in text
+                assert f" AS run-{value}\n" in text
+
+
+def test_images_of_one_dockerfile_have_stamps_of_their_own() -> None:
+    operator, gateway = catalog.FILE_IMAGES["operator"], catalog.FILE_IMAGES["gateway"]
+    assert operator.dockerfile == gateway.dockerfile
+    assert operator.stamp() != gateway.stamp()
+
+
 def test_an_image_changes_with_the_one_below_it() -> None:
     assert catalog.FILE_IMAGES["trainer"].on == catalog.FILE_IMAGES["vllm"].on == "torch"
 

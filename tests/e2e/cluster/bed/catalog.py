@@ -118,8 +118,8 @@ NODE_TAG = "slipway.local/node:1"
 # The torch image is trimmed for machines without a GPU; the Dockerfile alone builds the one for GPUs.
 _FILE_IMAGES = (
     FileImage("prometheus", "slipway.local/prometheus:1", "prometheus", ()),
-    FileImage("operator", "slipway.local/operator:dev", "operator", PRODUCT_SOURCE),
-    FileImage("gateway", "slipway.local/gateway:dev", "gateway", PRODUCT_SOURCE),
+    FileImage("operator", "slipway.local/operator:dev", "slipway", PRODUCT_SOURCE, args=(("COMPONENT", "operator"),)),
+    FileImage("gateway", "slipway.local/gateway:dev", "slipway", PRODUCT_SOURCE, args=(("COMPONENT", "gateway"),)),
     FileImage(
         "torch", "slipway.local/torch:dev", "torch", ("pyproject.toml", "uv.lock"), args=(("ACCELERATOR", "none"),)
     ),
