@@ -17,7 +17,7 @@ from typing import Any
 import kopf
 import uvloop
 
-from . import handlers
+from . import handlers, listings
 from .kube import connect, leader_slice
 from .kube.client import KubeClient
 from .kube.errors import ApiError
@@ -131,7 +131,7 @@ class App:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises what broke, when a task ended by itself."""
-        with handlers.listings(self._recorded, self._listed):
+        with listings.reported(self._recorded, self._listed):
             watching, started = self._start_kopf()
             await _first(watching, asyncio.ensure_future(started.wait()))
             _on_signals(stop)  # kopf has just installed its own, which would stop it first

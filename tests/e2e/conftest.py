@@ -9,6 +9,11 @@ from .install import IMAGES, SYSTEM, bed, connect, install, restricted_namespace
 from .kube import Kube
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take away what others need (`runs_last`) come after all others; the rest stays in its order."""
+    items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
+
+
 @pytest.fixture(scope="session")
 def kube() -> Kube:
     """A cluster with training-operator, KEDA and Prometheus, this tree's images in it, Slipway installed."""

@@ -90,8 +90,8 @@ def chat(kube: Kube, model: str) -> None:
 def main() -> None:
     with step("system packages"):
         bed("setup")
-    with step("cluster, training-operator, KEDA, Prometheus"):
-        bed("up")
+    with step("cluster, training-operator"):
+        bed("up", "--addons", "training-operator")  # KEDA and Prometheus are for scaling, which is not shown here
     with step("images"):
         bed("images")
         bed("load", *sorted(set(IMAGES.values())))

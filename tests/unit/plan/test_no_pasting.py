@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from slipway.plan.inference.scaledobject import query
 
-from .inference_world import applied, settle, spec
-from .plantrain_builders import COMMAND, RECIPE, fresh, planned
+from .inference.world import applied, settle, spec
+from .training.builders import COMMAND, RECIPE, fresh, planned
 
 # As Prometheus' lexer reads a query: double-quoted strings with Go's escapes, names, and single characters.
 TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[A-Za-z_:][\w:]*|\s+|.', re.DOTALL)

@@ -12,7 +12,7 @@ from .. import depth
 from ..conditions import Finding
 from ..observed import Owner
 from ..outcome import Defaults
-from ..podpolicy import violations
+from ..pod.policy import violations
 from . import engine, engineargs
 from .pods import RESERVED
 from .source import URI_FIELD, parse_uri

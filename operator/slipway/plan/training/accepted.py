@@ -7,10 +7,10 @@ while a gang is there: what runs was accepted.
 
 from collections.abc import Callable
 
-from .. import podpolicy
 from ..conditions import Finding
 from ..observed import Obj, Ref
-from ..podtemplate import INVALID
+from ..pod import policy
+from ..pod.template import INVALID
 from ..volumes import unusable
 from . import claims, trials
 from .pods import RESERVED
@@ -114,7 +114,7 @@ def _gang_name_free(situation: Situation) -> Finding | None:
 
 def _template_policy(situation: Situation) -> Finding | None:
     user = situation.spec.pod_template
-    found = podpolicy.violations(user.model_dump(), RESERVED) if user else []
+    found = policy.violations(user.model_dump(), RESERVED) if user else []
     if not found:
         return None
     return Finding(INVALID, "; ".join(f"{violation.path}: {violation.message}" for violation in found))

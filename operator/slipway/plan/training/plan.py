@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from ...api.trainingjob import TrainingJob
-from .. import conditions, depth, podtemplate
+from .. import conditions, depth
 from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
+from ..pod import template as podtemplate
 from . import accepted, claims, cleanup, ended, events, lost, progress, running, status, trials
 from .ended import End
 from .gang import pytorchjob

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from .. import conditions
 from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
-from ..podproblems import first_problem, steady
+from ..pod.problems import first_problem, steady
 from . import claims, trials
 from .situation import Situation
 

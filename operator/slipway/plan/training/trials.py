@@ -12,7 +12,7 @@ from dataclasses import replace
 from .. import conditions
 from ..conditions import Finding
 from ..observed import Obj, Verdict
-from ..podtemplate import rejection, trial
+from ..pod.template import rejection, trial
 from .lost import pod_names
 from .pods import CONTAINER, pod_template
 from .situation import Situation
