@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ...api.inferenceservice import InferenceServiceSpec
-from ..conditions import SCALING, Condition, Finding, unknown
+from ..conditions import ACCEPTED, SCALING, Condition, Finding, find, unknown
 from ..names import MAIN_CONTAINER
 from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Delete, Plan
@@ -67,6 +67,7 @@ class _Visit:
         finding = podtemplate.rejection(
             self.observed.verdicts[trial[0]], user=user, template=template, main=MAIN_CONTAINER
         )
+        finding = podtemplate.steady(finding, find(self.observed.owner.status, ACCEPTED))
         return self.refused(finding, retry=finding.reason == podtemplate.REFUSED) if finding else None
 
     def refused(self, finding: Finding, *, retry: bool = False) -> Plan:

@@ -6,6 +6,7 @@ result, by a dry-run create (`trial`). Every container passes the restricted Pod
 doing.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..names import MAIN_CONTAINER, USER_ID
 from ..observed import Obj, Verdict
 from .userpath import DEEP, KEYED, TRIAL, in_users_words
 
+NUMBER = re.compile(r"[0-9]+")
 INVALID = "InvalidPodTemplate"
 REFUSED = "PodsRefused"
 
@@ -87,6 +89,18 @@ def rejection(verdict: Verdict, *, user: Mapping[str, Any], template: Obj, main:
     if verdict.invalid:
         return Finding(INVALID, f"the API server finds the pod template invalid: {said}")
     return Finding(REFUSED, f"the API server refuses the pods: {said}")
+
+
+def steady(found: Finding | None, before: Mapping[str, Any] | None) -> Finding | None:
+    """`found`, in the words of the condition `before` where they differ in numbers alone.
+
+    A quota's refusal counts what is used, and every other pod of the namespace changes the count: a thousand jobs that
+    wait for one quota would each be written anew, again and again, to say the same.
+    """
+    if found is None or before is None or before.get("reason") != found.reason:
+        return found
+    told = str(before.get("message", ""))
+    return Finding(found.reason, told) if NUMBER.sub("0", told) == NUMBER.sub("0", found.message) else found
 
 
 def _renamed(user: Mapping[str, Any], main: str) -> Obj:

@@ -7,10 +7,11 @@ while a gang is there: what runs was accepted.
 
 from collections.abc import Callable
 
+from .. import conditions
 from ..conditions import Finding
 from ..observed import Obj, Ref
 from ..pod import policy
-from ..pod.template import INVALID
+from ..pod.template import INVALID, steady
 from ..volumes import unusable
 from . import claims, trials
 from .pods import RESERVED
@@ -121,7 +122,8 @@ def _template_policy(situation: Situation) -> Finding | None:
 
 
 def _template_verdict(situation: Situation) -> Finding | None:
-    return trials.objection(situation, rank_0=True)
+    before = conditions.find(situation.observed.owner.status, conditions.ACCEPTED)
+    return steady(trials.objection(situation, rank_0=True), before)
 
 
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (

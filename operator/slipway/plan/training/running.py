@@ -9,6 +9,7 @@ from .. import conditions
 from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
 from ..pod.problems import first_problem, steady
+from ..pod.template import steady as steady_words
 from . import claims, trials
 from .situation import Situation
 
@@ -132,7 +133,8 @@ def _refused_pods(situation: Situation) -> Finding | None:
     if refusal is None:
         return None
     exist = f"{len(situation.pods)} of {_count(situation.spec.nodes, 'pod')} exist"
-    return Finding(refusal.reason, f"{exist}; {refusal.message}")
+    before = conditions.find(situation.observed.owner.status, conditions.RUNNING)
+    return steady_words(Finding(refusal.reason, f"{exist}; {refusal.message}"), before)
 
 
 def _some_pods(situation: Situation) -> Finding:

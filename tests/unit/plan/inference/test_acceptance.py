@@ -196,6 +196,12 @@ def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
     assert outcome.requeue_after == 5.0
 
 
+def test_a_refusal_that_only_counts_anew_is_not_written_anew() -> None:
+    first = settle(spec(), complaint="exceeded quota: q, used: pods=7", complaint_invalid=False)
+    again = settle(spec(), complaint="exceeded quota: q, used: pods=8", complaint_invalid=False, status=first.status)
+    assert again.status == first.status
+
+
 def test_template_is_tried_before_the_model_is_there() -> None:
     waiting = {JOB: job(condition("Ready", "False", "Running"))}
     outcome = settle(from_job(), objects=waiting, complaint="no such field")

@@ -434,6 +434,15 @@ def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
     assert made.apply == ()
 
 
+def test_a_refusal_that_only_counts_anew_is_not_written_anew() -> None:
+    """A thousand jobs wait for one quota, of which another pod is used every second."""
+    first = planned(verdict(Verdict("exceeded quota: q, used: pods=7, limited: pods=9")))
+    again = verdict(Verdict("exceeded quota: q, used: pods=18, limited: pods=19"))
+    assert planned(replace(again, owner=owner(TEMPLATED, first.status))).status == first.status
+    other = verdict(Verdict("exceeded quota: q, used: cpu=18, limited: cpu=19"))
+    assert "cpu=18" in str(planned(replace(other, owner=owner(TEMPLATED, first.status))).status)
+
+
 def test_jobs_of_one_shape_share_an_answer() -> None:
     """Also attempts of one job: whose pod it is makes no difference to a quota, nor to the cost of asking."""
     this, other = fresh(), fresh()
