@@ -81,6 +81,19 @@ def test_a_pod_template_that_asks_for_the_host_is_refused(kube: Kube, namespace:
     kube.until(namespace, JOBS, "host", says("Accepted", "InvalidPodTemplate", "hostNetwork"), seconds=SOON)
 
 
+def quota(pods: int) -> Obj:
+    spec = {"hard": {"pods": str(pods)}}
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": spec}
+
+
+def test_pods_that_a_quota_refuses_are_named_and_made_when_it_is_raised(kube: Kube, namespace: str) -> None:
+    kube.apply(namespace, quota(0))
+    kube.apply(namespace, command_job("poor", "true"))
+    kube.until(namespace, JOBS, "poor", says("Accepted", "PodsRefused", "quota: few"), seconds=SOON)
+    kube.apply(namespace, quota(2))
+    kube.until(namespace, JOBS, "poor", is_true("Complete"), seconds=120)
+
+
 def test_an_unschedulable_pod_is_named_and_then_placed(kube: Kube, namespace: str) -> None:
     label = f"e2e/{namespace}"
     template = {"spec": {"nodeSelector": {label: "yes"}}}
