@@ -153,6 +153,12 @@ class InferenceServiceStatus(Model):
     )
     model_name: Annotated[str, Field(max_length=512)] | None = Field(default=None, description="`model` in requests.")
     model: ServedModel | None = Field(default=None, description="The model that is served, and where it lies.")
+    pod_template_additions: (
+        Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=16), Schema(list_type="atomic")] | None
+    ) = Field(
+        default=None,
+        description="What others added to the Deployment's pod template, so to every pod: path (field manager).",
+    )
     answered_revision: Annotated[str, Field(max_length=63)] = Field(
         default="",
         description="Revision of the pods that last answered a real request. (Not a generation: scaling changes that.)",

@@ -73,6 +73,8 @@ class _Visit:
     def tells(self, view: View, plan: Plan) -> Plan:
         """`plan` with the status and the events of `view`."""
         owner = self.observed.owner
+        ours = own(self.observed, deployment_ref(owner))
+        view = replace(view, additions=ours.additions if ours else ())
         told = status(owner, view, gateway_url=self.defaults.gateway_url, now=self.now)
         return replace(plan, status=told, events=events(owner, view))
 

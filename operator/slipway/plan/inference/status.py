@@ -5,7 +5,7 @@ a service may be Ready while it is not fully Available. Reasons: docs/conditions
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..conditions import (
     ACCEPTED,
@@ -26,6 +26,7 @@ from ..conditions import (
 from ..names import qualified_model
 from ..observed import Obj, Owner
 from ..outcome import Event
+from . import drift
 from .children import selector
 from .replicas import Replicas
 from .served import FIELD, Served, address, record, recorded
@@ -42,7 +43,7 @@ class View:
     `refused`: why the spec is not accepted; `missing`: why there is no model to start a pod from; `trouble`: why
     replicas do not answer. `served` is what the Deployment is made from, None when it is left as it is; `source_lost`
     why it is no longer what its TrainingJob says. `revision` is what the pods should be, None when that is not known;
-    `desired` likewise.
+    `desired` likewise. `additions` are others', in the Deployment's pod template.
     """
 
     replicas: Replicas
@@ -53,6 +54,7 @@ class View:
     trouble: Finding | None = None
     revision: str | None = None
     desired: int | None = None
+    additions: tuple[str, ...] = ()
     scaling: Condition = unknown(SCALING, "NotAccepted", "not looked at while Accepted is False")  # noqa: RUF009
 
 
@@ -70,15 +72,18 @@ def status(owner: Owner, view: View, *, gateway_url: str, now: float) -> Obj:
     }
     if served := view.served or recorded(owner.status):
         result[FIELD] = record(served)
+    if view.additions:
+        result[drift.FIELD] = drift.listed(view.additions)
     return {**result, "url": f"{gateway_url.rstrip('/')}/v1"} if gateway_url else result
 
 
 def events(owner: Owner, view: View) -> tuple[Event, ...]:
     """One for each of Ready and Scaling whose status or reason changed (Ready repeats what the others say), and for
-    what Ready does not repeat: that a model has lost its source, or was replaced without a change of the spec."""
+    what Ready does not repeat: that a model has lost its source, or was replaced without a change of the spec, and
+    what others added to the pod template."""
     wanted = [condition for condition in conditions(owner, view) if condition.type in (READY, SCALING)]
     told = tuple(_event(condition) for condition in wanted if _worth_telling(owner, condition))
-    return (*told, *_source_lost(owner, view), *_replaced(owner, view))
+    return (*told, *_source_lost(owner, view), *_replaced(owner, view), *drift.events(owner, view.additions))
 
 
 def _source_lost(owner: Owner, view: View) -> tuple[Event, ...]:
@@ -143,6 +148,11 @@ def _place(served: Served | None) -> str:
 
 
 def _available(view: View) -> Condition:
+    told = _counted(view)
+    return replace(told, message=told.message + drift.told(view.additions))
+
+
+def _counted(view: View) -> Condition:
     ready = view.replicas.ready
     if view.desired is None:
         counts = f"{ready} replicas ready"
