@@ -80,7 +80,7 @@ def model_was_found(pod: Obj) -> bool:
 
 def tells_of_additions(kube: Kube, namespace: str) -> None:
     """At zero, where a changed pod template costs no engine's start."""
-    kube.kubectl("-n", namespace, "set", "env", "deployment/llm", "ADDED=1")
+    kube.kubectl("-n", namespace, "set", "env", "deployment/llm", "-c", "main", "ADDED=1")
     path = "spec.containers[name=main].env[name=ADDED] (kubectl-set)"
     kube.until(
         namespace, SERVICES, "llm", lambda seen: seen["status"].get("podTemplateAdditions") == [path], seconds=60

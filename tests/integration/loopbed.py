@@ -227,9 +227,11 @@ class Bed:
         return total
 
     @contextmanager
-    def replica(self, name: str, *, kubeconfig: Path | None = None, **environment: str) -> Iterator["Replica"]:
-        """A running operator; killed on leaving if it still runs."""
-        replica = Replica.start(self, name, kubeconfig or self.api.kubeconfig_path, environment)
+    def replica(
+        self, name: str, *, kubeconfig: Path | None = None, program: tuple[str, ...] = (__file__,), **environment: str
+    ) -> Iterator["Replica"]:
+        """A running operator; killed on leaving if it still runs. `program` is what Python runs."""
+        replica = Replica.start(self, name, kubeconfig or self.api.kubeconfig_path, program, environment)
         try:
             yield replica
         finally:
@@ -248,7 +250,9 @@ class Replica:
     log: Path
 
     @classmethod
-    def start(cls, bed: Bed, name: str, kubeconfig: Path, environment: dict[str, str]) -> "Replica":
+    def start(
+        cls, bed: Bed, name: str, kubeconfig: Path, program: tuple[str, ...], environment: dict[str, str]
+    ) -> "Replica":
         health, progress = free_port(), free_port()
         log = bed.directory / f"{bed.namespace}-{name}.log"
         variables = {
@@ -267,7 +271,7 @@ class Replica:
             **environment,
         }
         with log.open("wb") as output:
-            command = [sys.executable, __file__]
+            command = [sys.executable, *program]
             process = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT)
         return cls(process, health, progress, log)
 
