@@ -232,7 +232,7 @@ class Bed:
     def replica(
         self, name: str, *, kubeconfig: Path | None = None, program: tuple[str, ...] = (__file__,), **environment: str
     ) -> Iterator["Replica"]:
-        """A running operator; killed on leaving if it still runs. `program`: another than the one of these tests."""
+        """A running operator; killed on leaving if it still runs. `program` is what Python runs."""
         replica = Replica.start(self, name, kubeconfig or self.api.kubeconfig_path, program, environment)
         try:
             yield replica

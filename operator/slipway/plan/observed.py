@@ -86,6 +86,7 @@ class Child:
     created: float
     status: Obj  # the few fields that index keeps: conditions, replica counts, phase, observedGeneration
     controlled: bool = True  # an owner reference names a controller, whoever that is
+    additions: tuple[str, ...] = ()  # to a Deployment's pod template, not by Slipway: "path (field manager)", sorted
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipway.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, ref
+from slipway.kube.kinds import CLAIM, DEPLOYMENT, INFERENCE_SERVICE, POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, ref
 from slipway.plan.labels import INFERENCE_SERVICE as SERVICE_LABEL
 from slipway.reconcile import index as index_module
 from slipway.reconcile.index import Index
@@ -142,6 +142,20 @@ def test_a_listing_that_names_everything_changes_nothing() -> None:
     index.record(POD, "ADDED", pod(10))
     assert index.listed(POD, None, {"pod-uid"}, "50") == set()
     assert phase(index) == "Running"
+
+
+def test_a_jobs_claim_concerns_those_who_serve_from_it_even_after_the_job() -> None:
+    index = Index()
+    index.record(TRAINING_JOB, "ADDED", job(1))
+    index.record(INFERENCE_SERVICE, "ADDED", serve(2))
+    claim = body(CLAIM, "job-output", uid="c", version=3, labels=child_labels())
+    assert index.record(CLAIM, "ADDED", claim) == {JOB, SERVE}
+    index.record(TRAINING_JOB, "DELETED", job(4))
+    going = {"deletionTimestamp": "2027-01-15T08:00:00Z"}
+    ending = body(CLAIM, "job-output", uid="c", version=5, labels=child_labels(), metadata=going)
+    assert index.record(CLAIM, "MODIFIED", ending) == {JOB, SERVE}
+    assert index.record(CLAIM, "DELETED", ending) == {JOB, SERVE}
+    assert index.record(POD, "ADDED", pod(6)) == {JOB}, "a job's pods are no concern of its servers"
 
 
 def test_a_deleted_owner_concerns_itself_and_its_servers() -> None:

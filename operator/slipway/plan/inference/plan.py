@@ -2,6 +2,7 @@
 
 What cannot be decided yet asks for reads or a dry run, and is planned again in the same visit with the answers. What is
 refused, or has no model, leaves the children that run already as they are: a mistake never takes a good service down.
+A model that is served already stays one when its job or claim is deleted (source.py): the spec is followed on.
 """
 
 from collections.abc import Callable
@@ -20,8 +21,9 @@ from .problems import no_progress, pod_problem, pods_refused
 from .replicas import Replicas, count, serving
 from .scaledobject import scaled_object
 from .scaling import scaling_condition
+from .served import Served, recorded
 from .service import service
-from .source import Missing, Model
+from .source import Found, Missing, Model
 from .status import View, events, status
 
 RETRY_SECONDS = 5.0  # for what a user is likely to mend and no watch will tell
@@ -39,10 +41,10 @@ def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
     visit = _Visit(observed, now, defaults, desired=spec.replicas)
     if refusal := acceptance.refusal(spec, defaults):
         return visit.refused(refusal)
-    model = source.resolve(spec, observed)
-    if isinstance(model, Missing):
-        return _without_model(visit, spec, model)
-    return _with_model(visit, spec, model)
+    found = source.resolve(spec, observed)
+    if isinstance(found, Missing):
+        return _without_model(visit, spec, found)
+    return _with_model(visit, spec, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class _Visit:
     def tells(self, view: View, plan: Plan) -> Plan:
         """`plan` with the status and the events of `view`."""
         owner = self.observed.owner
+        ours = own(self.observed, deployment_ref(owner))
+        view = replace(view, additions=ours.additions if ours else ())
         told = status(owner, view, gateway_url=self.defaults.gateway_url, now=self.now)
         return replace(plan, status=told, events=events(owner, view))
 
@@ -99,9 +103,9 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
     return visit.tells(view, Plan(status={}, delete=_deletions(visit, spec), requeue_after=retry))
 
 
-def _with_model(visit: _Visit, spec: InferenceServiceSpec, model: Model) -> Plan:
+def _with_model(visit: _Visit, spec: InferenceServiceSpec, found: Found) -> Plan:
     owner = visit.observed.owner
-    template = pods.template(spec, owner, model, visit.defaults)
+    template = pods.template(spec, owner, found.model, visit.defaults)
     trial = _trial(visit, spec)(owner.namespace, template)
     names = claims(visit.observed, _refs(visit.observed, spec))
     if asks := visit.asks(trial, names.reads):
@@ -111,7 +115,7 @@ def _with_model(visit: _Visit, spec: InferenceServiceSpec, model: Model) -> Plan
     if names.conflict:
         return visit.refused(names.conflict, retry=True)
     revision = trial[0]
-    return _applied(visit, spec, model, revision, pods.with_revision(template, revision))
+    return _applied(visit, spec, found, revision, pods.with_revision(template, revision))
 
 
 def _trial(visit: _Visit, spec: InferenceServiceSpec) -> Callable[[str, Obj], tuple[str, Obj]]:
@@ -123,34 +127,54 @@ def _trial(visit: _Visit, spec: InferenceServiceSpec) -> Callable[[str, Obj], tu
     return podtemplate.trial if wanted and not there else podtemplate.shape_trial
 
 
-def _applied(visit: _Visit, spec: InferenceServiceSpec, model: Model, revision: str, template: Obj) -> Plan:
-    observed, owner = visit.observed, visit.observed.owner
+def _applied(visit: _Visit, spec: InferenceServiceSpec, found: Found, revision: str, template: Obj) -> Plan:
+    observed = visit.observed
     replicas = count(observed.pods, revision)
-    kept = serving(replicas, owner.status.get("answeredRevision", ""))
-    objects = [
-        deployment(owner, template, replicas=spec.replicas, access=model.access, serving=kept),
-        service(owner),
-        *_autoscaler(visit, spec),
-    ]
+    objects = (
+        _deployment(visit, spec, found, replicas, template),
+        service(observed.owner),
+        *_autoscaler(visit, spec, found),
+    )
     view = View(
         replicas,
+        missing=found.claim_lost,
+        source_lost=found.source_lost,
+        served=_served(observed, found),
         trouble=_trouble(observed, replicas),
         revision=revision,
         desired=spec.replicas,
         scaling=_scaling(visit, spec),
     )
-    retry = RETRY_SECONDS if any(ref in observed.refused for ref in _refs(observed, spec)) else None
-    return visit.tells(view, Plan(status={}, apply=tuple(objects), delete=_deletions(visit, spec), requeue_after=retry))
+    refused = any(ref in observed.refused for ref in _refs(observed, spec))
+    retry = RETRY_SECONDS if refused or found.claim_lost else None
+    return visit.tells(view, Plan(status={}, apply=objects, delete=_deletions(visit, spec), requeue_after=retry))
 
 
-def _autoscaler(visit: _Visit, spec: InferenceServiceSpec) -> list[Obj]:
+def _deployment(visit: _Visit, spec: InferenceServiceSpec, found: Found, replicas: Replicas, template: Obj) -> Obj:
+    """Without the claim no new pod can start, so that none that runs may make way for one, not even on a claim that
+    only one pod can mount."""
+    owner = visit.observed.owner
+    if found.claim_lost:
+        return deployment(owner, template, replicas=spec.replicas, access="many", serving=True)
+    kept = serving(replicas, owner.status.get("answeredRevision", ""))
+    return deployment(owner, template, replicas=spec.replicas, access=found.model.access, serving=kept)
+
+
+def _served(observed: Observed, found: Found) -> Served | None:
+    """What the status is to say is served: nothing new while the API server refuses the Deployment."""
+    before = recorded(observed.owner.status)
+    return before if deployment_ref(observed.owner) in observed.refused else found.served
+
+
+def _autoscaler(visit: _Visit, spec: InferenceServiceSpec, found: Found) -> list[Obj]:
     """A service that may go to zero first answers once: an engine can take longer to start than it may be idle, and
-    would be taken away before its first token, again and again."""
+    would be taken away before its first token, again and again. Nor does it go there without its claim: it could not
+    come back."""
     owner, scaling = visit.observed.owner, spec.scaling
     if scaling is None:
         return []
-    starting = spec.replicas > 0 and not owner.status.get("answeredRevision")
-    least = max(1, scaling.min_replicas) if starting else scaling.min_replicas
+    awake = spec.replicas > 0 and bool(found.claim_lost or not owner.status.get("answeredRevision"))
+    least = max(1, scaling.min_replicas) if awake else scaling.min_replicas
     return [scaled_object(owner, scaling, least=least, prometheus_url=visit.defaults.prometheus_url)]
 
 

@@ -29,6 +29,7 @@ from .world import (
     pod,
     revision_of,
     said,
+    served,
     settle,
     spec,
     world,
@@ -115,7 +116,14 @@ lacking: st.SearchStrategy[dict[Ref, Any]] = st.fixed_dictionaries(
 )
 present = st.sampled_from(MODES[:3]).map(lambda mode: {CLAIM: claim(mode), JOB_CLAIM: claim(mode)})
 statuses: st.SearchStrategy[Obj] = st.sampled_from(
-    [{}, {"answeredRevision": CURRENT}, {"answeredRevision": "older", "conditions": []}]
+    [
+        {},
+        {"answeredRevision": CURRENT},
+        {"answeredRevision": "older", "conditions": []},
+        served(),
+        served(trainingJobUid="another", path="another/model"),
+        {"answeredRevision": CURRENT, "model": {"claim": "models", "path": "llama", "accessModes": ["ReadWriteOnce"]}},
+    ]
 )
 
 
@@ -192,7 +200,18 @@ def test_a_service_that_is_not_accepted_touches_no_child(seen: World) -> None:
 @given(worlds())
 def test_without_a_model_nothing_is_applied(seen: World) -> None:
     outcome = seen.settle()
-    assert (said(outcome, "ModelReady")[0] == "True") == bool(outcome.apply)
+    if said(outcome, "ModelReady")[0] == "True":
+        assert outcome.apply
+    if "model" not in seen.observed.owner.status and said(outcome, "ModelReady")[0] != "True":
+        assert not outcome.apply
+
+
+@UNHURRIED
+@given(worlds())
+def test_what_is_served_is_never_forgotten(seen: World) -> None:
+    outcome = seen.settle()
+    rendered = bool(outcome.apply) and DEPLOYMENT not in seen.observed.refused
+    assert ("model" in outcome.status) == ("model" in seen.observed.owner.status or rendered)
 
 
 @UNHURRIED

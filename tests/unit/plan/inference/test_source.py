@@ -29,7 +29,8 @@ def resolved(body: Obj, **read: Obj | None) -> Model | Missing:
     """`read` by the short names job and claim."""
     names = {"job": JOB, "claim": CLAIM, "job_claim": JOB_CLAIM}
     observed = Observed(owner(body), read={names[name]: value for name, value in read.items()})
-    return resolve(InferenceServiceSpec.model_validate(body), observed)
+    found = resolve(InferenceServiceSpec.model_validate(body), observed)
+    return found if isinstance(found, Missing) else found.model
 
 
 def test_uri_asks_for_its_claim() -> None:

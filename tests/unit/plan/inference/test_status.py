@@ -123,7 +123,7 @@ def test_stages(replicas: int, pods: tuple[Pod, ...], ready: Said, available: Sa
     assert said(outcome, "Ready") == ready
     assert said(outcome, "Available") == available
     assert said(outcome, "Accepted") == ("True", "Accepted", "")
-    assert said(outcome, "ModelReady") == ("True", "ModelFound", "")
+    assert said(outcome, "ModelReady") == ("True", "ModelFound", "pvc://models/llama")
 
 
 def test_at_zero_is_ready_once_this_revision_has_answered() -> None:
@@ -244,6 +244,7 @@ def test_whole_status() -> None:
         "readyReplicas": 2,
         "selector": "app.kubernetes.io/managed-by=slipway,slipway.dev/inference-service=chat",
         "modelName": "team/chat",
+        "model": {"claim": "models", "path": "llama", "accessModes": ["ReadWriteMany"]},
         "answeredRevision": REVISION,
         "url": "http://gateway.example/v1",
     }

@@ -59,9 +59,9 @@ def claim(*access_modes: str, **metadata: Any) -> Obj:
     return {"metadata": metadata, "spec": {"accessModes": list(access_modes or ("ReadWriteMany",))}}
 
 
-def job(*conditions: Obj, output: Obj | None = None) -> Obj:
+def job(*conditions: Obj, output: Obj | None = None, uid: str = "uid-7") -> Obj:
     status: Obj = {"conditions": list(conditions)}
-    return {"status": {**status, "output": output} if output else status}
+    return {"metadata": {"uid": uid}, "status": {**status, "output": output} if output else status}
 
 
 def condition(kind: str, status: str, reason: str = "Because", message: str = "words") -> Obj:
@@ -69,6 +69,18 @@ def condition(kind: str, status: str, reason: str = "Because", message: str = "w
 
 
 COMPLETE_JOB = job(condition("Complete", "True"), output={"claim": "stdlib-output", "path": "uid-7/model"})
+
+
+def served(**fields: Any) -> Obj:
+    """A status that says that COMPLETE_JOB's model is served."""
+    record = {
+        "claim": "stdlib-output",
+        "path": "uid-7/model",
+        "accessModes": ["ReadWriteMany"],
+        "trainingJob": "stdlib",
+        "trainingJobUid": "uid-7",
+    }
+    return {"model": {**record, **fields}}
 
 
 def child(ref: Ref, *, uid: str = UID, status: Obj | None = None, deleting: bool = False) -> Child:
