@@ -5,7 +5,7 @@ A service's missing image is in test_scaling.py, where an engine starts anyway.
 
 import pytest
 
-from .kube import Kube, is_true
+from .kube import Kube, Obj, is_true
 from .resources import JOBS, SERVICES, command_job, says, service, tiny_job, trained
 
 pytestmark = [pytest.mark.level(1), pytest.mark.feature("bad-input")]
