@@ -68,11 +68,12 @@ class Ownership:
         `ignored` names the top-level fields that the endpoint does not write, such as `status`.
         """
         made = merged(live, config, self.root)
-        wanted = self._owned(paths_of(config, self.root), ignored)
+        named = paths_of(config, self.root)
+        wanted = self._owned(named, ignored)
         last = managers.get(manager, NONE)
         held = {**managers, manager: wanted}
         if last - wanted:
-            made = self._pruned(made, held, last)
+            made = self._pruned(made, {**managers, manager: frozenset(named)}, last)
         difference = self._difference(live, made, ignored)
         if difference is not None:
             held = _taken(held, difference, manager, force=force)
@@ -93,7 +94,10 @@ class Ownership:
         self, live: Any, new: Any, managers: Managers, manager: Manager, *, ignored: tuple[str, ...]
     ) -> Managers:
         """The managers after `live` was replaced by `new` through anything but an apply."""
-        difference = self._difference(live, new, ignored)
+        try:
+            difference = self._difference(live, new, ignored)
+        except Refusal:  # not of its type: validation will say so, and where it does not, the owners are forgotten
+            return {}
         if difference is None:
             return managers
         held = _taken(managers, difference, None, force=True)
@@ -161,7 +165,13 @@ def conflict_of(conflicts: list[tuple[Manager, Paths]]) -> Refusal:
         for manager, paths in sorted(conflicts, key=lambda each: each[0])
     ]
     noun = "conflict" if count == 1 else "conflicts"
-    return Refusal(409, "Conflict", f"Apply failed with {count} {noun}: {'; '.join(texts)}")
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f'conflict with "{manager.name}"', "field": str(path)}
+        for manager, paths in conflicts
+        for path in paths
+    ]
+    message = f"Apply failed with {count} {noun}: {'; '.join(texts)}"
+    return Refusal(409, "Conflict", message, {"causes": causes})
 
 
 def rendered(managers: Managers, api_version: str, path_text: Callable[[Path], str] = str) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ class Shape:
 
     def field(self, name: str) -> "Shape | None":
         """The shape of a field or map value; None for one that the type does not have."""
-        return self.fields.get(name) or self.element
+        return self if self.form is Form.ANY else self.fields.get(name) or self.element
 
 
 ANY: Final = Shape(Form.ANY, {})

@@ -43,6 +43,7 @@ class Store:
         self.oldest = 0  # a watch may begin at this version or later
         self._objects: dict[str, dict[Name, Stored]] = {}
         self._log: dict[str, list[Change]] = {}
+        self._numbers = 0
         self._listeners: list[Callable[[], None]] = []
 
     def serve(self, resource: str) -> None:
@@ -55,6 +56,11 @@ class Store:
             self.remove(resource, name)
         self._objects.pop(resource, None)
         self._log.pop(resource, None)
+
+    def number(self) -> int:
+        """A number that was not given before."""
+        self._numbers += 1
+        return self._numbers
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
