@@ -182,8 +182,8 @@ def _element(key: str) -> str:
         return f".{rest}"
     value = json.loads(rest)
     if kind == "v":
-        return f"[={value!r}]"
-    return f"[{','.join(f'{name}={each!r}' for name, each in sorted(value.items()))}]"
+        return f"[={json.dumps(value)}]"
+    return f"[{','.join(f'{name}={json.dumps(each)}' for name, each in sorted(value.items()))}]"
 
 
 Case = Callable[[Bench], None]

@@ -335,6 +335,15 @@ def a_set_in_a_custom_resource(bench: Bench) -> None:
 
 
 @case
+def a_set_has_no_order(bench: Bench) -> None:
+    """`self == oldSelf` of a spec that cannot change: another order of a set is no change to CEL, and is stored."""
+    spec = {"recipe": "pretrain", "training": {"steps": 1}}
+    bench.create("trainingjobs", {**job(), "spec": {**spec, "dataset": {"uri": "file:///x", "include": ["a", "b"]}}})
+    status, made = bench.merge("trainingjobs", "job", {"spec": {"dataset": {"include": ["b", "a"]}}})
+    assert (status, made["spec"]["dataset"]["include"], made["metadata"]["generation"]) == (200, ["b", "a"], 2)
+
+
+@case
 def apply_with_another_uid(bench: Bench) -> None:
     bench.apply("services", service(), SLIPWAY)
     status, answer = bench.apply("services", with_meta(service(), uid=ANOTHER, labels={"a": "b"}), SLIPWAY)

@@ -61,6 +61,10 @@ def _struct(value: Any, shape: Shape, path: str, unknown: Unknown) -> Any:
             same = False
             continue
         new = _value(given, field, f"{path}.{key}", unknown)
+        if new is None and key in shape.filled:
+            made[key] = shape.filled[key]
+            same = same and given is made[key]
+            continue
         if new is None or (not new and _omitted(new, field)):
             same = False
             continue

@@ -177,6 +177,10 @@ def service(body: Obj) -> Obj:
 def _service_spec(spec: Obj) -> Obj:
     spec = beside(spec, {"sessionAffinity": "None", "type": "ClusterIP"})
     spec = changed(spec, "ports", each(_service_port))
+    if spec["sessionAffinity"] == "ClientIP":
+        spec = beside(spec, {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10800}}})
+    elif "sessionAffinityConfig" in spec:
+        spec = {key: value for key, value in spec.items() if key != "sessionAffinityConfig"}
     return spec if spec["type"] == "ExternalName" else beside(spec, {"internalTrafficPolicy": "Cluster"})
 
 

@@ -4,6 +4,7 @@ After sigs.k8s.io/structured-merge-diff: a leaf, an item of a keyed list, a key 
 path. A path is an interned node, so that sets of paths are plain sets: union and difference are then Python's own.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -44,9 +45,9 @@ class Path:
         if isinstance(self.element, str):
             return f"{self.parent}.{self.element}"
         if self.element[0] == "v":
-            return f"{self.parent}[={self.element[1]!r}]"
-        names = self.element[1::2]
-        return f"{self.parent}[{','.join(f'{k}={v!r}' for k, v in zip(names, self.element[2::2], strict=True))}]"
+            return f"{self.parent}[={json.dumps(self.element[1])}]"
+        pairs = zip(self.element[1::2], self.element[2::2], strict=True)
+        return f"{self.parent}[{','.join(f'{key}={json.dumps(value)}' for key, value in pairs)}]"
 
 
 Paths = frozenset[Path]
@@ -75,10 +76,10 @@ def item_element(shape: Shape, item: Any, where: Path) -> Element:
 
 
 def deduced(shape: Shape, value: Any) -> Form:
-    """How a value is treated; of untyped data by what it is."""
+    """How a value is treated; of untyped data by what it is, and null as a map."""
     if shape.form is not Form.ANY:
         return shape.form
-    if isinstance(value, dict):
+    if isinstance(value, dict) or value is None:
         return Form.MAP
     return Form.LIST if isinstance(value, list) else Form.SCALAR
 
@@ -140,8 +141,8 @@ def compare(old: Any, new: Any, at: Path, out: Difference) -> None:
     present = old if new is MISSING else new
     form = deduced(at.shape, present)
     if old is not MISSING and new is not MISSING and deduced(at.shape, old) is not form:
-        out.modified.add(at)
-        old = None
+        _compare_forms(old, new, at, out)
+        return
     leaf = form is Form.SCALAR or (is_atomic_list(at.shape) if form is Form.LIST else at.shape.atomic)
     if leaf or (_nothing(old) and _nothing(new)):
         out.note(old, new, at)
@@ -154,6 +155,15 @@ def compare(old: Any, new: Any, at: Path, out: Difference) -> None:
         out.added.add(at)
     elif new is MISSING:
         out.removed.add(at)
+
+
+def _compare_forms(old: Any, new: Any, at: Path, out: Difference) -> None:
+    """Untyped data of another form than before: what the map on either side holds comes or goes, the rest is a leaf."""
+    for given, before, after in ((old, old, None), (new, None, new)):
+        if isinstance(given, dict) and given:
+            _compare_keys(before, after, at, out)
+        else:
+            out.modified.add(at)
 
 
 def _nothing(value: Any) -> bool:

@@ -15,6 +15,7 @@ from .merge import merged
 
 APPLY: Final = "Apply"
 UPDATE: Final = "Update"
+BEFORE_FIRST_APPLY: Final = "before-first-apply"
 NONE: Final[Paths] = frozenset()
 # Nobody owns these: fieldmanager/stripmeta.go
 STRIPPED: Final = (
@@ -61,13 +62,25 @@ class Ownership:
         return path
 
     def apply(
-        self, live: Any, config: Any, managers: Managers, manager: Manager, *, force: bool, ignored: tuple[str, ...]
+        self,
+        live: Any,
+        config: Any,
+        managers: Managers,
+        manager: Manager,
+        *,
+        force: bool,
+        ignored: tuple[str, ...],
+        blank: Any,
     ) -> tuple[Any, Managers]:
         """The object and the managers after `config` was applied to `live`. Raises Refusal 409 on a conflict.
 
-        `ignored` names the top-level fields that the endpoint does not write, such as `status`.
+        `ignored` names the top-level fields that the endpoint does not write, such as `status`; `blank` is an object of
+        the kind with nothing in it.
         """
         made = merged(live, config, self.root)
+        if not managers and "uid" in live.get("metadata", {}):
+            first = Manager(BEFORE_FIRST_APPLY, UPDATE, manager.subresource)
+            managers = self.update(blank, live, {}, first, ignored=ignored)
         named = paths_of(config, self.root)
         wanted = self._owned(named, ignored)
         last = managers.get(manager, NONE)
@@ -94,6 +107,8 @@ class Ownership:
         self, live: Any, new: Any, managers: Managers, manager: Manager, *, ignored: tuple[str, ...]
     ) -> Managers:
         """The managers after `live` was replaced by `new` through anything but an apply."""
+        if not managers and "uid" in live.get("metadata", {}):
+            return managers  # nobody's for some reason: only an apply begins to count again
         try:
             difference = self._difference(live, new, ignored)
         except Refusal:  # not of its type: validation will say so, and where it does not, the owners are forgotten

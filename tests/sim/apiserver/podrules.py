@@ -89,10 +89,28 @@ def _container(container: Obj, path: str, volumes: Obj) -> Iterator[Cause]:
         yield required(f"{path}.image")
     elif container["image"] != container["image"].strip():
         yield wrong(f"{path}.image", container["image"], "must not have leading or trailing whitespace")
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        yield from _handler(container.get(probe), f"{path}.{probe}")
+    for hook, handler in container.get("lifecycle", {}).items():
+        if hook != "stopSignal":
+            yield from _handler(handler, f"{path}.lifecycle.{hook}")
     yield from _ports(container, path)
     yield from _variables(container, path)
     yield from _mounts(container, path, volumes)
     yield from _resources(container.get("resources", {}), f"{path}.resources")
+
+
+HANDLERS: Final = ("exec", "grpc", "httpGet", "sleep", "tcpSocket")
+
+
+def _handler(given: Obj | None, path: str) -> Iterator[Cause]:
+    if given is None:
+        return
+    kinds = [key for key in HANDLERS if key in given]
+    if not kinds:
+        yield required(path, "must specify a handler type")
+    for kind in kinds[1:]:
+        yield forbidden(f"{path}.{kind}", "may not specify more than 1 handler type")
 
 
 def _ports(container: Obj, path: str) -> Iterator[Cause]:

@@ -15,6 +15,7 @@ from .kinds import Kind
 from .shapes import META, Form, Shape, core
 from .structural import OWN
 
+MAY_BE_EMPTY = ("labels", "annotations", "ownerReferences", "finalizers")
 SERVER_FIELDS = (
     "uid",
     "creationTimestamp",
@@ -82,6 +83,11 @@ class Reader:
             return body
         return {"apiVersion": self.kind.api_version, "kind": self.kind.kind, **body}
 
+    def is_uneven(self, body: Obj) -> bool:
+        """Whether `body`, an applied custom resource, is stored with empty metadata that no read shows."""
+        meta = body.get("metadata") or {}
+        return self.kind.custom and any(key in meta and not meta[key] for key in MAY_BE_EMPTY)
+
     def check_known(self, config: Obj) -> None:
         """Raises Refusal 500, as the real server does, for a field in an applied object that the type lacks."""
         found = undeclared(config, self.kind.shape, "")
@@ -125,6 +131,8 @@ class Reader:
     def separated(self, new: Obj, old: Obj, subresource: str) -> Obj:
         """`new` with what this endpoint may not write taken from `old`."""
         if subresource == "status":
+            if self.kind.custom and "status" in new:
+                return {**old, "status": new["status"]} if new["status"] is not old.get("status", ()) else old
             return with_field(old, "status", new.get("status"))
         if self.kind.status:
             new = with_field(new, "status", old.get("status"))

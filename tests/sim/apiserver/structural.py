@@ -84,6 +84,8 @@ def defaulted(value: Any, shape: Shape, *, root: bool = True) -> Any:
 def problems(new: Obj, old: Obj | None, shape: Shape) -> list[Cause]:
     """Everything wrong with `new`, which replaces `old`."""
     found = [*_schema(new, shape, "")]
+    if not shape.ruled:
+        return found
     if any(cause.reason in BLOCKING for cause in found):
         return [*found, Cause("<nil>", f"Invalid value: null: {UNCHECKED}")]
     return [*found, *_rules(new, old, shape, "")]
@@ -203,20 +205,25 @@ _compiled = lru_cache(maxsize=1024)(cel.compiled)
 
 
 def check_rules(shape: Shape) -> None:
-    """Compile every rule under `shape` now. Raises cel.Unsupported for one that could not be evaluated."""
+    """Compile every rule under `shape` now, and mark where there are any. Raises cel.Unsupported for one that could not be evaluated."""
     for rule in shape.schema.get(RULES, ()):
         _compiled(rule["rule"])
+        shape.ruled = True
     below = [*shape.fields.values(), *([shape.element] if shape.element is not None else [])]
     for each in below:
         check_rules(each)
+        shape.ruled = shape.ruled or each.ruled
 
 
 def _rules(value: Any, old: Any, shape: Shape, path: str) -> Iterator[Cause]:
+    if not shape.ruled:
+        return
     for rule in shape.schema.get(RULES, ()):
         made = _compiled(rule["rule"])
         if made.transition and old is None:
             continue
-        if text := _broken(made, rule, value, old):
+        given = (_sorted(value, shape), _sorted(old, shape)) if made.transition else (value, old)
+        if text := _broken(made, rule, *given):
             yield Cause(path or "<nil>", f"Invalid value: {_shown(value)}: {text}")
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
@@ -227,6 +234,16 @@ def _rules(value: Any, old: Any, shape: Shape, path: str) -> Iterator[Cause]:
     elif isinstance(value, list) and shape.element is not None and deduced(shape, value) is Form.LIST:
         for place, item in enumerate(value):
             yield from _rules(item, None, shape.element, f"{path}[{place}]")
+
+
+def _sorted(value: Any, shape: Shape) -> Any:
+    """`value` with sets and keyed lists in one order: for CEL's == they have none."""
+    if isinstance(value, dict) and shape.form in (Form.STRUCT, Form.MAP):
+        return {key: _sorted(each, shape.field(key) or shape) for key, each in value.items()}
+    if isinstance(value, list) and shape.form is Form.LIST and shape.element is not None:
+        items = [_sorted(item, shape.element) for item in value]
+        return items if shape.atomic else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+    return value
 
 
 def _broken(made: cel.Rule, rule: Obj, value: Any, old: Any) -> str:

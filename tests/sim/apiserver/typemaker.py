@@ -50,7 +50,9 @@ def main(go: Path, documents: list[Path]) -> None:
     for name, schema in kept.items():
         for field, (zero, always) in _marks(name, go).items():
             below = schema.get("properties", {}).get(field, {})
-            if always and "properties" in kept.get(below.get("ref", ""), {}):
+            if always and below.get("ref", "").rpartition(".")[2] in ("Time", "MicroTime"):
+                below["null"] = True
+            elif always and "properties" in kept.get(below.get("ref", ""), {}):
                 below["always"] = True
             elif zero and below:
                 below["kept"] = True

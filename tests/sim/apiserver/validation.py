@@ -59,6 +59,9 @@ def _deployment(spec: Obj, before: Obj | None) -> Iterator[Cause]:
     for name in ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
         if spec.get(name, 0) < 0:
             yield wrong(f"spec.{name}", spec[name], NOT_NEGATIVE)
+    strategy = spec.get("strategy", {})
+    if strategy.get("type") == "Recreate" and "rollingUpdate" in strategy:
+        yield forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")
     policy = spec.get("template", {}).get("spec", {}).get("restartPolicy")
     if policy != "Always":
         yield unsupported("spec.template.spec.restartPolicy", policy, ["Always"])

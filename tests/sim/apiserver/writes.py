@@ -42,6 +42,7 @@ class Writer:
         self.kind, self._store, self._wall = kind, store, wall
         self.reader = Reader(kind)
         self._ownership = Ownership(Path(None, "", kind.shape, named=False))
+        self._empty = {"apiVersion": kind.api_version, "kind": kind.kind} | self.reader.empty()
         self._made = 0
         everything = tuple(name for name in kind.shape.fields if name not in (*STRIPPED_TOPS, "status"))
         self._ignored = {"": ("status",) if kind.status else (), "status": everything, "scale": ()}
@@ -55,11 +56,8 @@ class Writer:
             raise Refusal(500, "", "resourceVersion should not be set on objects to be created")
         new = self._placed(_alive(new), namespace)
         manager = Manager(call.manager, UPDATE, call.subresource)
-        managers = self._ownership.update(self._blank(), new, {}, manager, ignored=self._ignored[""])
+        managers = self._ownership.update(self._empty, new, {}, manager, ignored=self._ignored[""])
         return self._store_new(new, namespace, managers, call)
-
-    def _blank(self) -> Obj:
-        return {"apiVersion": self.kind.api_version, "kind": self.kind.kind} | self.reader.empty()
 
     def _placed(self, new: Obj, namespace: str) -> Obj:
         """With its namespace, and a name where the server makes one."""
@@ -80,7 +78,7 @@ class Writer:
             text += SUFFIX[place]
         return text
 
-    def _store_new(self, new: Obj, namespace: str, managers: Managers, call: Call) -> Answer:
+    def _store_new(self, new: Obj, namespace: str, managers: Managers, call: Call, *, uneven: bool = False) -> Answer:
         self._refuse_namespace(namespace, new["metadata"].get("name", ""))
         number = self._store.number()
         new = self._born(new, number)
@@ -91,13 +89,13 @@ class Writer:
             raise exists(self.kind.full, name[1])
         if call.dry_run:
             return Answer(201, new)
-        return Answer(201, self._store.put(self.kind.full, name, new, managers).body)
+        return Answer(201, self._store.put(self.kind.full, name, new, managers, uneven=uneven).body)
 
     def _born(self, new: Obj, number: int) -> Obj:
         meta = {key: value for key, value in new["metadata"].items() if key not in ("selfLink", "generation")}
         if not meta.get("name"):
             causes = [required("metadata.name", "name or generateName is required")]
-            causes += [Cause("<nil>", f"Invalid value: null: {UNCHECKED}")] if self.kind.custom else []
+            causes += [Cause("<nil>", f"Invalid value: null: {UNCHECKED}")] if self.kind.shape.ruled else []
             raise invalid(self.kind.kind, self.kind.group, "", causes)
         meta["uid"] = f"{number:08x}-0000-4000-8000-{number:012x}"
         meta["creationTimestamp"] = timestamp(self._wall())
@@ -159,7 +157,8 @@ class Writer:
             raise bad_request("a merge patch must be an object")
         patched = merge_patched(live.body, patch)
         refuse_other_name(patched, name[1], name[0])
-        return self._update(name, live, self.reader.read(patched, strict=call.strict), call, patched=True)
+        new = self.reader.read(patched, strict=call.strict)
+        return self._update(name, live, new, call, patched=True)
 
     def put(self, name: Name, new: Obj, owned: Obj, call: Call) -> Answer:
         """Replace an object by one that was made from it: what /scale does. Owners are counted from `owned`."""
@@ -189,13 +188,13 @@ class Writer:
         manager = Manager(call.manager, APPLY, call.subresource)
         ignored = self._ignored[call.subresource]
         made, managers = self._ownership.apply(
-            live.body, config, live.managers, manager, force=call.force, ignored=ignored
+            live.body, config, live.managers, manager, force=call.force, ignored=ignored, blank=self._empty
         )
-        if made is live.body and managers is live.managers:
+        if made is live.body and managers is live.managers and not live.uneven:
             return Answer(200, live.body)
         new = self.reader.read(made, strict=False)
         self.reader.guard(new, live.body, call.subresource, patched=True)
-        return self._commit(name, live, new, managers, call)
+        return self._commit(name, live, new, managers, call, uneven=self.reader.is_uneven(made))
 
     def _check_config(self, name: Name, config: Any, call: Call) -> None:
         if not isinstance(config, dict) or not config.get("apiVersion") or not config.get("kind"):
@@ -209,26 +208,28 @@ class Writer:
         self.reader.check_known(config)
 
     def _apply_new(self, name: Name, config: Obj, call: Call) -> Answer:
-        if call.subresource:
+        if call.subresource and not self.kind.upsert:
             raise not_found(self.kind.full, name[1])
         if uid := (config.get("metadata") or {}).get("uid"):
             why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise conflict(self.kind.full, name[1], why)
         manager = Manager(call.manager, APPLY, "")
         made, managers = self._ownership.apply(
-            self._blank(), config, {}, manager, force=call.force, ignored=self._ignored[""]
+            self._empty, config, {}, manager, force=call.force, ignored=self._ignored[""], blank=self._empty
         )
         made = with_field(made, "metadata", {**(made.get("metadata") or {}), "name": name[1]})
         new = self._placed(self.reader.read(made, strict=False), name[0])
-        return self._store_new(new, name[0], managers, call)
+        return self._store_new(new, name[0], managers, call, uneven=self.reader.is_uneven(made))
 
-    def _commit(self, name: Name, live: Stored, new: Obj, managers: Managers, call: Call) -> Answer:
+    def _commit(
+        self, name: Name, live: Stored, new: Obj, managers: Managers, call: Call, *, uneven: bool = False
+    ) -> Answer:
         """Store `new` in place of `live`, if anything differs; the end of it when its last finalizer went."""
         new = self.kind.admit(new, live.body, self._store.version)
         new = self.reader.separated(new, live.body, call.subresource)
         if new is live.body or new == live.body:
             new = live.body
-            if managers == live.managers:
+            if managers == live.managers and uneven == live.uneven:
                 return Answer(200, new)
         new = self.reader.counted(new, live.body)
         self.reader.check(new, live.body)
@@ -237,7 +238,7 @@ class Writer:
         if ends(new):  # it is not stored once more: watches are told of its end alone
             self._store.remove(self.kind.full, name)
             return Answer(200, new)
-        return Answer(200, self._store.put(self.kind.full, name, new, managers).body)
+        return Answer(200, self._store.put(self.kind.full, name, new, managers, uneven=uneven).body)
 
 
 def _alive(body: Obj) -> Obj:
