@@ -1,7 +1,7 @@
 """Random sequences of writes by two managers to one object: what cases do not think of, one seed at a time.
 
-`sequence(seed, kind)` is a pure function of its seed: the same steps on every server. Steps aim at what server-side apply
-does: overlapping applies, dropped fields, patches, other people's edits, a delete now and then.
+`run` makes the same requests on every server for one seed. Steps aim at what server-side apply does: overlapping
+applies, dropped fields, patches, other people's edits, a delete now and then.
 """
 
 import random

@@ -19,11 +19,13 @@ MISSING: Final = object()
 class Path:
     """A path of one kind's objects, from that kind's root."""
 
-    __slots__ = ("above", "children", "element", "named", "parent", "shape")
+    __slots__ = ("above", "children", "element", "named", "parent", "shape", "top")
 
     def __init__(self, parent: "Path | None", element: Element, shape: Shape, *, named: bool) -> None:
         self.parent, self.element, self.shape, self.named = parent, element, shape, named
         self.children: dict[Element, Path] = {}
+        # the field of the object that this is or is in
+        self.top: Element = element if parent is None or parent.parent is None else parent.top
         # the named fields on the way here, which contain this one: `spec` and `spec.template`, but no key of a map
         self.above: tuple[Path, ...] = () if parent is None else parent.above + ((self,) if named else ())
 
@@ -105,9 +107,13 @@ def collect(value: Any, at: Path, into: set[Path]) -> None:
     elif shape.atomic:
         into.add(at)
     elif isinstance(value, dict):
+        children = at.children
         for key, below in value.items():
-            child = at.down(key)
-            if below is None or below == {} or not child.named:
+            child = children.get(key) or at.down(key)
+            if child.shape.form is Form.SCALAR:
+                into.add(child)
+                continue
+            if (not below and (below is None or below == {})) or not child.named:
                 into.add(child)
             collect(below, child, into)
 

@@ -13,7 +13,7 @@ from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.kube import kinds as operator_kinds
 from slipway.kube.kinds import Resource
 
-from . import admission, defaults, shapes, structural, validation
+from . import admission, defaults, rules, shapes, validation
 from .answers import Cause, Obj
 from .shapes import Shape
 
@@ -79,7 +79,7 @@ def from_definition(definition: Obj) -> Kind:
     """A kind as its CustomResourceDefinition says. Raises cel.Unsupported for a rule that cannot be evaluated."""
     spec, version = definition["spec"], definition["spec"]["versions"][0]
     shape = shapes.custom(version["schema"]["openAPIV3Schema"])
-    structural.check_rules(shape)
+    rules.compile_rules(shape)
     subresources = version.get("subresources", {})
     scale = subresources.get("scale")
     return Kind(

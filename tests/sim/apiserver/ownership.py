@@ -129,29 +129,19 @@ class Ownership:
         if not (found.added or found.modified or found.removed):
             return None
         if ignored:
-            tops = [self._path(*name.split(".")) for name in ignored]
             for paths in (found.added, found.modified, found.removed):
-                paths.difference_update([path for path in paths if _under(path, tops)])
+                paths.difference_update([path for path in paths if path.top in ignored])
         return found
 
     def _owned(self, paths: set[Path], ignored: tuple[str, ...]) -> Paths:
         if ignored:
-            tops = [self._path(*name.split(".")) for name in ignored]
-            paths = {path for path in paths if not _under(path, tops)}
+            paths = {path for path in paths if path.top not in ignored}
         return frozenset(paths - self._stripped)
 
     def _tidy(self, held: Managers, before: Managers) -> Managers:
         """Without managers of nothing; the very mapping of `before` when that is what came out."""
         made = {manager: paths for manager, paths in held.items() if paths}
         return before if made == before else made
-
-
-def _under(path: Path, tops: list[Path]) -> bool:
-    while path.parent is not None:
-        if path in tops:
-            return True
-        path = path.parent
-    return False
 
 
 def _taken(held: Managers, difference: Difference, workflow: Manager | None, *, force: bool) -> dict[Manager, Paths]:

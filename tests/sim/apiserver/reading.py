@@ -12,8 +12,8 @@ from .causes import IMMUTABLE, forbidden, wrong
 from .decode import Mismatch, decoded, wrong_type
 from .decode import metadata as read_metadata
 from .kinds import Kind
+from .rules import OWN
 from .shapes import META, Form, Shape, core
-from .structural import OWN
 
 MAY_BE_EMPTY = ("labels", "annotations", "ownerReferences", "finalizers")
 SERVER_FIELDS = (
@@ -37,14 +37,17 @@ class Reader:
             return {}
         return _blank(self.kind.shape)
 
-    def read(self, body: Any, *, strict: bool) -> Obj:
-        """`body` as it would be stored, with defaults. Raises Refusal 400."""
+    def read(self, body: Any, *, strict: bool, old: Obj | None = None) -> Obj:
+        """`body` as it would be stored, with defaults. Raises Refusal 400.
+
+        Parts that are shared with `old`, the stored object, are not looked at.
+        """
         if not isinstance(body, dict):
             raise bad_request("the body of the request must be an object")
         self._check_type(body)
         unknown: list[str] = []
         tell = unknown.append if strict else _ignore
-        made = self._custom(body, tell) if self.kind.custom else self._core(body, tell)
+        made = self._custom(body, old, tell) if self.kind.custom else self._core(body, old, tell)
         if unknown:
             told = ", ".join(f'unknown field "{path}"' for path in unknown)
             head = f'{self.kind.kind} in version "{self.kind.version}" cannot be handled as a {self.kind.kind}: '
@@ -61,22 +64,27 @@ class Reader:
                 f" ({self.kind.api_version}, {self.kind.kind})"
             )
 
-    def _core(self, body: Obj, unknown: Any) -> Obj:
+    def _core(self, body: Obj, old: Obj | None, unknown: Any) -> Obj:
         body = _without_managers(body)
-        made = decoded(body, self.kind.shape, kind=self.kind.kind, version=self.kind.version, unknown=unknown)
+        made = decoded(body, self.kind.shape, kind=self.kind.kind, version=self.kind.version, unknown=unknown, old=old)
         return self.kind.default(self._typed(made))
 
-    def _custom(self, body: Obj, unknown: Any) -> Obj:
+    def _custom(self, body: Obj, old: Obj | None, unknown: Any) -> Obj:
         body = self._typed(_without_managers(body))
-        try:
-            meta = read_metadata(body.get("metadata") or {}, core(META), unknown)
-        except Mismatch as error:
-            raise wrong_type(self.kind.kind, self.kind.version, error) from error
+        meta = body.get("metadata") or {}
+        if old is None or meta is not old["metadata"]:
+            meta = self._metadata(meta, unknown)
         if meta is not body.get("metadata"):
             body = {**body, "metadata": meta}
-        pruned = structural.pruned(body, self.kind.shape, "", unknown)
-        made: Obj = structural.defaulted(pruned, self.kind.shape)
+        pruned = structural.pruned(body, old, self.kind.shape, "", unknown)
+        made: Obj = structural.defaulted(pruned, old, self.kind.shape)
         return made
+
+    def _metadata(self, given: Any, unknown: Any) -> Any:
+        try:
+            return read_metadata(given, core(META), unknown)
+        except Mismatch as error:
+            raise wrong_type(self.kind.kind, self.kind.version, error) from error
 
     def _typed(self, body: Obj) -> Obj:
         if body.get("apiVersion") == self.kind.api_version and body.get("kind") == self.kind.kind:

@@ -157,7 +157,7 @@ class Writer:
             raise bad_request("a merge patch must be an object")
         patched = merge_patched(live.body, patch)
         refuse_other_name(patched, name[1], name[0])
-        new = self.reader.read(patched, strict=call.strict)
+        new = self.reader.read(patched, strict=call.strict, old=live.body)
         return self._update(name, live, new, call, patched=True)
 
     def put(self, name: Name, new: Obj, owned: Obj, call: Call) -> Answer:
@@ -192,7 +192,7 @@ class Writer:
         )
         if made is live.body and managers is live.managers and not live.uneven:
             return Answer(200, live.body)
-        new = self.reader.read(made, strict=False)
+        new = self.reader.read(made, strict=False, old=live.body)
         self.reader.guard(new, live.body, call.subresource, patched=True)
         return self._commit(name, live, new, managers, call, uneven=self.reader.is_uneven(made))
 
