@@ -1,7 +1,7 @@
 """An emulated Kubernetes API server, in memory, synchronous and deterministic, for simulations in virtual time.
 
 It is held to the real one (1.34) by tests/sim/conformance*.py and random sequences, which run on both: status,
-reason, fields of a refusal, resulting object, owner of each field, events of a watch. What it does not do, or otherwise:
+reason, fields of a refusal, resulting object, owner of each field, events of a watch. What it lacks or does otherwise:
 
 - no paging, JSON patch, strategic merge patch, table output, authorization, quotas; no watch over `request`;
 - core kinds are validated in what podrules.py and validation.py say, not in all that Kubernetes checks;
