@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.controlplane.apiserver import ApiServer, api_server
+
+# How long an example takes says how busy the machine is, and nothing about the product.
+settings.register_profile("slipway", deadline=None)
+settings.load_profile("slipway")
 
 
 @pytest.fixture(scope="session")

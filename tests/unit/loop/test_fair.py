@@ -85,7 +85,7 @@ def test_few_places_are_all_for_everyone(places: int) -> None:
 KEYS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40)), max_size=60, unique=True)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(keys=KEYS, places=st.integers(1, 8))
 def test_everything_comes_out_once_and_nobody_is_overtaken_twice(keys: list[tuple[str, int]], places: int) -> None:
     made = line(*(key(*each) for each in keys), places=places)

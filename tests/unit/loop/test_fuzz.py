@@ -117,7 +117,7 @@ async def visit(resource: Resource, spec: Any, status: Any) -> FakeApi:
 
 @pytest.mark.parametrize("resource", OWNERS, ids=lambda each: each.kind)
 def test_any_object_is_visited_to_the_end(resource: Resource) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(objects(resource))
     def check(one: tuple[Resource, Any, Any]) -> None:
         fake = asyncio.run(visit(*one))

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.kube.kinds import CLAIM, DEPLOYMENT, INFERENCE_SERVICE, POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, ref
@@ -234,7 +234,6 @@ def test_a_status_change_of_a_child_leaves_its_content_digest_alone() -> None:
 HISTORY = st.lists(st.tuples(st.sampled_from(["Pending", "Running", "Failed"]), st.booleans()), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(history=HISTORY, data=st.data())
 def test_any_order_and_any_repetition_ends_in_the_last_state(
     history: list[tuple[str, bool]], data: st.DataObject

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, POD
@@ -107,7 +107,6 @@ def test_an_owner_is_whole() -> None:
     assert (owner.spec, owner.status) == ({"replicas": 0}, {})
 
 
-@settings(deadline=None)
 @given(status=st.fixed_dictionaries({}, optional={
     "phase": st.just("Running"), "reason": st.just(""), "conditions": st.none() | st.just([]) | st.just([{}]),
     "containerStatuses": st.none() | st.lists(st.fixed_dictionaries({}, optional={

@@ -313,7 +313,7 @@ STEPS = st.lists(
 OUTCOMES = st.lists(st.sampled_from(["done", "again", "fail"]), max_size=60)
 
 
-@settings(deadline=None, max_examples=100)  # no deadline: the machine may be busy, and time is virtual anyway
+@settings(max_examples=100)  # no deadline: the machine may be busy, and time is virtual anyway
 @given(steps=STEPS, outcomes=OUTCOMES, concurrency=st.integers(1, 4))
 def test_whatever_happens_no_add_is_lost_and_no_key_overlaps(
     steps: list[tuple[str, str, float]], outcomes: list[str], concurrency: int

@@ -57,14 +57,14 @@ POD_FIELDS = st.sampled_from(
 TEMPLATES = st.fixed_dictionaries({"spec": st.dictionaries(POD_FIELDS, ANYTHING, max_size=4)})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEMPLATES)
 def test_an_inference_service_tells_of_any_template(template: Any) -> None:
     outcome = settle(spec(podTemplate=template))
     assert outcome.status["conditions"][0]["type"] == "Accepted"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEMPLATES)
 def test_a_training_job_plans_with_any_template(template: Any) -> None:
     asked = training.fresh({**training.RECIPE, "podTemplate": template})

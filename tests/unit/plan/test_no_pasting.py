@@ -51,7 +51,6 @@ def shape(text: str) -> list[str]:
     return ['"' if token.startswith('"') else token for token in tokens(text)]
 
 
-@settings(deadline=None)
 @given(namespace=HOSTILE, name=HOSTILE)
 def test_a_name_in_a_query_is_one_string_whatever_is_in_it(namespace: str, name: str) -> None:
     made = query(namespace, name)
@@ -69,7 +68,7 @@ def commands(template: Any) -> list[list[str]]:
 WORDS = st.lists(st.text(UNPAIRED, min_size=1, max_size=40), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(command=WORDS)
 def test_a_users_command_is_passed_on_word_by_word(command: list[str]) -> None:
     (gang,) = planned(fresh({**COMMAND, "command": command})).create
@@ -89,7 +88,7 @@ def test_no_command_of_ours_goes_through_a_shell() -> None:
         assert "-c" not in argv
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(path=st.text(st.sampled_from("ab$ ;`\"'\\(){}|&<>*?~#\n"), min_size=1, max_size=20))
 def test_a_models_path_is_one_argument(path: str) -> None:
     made = settle(spec(model={"uri": f"pvc://models/{path}"}))

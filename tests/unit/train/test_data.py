@@ -12,7 +12,7 @@ from slipway_train.data import DataPosition, Samples, StreamPosition, TokenStrea
 from slipway_train.tokenizer import END_OF_TEXT
 
 WIDTH = 33
-quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 
 
 @pytest.fixture(autouse=True)

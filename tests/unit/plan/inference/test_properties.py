@@ -4,7 +4,7 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.api.inferenceservice import InferenceServiceStatus
@@ -34,8 +34,6 @@ from .world import (
     spec,
     world,
 )
-
-UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 
 CURRENT = "current"  # stands for the revision that a world's spec renders
 MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
@@ -170,7 +168,6 @@ def fed_back(before: World, outcome: Plan, **fields: Any) -> World:
     return replace(before, observed=replace(before.observed, owner=owner), **fields)
 
 
-@UNHURRIED
 @given(worlds())
 def test_a_status_fed_back_comes_out_the_same_at_any_time(seen: World) -> None:
     outcome = seen.settle()
@@ -180,7 +177,6 @@ def test_a_status_fed_back_comes_out_the_same_at_any_time(seen: World) -> None:
     assert again.requeue_after == outcome.requeue_after
 
 
-@UNHURRIED
 @given(worlds())
 def test_what_is_applied_does_not_depend_on_when_and_settles(seen: World) -> None:
     first = fed_back(seen, seen.settle())
@@ -188,7 +184,6 @@ def test_what_is_applied_does_not_depend_on_when_and_settles(seen: World) -> Non
     assert fed_back(first, first.settle()).settle().apply == first.settle().apply
 
 
-@UNHURRIED
 @given(worlds())
 def test_a_service_that_is_not_accepted_touches_no_child(seen: World) -> None:
     outcome = seen.settle()
@@ -196,7 +191,6 @@ def test_a_service_that_is_not_accepted_touches_no_child(seen: World) -> None:
         assert (outcome.apply, outcome.create, outcome.delete) == ((), (), ())
 
 
-@UNHURRIED
 @given(worlds())
 def test_without_a_model_nothing_is_applied(seen: World) -> None:
     outcome = seen.settle()
@@ -206,7 +200,6 @@ def test_without_a_model_nothing_is_applied(seen: World) -> None:
         assert not outcome.apply
 
 
-@UNHURRIED
 @given(worlds())
 def test_what_is_served_is_never_forgotten(seen: World) -> None:
     outcome = seen.settle()
@@ -214,7 +207,6 @@ def test_what_is_served_is_never_forgotten(seen: World) -> None:
     assert ("model" in outcome.status) == ("model" in seen.observed.owner.status or rendered)
 
 
-@UNHURRIED
 @given(worlds())
 def test_only_own_children_are_applied_or_deleted(seen: World) -> None:
     outcome = seen.settle()
@@ -223,7 +215,6 @@ def test_only_own_children_are_applied_or_deleted(seen: World) -> None:
     assert not foreign & {entry.ref.kind for entry in outcome.delete}
 
 
-@UNHURRIED
 @given(sound_worlds())
 def test_ready_is_true_exactly_when_the_newest_revision_alone_answers_or_is_at_zero_and_did(seen: World) -> None:
     outcome = seen.settle()
@@ -238,14 +229,12 @@ def test_ready_is_true_exactly_when_the_newest_revision_alone_answers_or_is_at_z
         assert outcome.status["answeredRevision"] == revision
 
 
-@UNHURRIED
 @given(worlds())
 def test_status_is_what_the_api_declares(seen: World) -> None:
     status = seen.settle().status
     assert InferenceServiceStatus.model_validate(status).model_dump(by_alias=True, exclude_none=True) == status
 
 
-@UNHURRIED
 @given(worlds())
 def test_inputs_are_left_as_they_were(seen: World) -> None:
     before = copy.deepcopy(seen)
@@ -253,7 +242,6 @@ def test_inputs_are_left_as_they_were(seen: World) -> None:
     assert seen == before
 
 
-@UNHURRIED
 @given(st.permutations(["chat-1", "chat-2", "chat-3"]))
 def test_the_order_of_the_watch_does_not_matter(names: list[str]) -> None:
     crashed = container(state="terminated", exit_code=1)

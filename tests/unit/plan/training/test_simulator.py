@@ -178,7 +178,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.world.over or self.world.reason == "Running"
 
 
-AnyOrder.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 TestAnyOrder = AnyOrder.TestCase
