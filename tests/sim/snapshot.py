@@ -1,0 +1,77 @@
+"""What a run leaves in the cluster, without what must differ from run to run: uids, versions, times, random names."""
+
+import json
+from dataclasses import dataclass, field
+
+from slipway.kube.kinds import OWNERS, POD, WATCHED
+from slipway.plan.labels import OWNER_UID, REVISION, SELECTOR
+from slipway.plan.observed import Obj
+
+from .apiserver import Emulator
+
+TIMES = frozenset({
+    "lastTransitionTime", "startTime", "completionTime", "creationTimestamp", "updated", "progress",
+})  # fmt: skip
+BOOKKEEPING = frozenset({"uid", "resourceVersion", "generation", "managedFields", "selfLink", "annotations"})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Lines of JSON by `resource/name`."""
+
+    objects: dict[str, str] = field(default_factory=dict)
+
+    def differences(self, other: "Snapshot") -> list[str]:
+        names = sorted({*self.objects, *other.objects})
+        return [
+            f"{name}: {self.objects.get(name, 'nothing')}\n  instead of {other.objects.get(name, 'nothing')}"
+            for name in names
+            if self.objects.get(name) != other.objects.get(name)
+        ]
+
+
+def snapshot(api: Emulator) -> Snapshot:
+    bodies = [
+        (resource.full, body)
+        for resource in WATCHED
+        for body in api.list(resource.full, None, "" if resource in OWNERS else SELECTOR)[0]
+    ]
+    names = _names(bodies)
+    lines: dict[str, str] = {}
+    for resource, body in bodies:
+        text = json.dumps(_pod(body) if resource == POD.full else _plain(body), sort_keys=True)
+        for value, name in names.items():
+            text = text.replace(value, name)
+        name = body["metadata"]["name"]
+        unnamed = resource == POD.full and REVISION in body["metadata"]["labels"]
+        where = f"{resource}/{text}" if unnamed else f"{resource}/{name}"
+        count = sum(key.startswith(f"{where}#") for key in lines) if unnamed else 0
+        lines[f"{where}#{count}" if unnamed else where] = text
+    return Snapshot(lines)
+
+
+def _names(bodies: list[tuple[str, Obj]]) -> dict[str, str]:
+    """Names for values that differ from run to run: uids, and revisions, which are hashes over uids."""
+    found: dict[str, str] = {}
+    for resource, body in bodies:
+        metadata = body["metadata"]
+        found[metadata["uid"]] = f"<uid of {resource} {metadata['name']}>" if resource != POD.full else "<uid of a pod>"
+        template = (body.get("spec") or {}).get("template")
+        if isinstance(template, dict) and REVISION in (template.get("metadata") or {}).get("labels", {}):
+            found[template["metadata"]["labels"][REVISION]] = f"<revision of {metadata['name']}>"
+    return found
+
+
+def _pod(body: Obj) -> Obj:
+    """A pod is what its owner and its phase are."""
+    labels, status = body["metadata"]["labels"], body.get("status") or {}
+    kept = {name: value for name, value in labels.items() if name in (REVISION, OWNER_UID)}
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
+    return {"labels": kept, "phase": status.get("phase"), "ready": ready}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        dropped = TIMES | (BOOKKEEPING if "resourceVersion" in value else frozenset())
+        return {name: _plain(inner) for name, inner in value.items() if name not in dropped}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
