@@ -10,7 +10,7 @@ from .answers import CHANGED, Cause, Obj, Refusal, bad_request, conflict, invali
 from .decode import Mismatch, decoded, wrong_type
 from .decode import metadata as read_metadata
 from .kinds import Kind
-from .shapes import META, Shape, core
+from .shapes import ANY, META, Shape, core
 from .structural import OWN
 
 SERVER_FIELDS = (
@@ -135,6 +135,8 @@ class Reader:
 
 def undeclared(value: Any, shape: Shape, path: str) -> str | None:
     """The first field at or below `path` that the type does not have."""
+    if shape is ANY:
+        return None
     if isinstance(value, dict):
         for key, below in value.items():
             if not path and key in ("apiVersion", "kind"):
