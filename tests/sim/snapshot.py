@@ -1,6 +1,7 @@
 """What a run leaves in the cluster, without what must differ from run to run: uids, versions, times, random names."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from slipway.kube.kinds import OWNERS, POD, WATCHED
@@ -11,6 +12,7 @@ from .apiserver import Emulator
 
 TIMES = frozenset({
     "lastTransitionTime", "startTime", "completionTime", "creationTimestamp", "updated", "progress",
+    "observedGeneration",  # how often a user changed a spec on the way; oracles/status.py compares it
 })  # fmt: skip
 BOOKKEEPING = frozenset({"uid", "resourceVersion", "generation", "managedFields", "selfLink", "annotations"})
 
@@ -22,12 +24,31 @@ class Snapshot:
     objects: dict[str, str] = field(default_factory=dict)
 
     def differences(self, other: "Snapshot") -> list[str]:
-        names = sorted({*self.objects, *other.objects})
+        """What is otherwise here than there, field by field."""
+        mine, others = self.fields(), other.fields()
+        paths = sorted({*mine, *others})
         return [
-            f"{name}: {self.objects.get(name, 'nothing')}\n  instead of {other.objects.get(name, 'nothing')}"
-            for name in names
-            if self.objects.get(name) != other.objects.get(name)
+            f"{path} is {mine.get(path, 'not there')} instead of {others.get(path, 'nothing')}"
+            for path in paths
+            if mine.get(path) != others.get(path)
         ]
+
+    def fields(self) -> dict[str, str]:
+        """Every leaf by its path."""
+        return {
+            path: value for name, line in self.objects.items() for path, value in _leaves(json.loads(line), f"{name}: ")
+        }
+
+
+def _leaves(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for name, below in value.items():
+            yield from _leaves(below, f"{path}.{name}")
+    elif isinstance(value, list) and value:
+        for index, below in enumerate(value):
+            yield from _leaves(below, f"{path}[{index}]")
+    else:
+        yield path, json.dumps(value)
 
 
 def snapshot(api: Emulator) -> Snapshot:

@@ -221,6 +221,7 @@ class World:
     async def _rest(self) -> bool:
         """Wait until nothing goes on. False when that does not come."""
         calm = max((over(fault) for fault in self.faults), default=0.0)
+        calm = max(calm, *(since for since, _ in self.scenario.load), 0.0)
         limit = None
         while not self._at_rest(calm) and self.broken is None:
             await asyncio.sleep(POLL_SECONDS)

@@ -11,7 +11,7 @@ from typing import Any
 from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.plan.observed import Obj
 
-from ..acts import JOBS, SERVICES, Create, Merge, Step, When, claim, job, recipe, service
+from ..acts import JOBS, SERVICES, Create, Delete, Merge, Step, When, claim, job, recipe, service
 from ..scenario import Scenario
 
 Path = tuple[str, ...]
@@ -157,11 +157,13 @@ def _job(leaf: Leaf) -> Scenario:
 
 def _created(leaf: Leaf) -> Scenario:
     base = COMMAND if leaf.path == ("command",) else RECIPE
-    steps = [
-        Step(Create({**base, "spec": merged(base["spec"], leaf.patch(value))}, refused=refused))
-        for value, refused in ((leaf.invalid, None), (leaf.other, None))
-    ]
-    return Scenario(f"leaf of a new job: {leaf.name}", (Step(Create(claim("mine"))), *steps), strict=False)
+    invalid, valid = (
+        Create({**base, "spec": merged(base["spec"], leaf.patch(value))}, refused=None)
+        for value in (leaf.invalid, leaf.other)
+    )
+    gone = When(JOBS, "job", gone=True)
+    steps = (Step(invalid), Step(Delete(JOBS, "job"), after=6.0), Step(valid, when=gone))
+    return Scenario(f"leaf of a new job: {leaf.name}", (Step(Create(claim("mine"))), *steps))
 
 
 SERVICE_LEAVES, JOB_LEAVES = tuple(leaves(INFERENCE_SERVICE)), tuple(leaves(TRAINING_JOB))
