@@ -69,6 +69,9 @@ class When:
         if body is None or self.gone or not self.condition:
             return (body is None) == self.gone
         conditions = (body.get("status") or {}).get("conditions") or []
+        true = {c["type"] for c in conditions if c["status"] == "True"}
+        if self.condition == "Running" and true & {"Complete", "Failed"}:
+            return True  # it ran while nobody was there to say so
         found = next((c for c in conditions if c["type"] == self.condition), {})
         return found.get("status") == self.status and (not self.reason or found.get("reason") == self.reason)
 

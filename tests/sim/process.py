@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from slipway.app import App, Clocks
+from slipway.reconcile.synced import WatchMissing
 from slipway.settings import Settings, from_environment
 from slipway.telemetry.metrics import Metrics
 
@@ -31,6 +32,8 @@ ENVIRONMENT = {
     "SLIPWAY_LOG_LEVEL": "ERROR",
     "POD_NAME": "operator",
 }
+
+RESTART_SECONDS = 5.0
 
 Here = dict[asyncio.Task[Any], None]
 _tasks: contextvars.ContextVar[Here | None] = contextvars.ContextVar("tasks_of_the_process", default=None)
@@ -87,7 +90,13 @@ class Process:
             await self.app.work(self._stop)
         except Exception as error:  # whatever it was: an operator that ends by itself is a finding
             if not self.dead:
-                self.world.violation("operator", f"operator {self.number} broke: {error!r}")
+                self._ended(error)
+
+    def _ended(self, error: Exception) -> None:
+        """Its pod is restarted. Only a watch that did not come up is a good reason to end."""
+        if not isinstance(error, WatchMissing):
+            self.world.violation("operator", f"operator {self.number} broke: {error!r}")
+        self.crash(RESTART_SECONDS)
 
     def crash(self, down_seconds: float | None) -> None:
         """End without a word. Another life begins `down_seconds` later; None: never."""

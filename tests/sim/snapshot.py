@@ -1,11 +1,12 @@
 """What a run leaves in the cluster, without what must differ from run to run: uids, versions, times, random names."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from slipway.kube.kinds import OWNERS, POD, WATCHED
-from slipway.plan.labels import OWNER_UID, REVISION, SELECTOR
+from slipway.plan.labels import ATTEMPT, OWNER_UID, REVISION, SELECTOR
 from slipway.plan.observed import Obj
 
 from .apiserver import Emulator
@@ -14,6 +15,8 @@ TIMES = frozenset({
     "lastTransitionTime", "startTime", "completionTime", "creationTimestamp", "updated", "progress",
     "observedGeneration",  # how often a user changed a spec on the way; oracles/status.py compares it
 })  # fmt: skip
+ALLOTTED = frozenset({"clusterIP", "clusterIPs"})
+UID = re.compile(r"[0-9a-f]{8}-0000-4000-8000-[0-9a-f]{12}")
 BOOKKEEPING = frozenset({"uid", "resourceVersion", "generation", "managedFields", "selfLink", "annotations"})
 
 
@@ -60,9 +63,12 @@ def snapshot(api: Emulator) -> Snapshot:
     names = _names(bodies)
     lines: dict[str, str] = {}
     for resource, body in bodies:
-        text = json.dumps(_pod(body) if resource == POD.full else _plain(body), sort_keys=True)
+        if ATTEMPT in (body["metadata"].get("labels") or {}) and resource == POD.full:
+            continue  # which pods of a gang are left is a matter of who was first; oracles/orphans.py looks at them
+        text = json.dumps(_told(resource, body), sort_keys=True)
         for value, name in names.items():
             text = text.replace(value, name)
+        text = UID.sub("<uid of what is gone>", text)
         name = body["metadata"]["name"]
         unnamed = resource == POD.full and REVISION in body["metadata"]["labels"]
         where = f"{resource}/{text}" if unnamed else f"{resource}/{name}"
@@ -83,6 +89,14 @@ def _names(bodies: list[tuple[str, Obj]]) -> dict[str, str]:
     return found
 
 
+def _told(resource: str, body: Obj) -> object:
+    """What counts: of our own kinds everything, of others what was asked for, of pods their phase."""
+    if resource == POD.full:
+        return _pod(body)
+    ours = resource in {owner.full for owner in OWNERS}
+    return _plain(body if ours else {name: value for name, value in body.items() if name != "status"})
+
+
 def _pod(body: Obj) -> Obj:
     """A pod is what its owner and its phase are."""
     labels, status = body["metadata"]["labels"], body.get("status") or {}
@@ -93,6 +107,6 @@ def _pod(body: Obj) -> Obj:
 
 def _plain(value: object) -> object:
     if isinstance(value, dict):
-        dropped = TIMES | (BOOKKEEPING if "resourceVersion" in value else frozenset())
+        dropped = TIMES | ALLOTTED | (BOOKKEEPING if "resourceVersion" in value else frozenset())
         return {name: _plain(inner) for name, inner in value.items() if name not in dropped}
     return [_plain(inner) for inner in value] if isinstance(value, list) else value

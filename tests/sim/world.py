@@ -17,14 +17,14 @@ from slipway.reconcile import resync
 from slipway.reconcile.keys import Key
 
 from . import loop
-from .acts import NAMESPACE
+from .acts import NAMESPACE, Act, Step
 from .apiserver import Emulator, WatchEvent, default_kinds
 from .client import Sent
 from .controllers import ALL
 from .controllers.kubelet import Kubelet, reporter
 from .faults import Kill, Meddling, WallJump, over
 from .feed import Feed
-from .hand import Hand
+from .hand import Hand, Refused
 from .meddling import meddle
 from .network import Network
 from .oracles import ORACLES
@@ -39,6 +39,8 @@ EPOCH = 1_790_000_000.0  # of the virtual wall clock
 POLL_SECONDS = 2.0
 QUIET_SECONDS = 12.0  # longer than any wait that a plan asks for
 PATIENCE_SECONDS = 900.0  # from calm to rest, back-offs and time-outs included
+WAIT_SECONDS = 400.0  # how long a user waits for a condition
+LOAD_SECONDS = 8.0  # until every autoscaler has seen what the load is
 LINE = 400  # characters of a violation
 REST_SECONDS = 30.0  # how long nothing may be written then
 
@@ -71,6 +73,7 @@ class World:
         self.timing, self.fates = TIMINGS[script.timing], self.scenario.fates
         self.planners = default_planners()
         self.violations: list[Violation] = []
+        self.meddled = any(isinstance(fault, Meddling) for fault in script.faults) or bool(script.without)
         self._jumps: dict[int, float] = {}
         self.loop = asyncio.get_running_loop()
         self.loop.set_task_factory(make_task)
@@ -88,7 +91,7 @@ class World:
         self.controllers = [kind(self) for kind in ALL]
         self.oracles: list[Oracle] = [kind(self) for kind in ORACLES]
         self._feed = Feed(self.api, self._changed)
-        self._last_change = 0.0
+        self._last_change = self._restless = 0.0
         self.author = ""  # who made the change that the oracles are told of
         self.phase = "busy"  # then "rest", then "restart"
 
@@ -191,12 +194,28 @@ class World:
         for number, step in enumerate(self.scenario.steps):
             if number in self.script.without:
                 continue
-            while step.when is not None and not step.when.holds(hand):
-                await asyncio.sleep(0.5)
+            await self._wait(step, hand)
             await asyncio.sleep(step.after)
             if step.act is not None:
-                step.act.do(hand)
+                self._act(step.act, hand)
         self._user_done = True
+
+    async def _wait(self, step: Step, hand: Hand) -> None:
+        begun = self.loop.time()
+        while step.when is not None and not step.when.holds(hand):
+            await asyncio.sleep(0.5)
+            if self.loop.time() > begun + WAIT_SECONDS:
+                if not self.meddled:
+                    self.violation("progress", f"the user waits in vain for {step.when}")
+                return
+
+    def _act(self, act: Act, hand: Hand) -> None:
+        """Where somebody meddles, what the user wants to change may be gone."""
+        try:
+            act.do(hand)
+        except Refused as refused:
+            if not self.meddled or refused.status not in (404, 409):
+                raise
 
     # ------------------------------------------------------------------ the run
 
@@ -221,7 +240,7 @@ class World:
     async def _rest(self) -> bool:
         """Wait until nothing goes on. False when that does not come."""
         calm = max((over(fault) for fault in self.faults), default=0.0)
-        calm = max(calm, *(since for since, _ in self.scenario.load), 0.0)
+        calm = max(calm, *(since + LOAD_SECONDS for since, _ in self.scenario.load), 0.0)
         limit = None
         while not self._at_rest(calm) and self.broken is None:
             await asyncio.sleep(POLL_SECONDS)
@@ -233,9 +252,9 @@ class World:
         return True
 
     def _at_rest(self, calm: float) -> bool:
-        if self.loop.time() <= calm or not self._user_done:
-            return False
-        return self._why() == ""
+        if self.loop.time() <= calm or self._why():
+            self._restless = self.loop.time()
+        return self.loop.time() >= self._restless + QUIET_SECONDS
 
     def _why(self) -> str:
         """What still goes on, "" for nothing."""
@@ -250,7 +269,7 @@ class World:
         if restless:
             return f"operators {restless} are not at rest"
         quiet = self.time() - self._last_change
-        return f"something changed {quiet:.1f} s ago" if quiet < QUIET_SECONDS else ""
+        return f"something changed {quiet:.1f} s ago" if quiet <= POLL_SECONDS else ""
 
     async def _judge(self) -> None:
         """The end, that nothing is written at rest, and that a restart changes nothing."""

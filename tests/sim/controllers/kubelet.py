@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 REPORT_SECONDS = 7.0
+FLAPS = 8
 
 
 @dataclass(slots=True)
@@ -41,8 +42,8 @@ class Kubelet(Controller):
 
     @property
     def busy(self) -> bool:
-        """A pod that only runs, or pulls its image for ever, does not count."""
-        return any(life.step not in ("flap", "stay") for life in self._lives.values())
+        """A pod that only runs does not count."""
+        return any(life.step != "stay" for life in self._lives.values())
 
     def look(self, key: Key) -> None:
         pod = self.hand.get(*key)
@@ -124,8 +125,11 @@ class Kubelet(Controller):
         life.step = "stay"
 
     def _flap(self, pod: Obj, life: Life) -> None:
-        """The kubelet says one thing when a pull fails and another while it waits, for ever."""
+        """The kubelet says one thing when a pull fails and another while it waits, for ever (here: for a while)."""
         life.reports += 1
+        if life.reports > FLAPS:
+            life.step = "stay"
+            return
         pause = life.reports % 2
         reason, said = (
             ("ImagePullBackOff", 'Back-off pulling image "x"') if pause else ("ErrImagePull", "no such image")

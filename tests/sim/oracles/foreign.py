@@ -22,7 +22,7 @@ class Foreign(Oracle):
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._ours: dict[str, bool] = {}  # by uid
+        self._ours: set[str] = set()  # uids of what was ours once: whatever becomes of its labels, it may be mended
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource not in KINDS:
@@ -30,11 +30,12 @@ class Foreign(Oracle):
         metadata = event.object["metadata"]
         if event.type != "ADDED" and self.by_operator():
             self._judge(resource, event)
-        self._ours[metadata["uid"]] = ours(event.object)
+        if ours(event.object):
+            self._ours.add(metadata["uid"])
 
     def _judge(self, resource: str, event: WatchEvent) -> None:
         metadata = event.object["metadata"]
-        if not self._ours.get(metadata["uid"], False):
+        if metadata["uid"] not in self._ours:
             self.wrong(f"{resource} {metadata['name']} is not Slipway's, and was {event.type}")
         going = event.type == "DELETED" or "deletionTimestamp" in metadata
         if going and resource not in DELETES:

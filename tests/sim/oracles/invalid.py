@@ -12,6 +12,8 @@ from .base import Oracle, condition
 if TYPE_CHECKING:
     from ..world import World
 
+# Not the spec's fault: the children may be changed as soon as the reason is gone, before the status says so.
+MENDED_BY_OTHERS = frozenset({"NameConflict", "PodTemplateRefused"})
 KINDS = frozenset({"deployments.apps", "services", "scaledobjects.keda.sh"})
 
 
@@ -38,5 +40,7 @@ class Invalid(Oracle):
         if service is None:
             return False
         accepted = condition(service, "Accepted")
+        if accepted.get("reason") in MENDED_BY_OTHERS:
+            return False
         seen = accepted.get("observedGeneration") == service["metadata"]["generation"]
         return seen and accepted.get("status") == "False"

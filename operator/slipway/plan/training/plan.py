@@ -77,7 +77,7 @@ def _question(situation: Situation) -> Plan | None:
     if ended.recorded(situation) or ended.succeeded(situation) or accepted.early_complaint(situation):
         return None
     if situation.gang:
-        unread = lost.to_read(situation)
+        unread = lost.to_read(situation) or ended.to_read(situation)
         return Plan(status=situation.observed.owner.status, reads=unread) if unread else None
     if unread := accepted.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
