@@ -79,12 +79,22 @@ def silence(chance: Chance) -> Fault:
 
 def meddling(chance: Chance) -> Fault:
     resource = chance.choice(MEDDLED)
-    act = chance.choice(OWNER_ACTS if resource.endswith("slipway.dev") else sorted(set(ACTS) - {"recreate"}))
+    act = chance.choice(_acts(resource))
     if chance.random() < 0.5:
         return Meddling(
             round(chance.uniform(0.0, 1.0), 3), act, resource, chance.randrange(4), chance.randrange(WRITES)
         )
     return Meddling(_when(chance), act, resource, chance.randrange(4))
+
+
+def _acts(resource: str) -> list[str]:
+    """What a user can do to these that means something: what comes after an unlabelled pod is the user's own doing."""
+    if resource.endswith("slipway.dev"):
+        return list(OWNER_ACTS)
+    if resource == "pods":
+        return ["delete", "annotate"]
+    dependents = resource in ("deployments.apps", "pytorchjobs.kubeflow.org")
+    return sorted(set(ACTS) - {"recreate"} - (set() if dependents else {"orphaning delete"}))
 
 
 def jump(chance: Chance) -> Fault:

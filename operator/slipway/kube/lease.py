@@ -114,6 +114,9 @@ class Elector:
     async def run(self, *, on_gain: Callable[[], None], on_loss: Callable[[], None]) -> None:
         """Campaign until cancelled. The callbacks run at each handover and must not block."""
         while True:
+            # A lease that lapsed during the pause is lost, though it may be ours again after the attempt: visits have
+            # ended without their writes meanwhile.
+            self._hand_over(on_gain, on_loss)
             try:
                 await self._attempt()
             except ApiError as error:
