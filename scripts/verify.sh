@@ -9,5 +9,9 @@ regenerate() {
 }
 scripts/setup.sh
 step "generated files" regenerate
+step "simulation, fresh seeds" env SEEDS="${SEEDS:-50000}" scripts/sim.sh
+step "simulation, crash points" env WHAT=crashes scripts/sim.sh
+step "simulation, deletions" env WHAT=deletions scripts/sim.sh
+step "simulation, mutants" env WHAT=mutants scripts/sim.sh
 step "mutation score" scripts/mutation.sh
 times

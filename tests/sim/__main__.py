@@ -21,10 +21,10 @@ def main() -> int:
             done += 1
             if result is not None:
                 failures.append(result)
-                print(f"FAILED {result[0]}", *result[1], sep="\n    ", flush=True)
+                say(f"FAILED {result[0]}", *(f"    {line}" for line in result[1]))
             if done % 500 == 0:
-                print(f"{done} of {len(scripts)}, {len(failures)} failed, {rate(begun, done)}", flush=True)
-    print(f"{done} runs, {len(failures)} failed, {rate(begun, done)}")
+                say(f"{done} of {len(scripts)}, {len(failures)} failed, {rate(begun, done)}")
+    say(f"{done} runs, {len(failures)} failed, {rate(begun, done)}")
     if failures and not arguments.quick:
         _shrink([script for script in scripts if repr(script) in {name for name, _ in failures}][:3])
     return 1 if failures else 0
@@ -33,7 +33,9 @@ def main() -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m tests.sim")
     top.add_argument(
-        "what", choices=("seeds", "crashes"), help="random scripts, or every crash point of every scenario"
+        "what",
+        choices=("seeds", "crashes", "deletions"),
+        help="random scripts; every crash point; every time to delete",
     )
     top.add_argument("--first", type=int, default=0)
     top.add_argument("--seeds", type=int, default=1000)
@@ -42,17 +44,22 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
 def rate(begun: float, done: int) -> str:
     seconds = time.perf_counter() - begun
     return f"{seconds:.0f} s, {done / seconds:.1f} runs a second"
 
 
 def _scripts(arguments: argparse.Namespace) -> Iterable[Script]:
-    from .crashes import every_crash
+    from .crashes import every_crash, every_deletion
     from .seeds import script
 
-    if arguments.what == "crashes":
-        return every_crash()
+    if arguments.what != "seeds":
+        return every_crash() if arguments.what == "crashes" else every_deletion()
     return map(script, range(arguments.first, arguments.first + arguments.seeds))
 
 
@@ -73,8 +80,8 @@ def _shrink(scripts: list[Script]) -> None:
     for script in scripts:
         small = shrink(script)
         violations = judge(small).violations
-        print(f"\n# {script!r}\n" + as_test(small, violations[0].oracle if violations else "unstable"))
-        print(*(f"# {violation}" for violation in violations), sep="\n", flush=True)
+        say(f"\n# {script!r}\n" + as_test(small, violations[0].oracle if violations else "unstable"))
+        say(*(f"# {violation}" for violation in violations))
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 promises the same end, and with a bound on what may be written.
 """
 
+import json
 from functools import cache
 
 from slipway.plan.observed import Obj
 
 from .acts import JOBS
-from .faults import Crash, Kill, Meddling, Partition, Slow, Storm
+from .faults import Crash, Kill, Meddling, Partition, Slow, Storm, WallJump
 from .scenarios import SCENARIOS
 from .script import Script
 from .world import Outcome, Violation, run
 
+SKEW_SECONDS = 9.0
 HARMLESS = frozenset({"annotate"})
 TRAINING = frozenset({"pods", "pytorchjobs.kubeflow.org", "persistentvolumeclaims", JOBS})
 REPAIRED = frozenset({"deployments.apps", "services", "scaledobjects.keda.sh"})
@@ -44,6 +46,8 @@ def comparable(script: Script) -> bool:
     """
     if not SCENARIOS[script.scenario].strict:
         return False
+    if any(isinstance(fault, WallJump) and fault.seconds > SKEW_SECONDS for fault in script.faults):
+        return False  # docs/LIMITS.md: why a gang failed is then told without its pods' words
     meddlings = [fault for fault in script.faults if isinstance(fault, Meddling)]
     return all(m.act in HARMLESS or (m.resource in REPAIRED and m.act != "orphaning delete") for m in meddlings)
 
@@ -63,8 +67,6 @@ def expectations(scenario: str, outcome: Outcome) -> list[str]:
 
 
 def _met(text: str, outcome: Outcome) -> bool:
-    import json
-
     where, _, said = text.partition(" ")
     kind, _, name = where.partition("/")
     resource = {"TrainingJob": "trainingjobs.slipway.dev", "InferenceService": "inferenceservices.slipway.dev"}[kind]

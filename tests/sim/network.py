@@ -108,5 +108,5 @@ class Network:
 def failure(status: int) -> Answered:
     reason = REASONS[status]
     retry = '"details": {"retryAfterSeconds": 1}, ' if status == 429 else ""
-    body = f'{{"kind": "Status", {retry}"status": "Failure", "reason": "{reason}", "code": {status}, "message": "simulated"}}'
-    return status, body, {}
+    said = f'"status": "Failure", "reason": "{reason}", "code": {status}, "message": "simulated"'
+    return status, f'{{"kind": "Status", {retry}{said}}}', {}

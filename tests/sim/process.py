@@ -137,6 +137,6 @@ class Process:
     def at_rest(self) -> bool:
         """Nothing runs, waits or is to be repeated after a failure, and every watch has told all."""
         queue = self.app.queue
-        busy = queue._running or queue._waiting or queue._failures
+        busy = queue._waiting or queue._failures  # what runs now may be the look that a plan asks for every few seconds
         shows = any(job.timer is not None for job in self.app.progress._jobs.values())
         return not busy and not shows and all(watch.at_rest for watch in self.watches)

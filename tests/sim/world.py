@@ -202,7 +202,7 @@ class World:
 
     async def _wait(self, step: Step, hand: Hand) -> None:
         begun = self.loop.time()
-        while step.when is not None and not step.when.holds(hand):
+        while step.when is not None and not step.when.holds(hand):  # virtual time
             await asyncio.sleep(0.5)
             if self.loop.time() > begun + WAIT_SECONDS:
                 if not self.meddled:
@@ -282,7 +282,7 @@ class World:
         if self.script.restart:
             self.phase = "restart"
             self._kill_all(Kill(0.0, 0.1))
-            while self.leader is None:
+            while self.leader is None:  # noqa: ASYNC110 - virtual time
                 await asyncio.sleep(POLL_SECONDS)
             await asyncio.sleep(REST_SECONDS)
 

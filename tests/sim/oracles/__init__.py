@@ -8,8 +8,9 @@ from .invalid import Invalid
 from .leader import Leader
 from .orphans import Orphans
 from .rest import Rest
+from .serving import Serving
 from .status import Status
 
-ORACLES: tuple[type[Oracle], ...] = (Attempts, Events, Foreign, Invalid, Leader, Orphans, Rest, Status)
+ORACLES: tuple[type[Oracle], ...] = (Attempts, Events, Foreign, Invalid, Leader, Orphans, Rest, Serving, Status)
 
 __all__ = ["ORACLES", "Oracle"]

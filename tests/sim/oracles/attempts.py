@@ -7,6 +7,7 @@ from slipway.plan.observed import Obj
 
 from ..acts import JOBS
 from ..apiserver import WatchEvent
+from ..hand import Hand
 from .base import Oracle, is_true
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Attempts(Oracle):
             self.wrong(f"attempt goes from {before} back to {attempt}")
         if attempt > before + 1:
             self.wrong(f"attempt jumps from {before} to {attempt}")
+        if attempt > job["spec"]["failurePolicy"]["maxRestarts"]:
+            self.wrong(f"attempt {attempt} is more than failurePolicy.maxRestarts allows")
         if attempt > before and (uid, str(before)) not in self._hurt:
             self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
         self._attempt[uid] = attempt
@@ -55,6 +58,8 @@ class Attempts(Oracle):
         uid, attempt = labels.get(OWNER_UID), labels.get(ATTEMPT)
         if uid is None or attempt is None:
             return
+        if "deletionTimestamp" in metadata and self.by_operator():
+            self._deleted(uid, attempt, event.object)
         pods = self._pods.setdefault(uid, {})
         failed = (event.object.get("status") or {}).get("phase") == "Failed"
         if failed or event.type == "DELETED" or "deletionTimestamp" in metadata:
@@ -65,6 +70,14 @@ class Attempts(Oracle):
         if metadata["name"] not in pods and (others := {a for a in pods.values() if a != attempt}):
             self.wrong(f"pod {metadata['name']} is made while pods of attempts {sorted(others)} exist")
         pods[metadata["name"]] = attempt
+
+    def _deleted(self, uid: str, attempt: str, pod: Obj) -> None:
+        """The operator deletes what is left over, never a pod of the gang that should run."""
+        gang = next((o["name"] for o in pod["metadata"].get("ownerReferences") or [] if o.get("controller")), "")
+        live = Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
+        whole = live is not None and "deletionTimestamp" not in live["metadata"]
+        if whole and uid not in self._over and attempt == str(self._attempt.get(uid, 0)):
+            self.wrong(f"pod {pod['metadata']['name']} of the attempt that should run is deleted")
 
     def _gang(self, event: WatchEvent) -> None:
         labels, metadata = event.object["metadata"].get("labels") or {}, event.object["metadata"]

@@ -1,4 +1,4 @@
-"""Every leaf of every CRD's spec, generated from the schema: changed, reverted, made invalid and removed while things run.
+"""Every leaf of every CRD's spec, from the schema: changed, reverted, made invalid, removed, while things run.
 
 A service must end as if nothing had happened (A -> B -> invalid -> removed -> A is A). A job's spec cannot change: each
 attempt is refused and leaves no trace; what is valid is tried at creation.

@@ -105,6 +105,16 @@ TRAINING = (
         settled=(COMPLETE,),
     ),
     Scenario(
+        "a kept claim does not fit",
+        (
+            Step(Create(job(output={"storageClassName": "slow"}))),
+            Step(Delete(JOBS, "job"), when=When(JOBS, "job", "Complete")),
+            Step(Create(job(output={"storageClassName": "fast"})), when=When(JOBS, "job", gone=True)),
+            Step(Delete("persistentvolumeclaims", "job-output"), after=12.0),
+        ),
+        settled=(COMPLETE,),
+    ),
+    Scenario(
         "the gang's name is taken",
         (
             Step(
@@ -121,7 +131,7 @@ TRAINING = (
             Step(Delete(GANG, "job-0"), after=12.0),
         ),
         settled=(COMPLETE,),
-    ),  # fmt: skip
+    ),
     Scenario(
         "podTemplate is refused",
         (Step(Create(job(podTemplate={"spec": {"nodeSelector": {"a": 5}}}))),),
