@@ -73,6 +73,8 @@ def service(body: Obj, old: Obj | None, number: int) -> Obj:
         if spec.get("type") == "ExternalName":
             return spec
         spec = beside(spec, {key: before[key] for key in ALLOCATED if key in before})
+        if before.get("clusterIP", spec.get("clusterIP")) != spec.get("clusterIP"):
+            spec = {**spec, "clusterIPs": [spec["clusterIP"]]}  # refused, unless there was none
         spec = beside(spec, {"clusterIP": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"})
         return beside(
             spec, {"clusterIPs": [spec["clusterIP"]], "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}

@@ -273,7 +273,7 @@ def _matcher(code: Code, arguments: list[Code]) -> Code:
     try:
         pattern = arguments[0](None, None)
         expression = re.compile(python_pattern(pattern))
-    except (TypeError, AttributeError, IndexError) as error:
+    except (TypeError, AttributeError, IndexError, Failed) as error:
         raise Unsupported("matches() of anything but a literal") from error
     return lambda s, o: expression.search(code(s, o)) is not None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .answers import Refusal, bad_request
+from .answers import Obj, Refusal, bad_request
 from .quantities import canonical
 from .shapes import Form, Shape
 
@@ -27,13 +27,15 @@ class Mismatch(Exception):
         self.what, self.path = what, ""
 
 
-def decoded(body: Any, shape: Shape, *, kind: str, version: str, unknown: Unknown) -> Any:
+def decoded(body: Any, shape: Shape, *, kind: str, version: str, unknown: Unknown, old: Obj | None = None) -> Any:
     """`body` as it would be stored. `unknown` is told the path of each field that the type lacks.
+
+    Parts that are shared with `old`, the stored object, are as they must be and not looked at.
 
     Raises Refusal 400 for a value of a wrong type.
     """
     try:
-        return _struct(body, shape, "", unknown)
+        return _struct(body, shape, "", unknown, old)
     except Mismatch as error:
         raise wrong_type(kind, version, error) from error
 
@@ -49,18 +51,28 @@ def metadata(value: Any, shape: Shape, unknown: Unknown) -> Any:
     return _struct(value, shape, ".metadata", unknown)
 
 
-def _struct(value: Any, shape: Shape, path: str, unknown: Unknown) -> Any:
+def _struct(value: Any, shape: Shape, path: str, unknown: Unknown, old: Any = None) -> Any:
+    if value is old:
+        return value
     if not isinstance(value, dict):
         raise Mismatch(f"{_json_type(value)} into Go value of a struct")
     made: dict[str, Any] = {}
     same = True
+    before: Obj = old if isinstance(old, dict) else {}
     for key, given in value.items():
+        if given is not None and before.get(key) is given:
+            made[key] = given
+            continue
         field = shape.fields.get(key)
         if field is None:
             unknown(f"{path}.{key}".removeprefix("."))
             same = False
             continue
-        new = _value(given, field, f"{path}.{key}", unknown)
+        new = _value(given, field, f"{path}.{key}", unknown, before.get(key))
+        if new is None and key in shape.filled:
+            made[key] = shape.filled[key]
+            same = same and given is made[key]
+            continue
         if new is None or (not new and _omitted(new, field)):
             same = False
             continue
@@ -79,7 +91,7 @@ def _omitted(new: Any, field: Shape) -> bool:
     return not field.kept and field.form is not Form.STRUCT
 
 
-def _value(value: Any, shape: Shape, path: str, unknown: Unknown) -> Any:
+def _value(value: Any, shape: Shape, path: str, unknown: Unknown, old: Any = None) -> Any:
     if value is None:
         return None
     try:
@@ -88,7 +100,7 @@ def _value(value: Any, shape: Shape, path: str, unknown: Unknown) -> Any:
         if shape.form is Form.LIST:
             return _list(value, shape, path, unknown)
         if shape.form is Form.STRUCT:
-            return _struct(value, shape, path, unknown)
+            return _struct(value, shape, path, unknown, old)
         return _map(value, shape, path, unknown)
     except Mismatch as error:
         error.path = error.path or path

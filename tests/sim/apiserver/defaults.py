@@ -47,7 +47,11 @@ def namespace(body: Obj) -> Obj:
 
 def pod(body: Obj) -> Obj:
     body = changed(body, "spec", lambda spec: beside(_pod_spec(spec), {"enableServiceLinks": True}))
-    return changed(body, "spec", _requests)
+    return changed(changed(body, "spec", _requests), "status", _addresses)
+
+
+def _addresses(status: Obj) -> Obj:
+    return beside(status, {"podIPs": [{"ip": status["podIP"]}]}) if status.get("podIP") else status
 
 
 def pod_template(body: Obj) -> Obj:
@@ -86,9 +90,22 @@ def _pod_spec(spec: Obj) -> Obj:
     )
     if spec.get("serviceAccountName") and "serviceAccount" not in spec:
         spec = {**spec, "serviceAccount": spec["serviceAccountName"]}
+    spec = changed(spec, "containers", each(_without_restarts))
+    spec = changed(spec, "initContainers", each(_only_sidecars))
     for group in ("containers", "initContainers"):
         spec = changed(spec, group, each(_container))
     return changed(spec, "volumes", each(_volume))
+
+
+def _without_restarts(container: Obj) -> Obj:
+    """Restart policies of containers are behind a feature gate: they are dropped, but for a sidecar's."""
+    if "restartPolicy" not in container:
+        return container
+    return {key: value for key, value in container.items() if key not in ("restartPolicy", "restartPolicyRules")}
+
+
+def _only_sidecars(container: Obj) -> Obj:
+    return container if container.get("restartPolicy") == "Always" else _without_restarts(container)
 
 
 def _container(container: Obj) -> Obj:
@@ -160,6 +177,10 @@ def service(body: Obj) -> Obj:
 def _service_spec(spec: Obj) -> Obj:
     spec = beside(spec, {"sessionAffinity": "None", "type": "ClusterIP"})
     spec = changed(spec, "ports", each(_service_port))
+    if spec["sessionAffinity"] == "ClientIP":
+        spec = beside(spec, {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10800}}})
+    elif "sessionAffinityConfig" in spec:
+        spec = {key: value for key, value in spec.items() if key != "sessionAffinityConfig"}
     return spec if spec["type"] == "ExternalName" else beside(spec, {"internalTrafficPolicy": "Cluster"})
 
 

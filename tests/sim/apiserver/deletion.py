@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from .answers import Answer, Obj, conflict, not_found, success
 from .kinds import NAMESPACE, Kind
-from .ownership import Managers
 from .reading import with_field
 from .store import Name, Store, Stored
 from .writes import timestamp
@@ -41,6 +40,8 @@ class Deleter:
             if body is not live.body:
                 body = self._store.put(self.kind.full, name, body, live.managers).body
             return Answer(200, body)
+        if self.kind.graceful:  # its end is announced, even when it is now
+            self._store.put(self.kind.full, name, body, live.managers)
         return Answer(200, self._answer(self._store.remove(self.kind.full, name), gone=True))
 
     def _answer(self, body: Obj, *, gone: bool) -> Obj:
@@ -76,7 +77,7 @@ class Deleter:
         return body
 
     def _grace(self, body: Obj, options: Obj) -> int:
-        if self.kind.plural != "pods":
+        if not self.kind.graceful:
             return 0
         spec, status = body.get("spec", {}), body.get("status", {})
         asked = options.get("gracePeriodSeconds")
@@ -100,8 +101,9 @@ def unheld(store: Store, resource: str, name: Name, finalizer: str) -> None:
         return
     meta = stored.body["metadata"]
     left = [each for each in meta["finalizers"] if each != finalizer]
-    rest = {key: value for key, value in meta.items() if key != "finalizers"}
-    managers: Managers = stored.managers
-    store.put(resource, name, {**stored.body, "metadata": rest | ({"finalizers": left} if left else {})}, managers)
     if not left and meta.get("deletionTimestamp") and not meta.get("deletionGracePeriodSeconds"):
         store.remove(resource, name)
+        return
+    rest = {key: value for key, value in meta.items() if key != "finalizers"}
+    body = {**stored.body, "metadata": rest | ({"finalizers": left} if left else {})}
+    store.put(resource, name, body, stored.managers)

@@ -4,6 +4,7 @@ After sigs.k8s.io/structured-merge-diff: a leaf, an item of a keyed list, a key 
 path. A path is an interned node, so that sets of paths are plain sets: union and difference are then Python's own.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,11 +19,13 @@ MISSING: Final = object()
 class Path:
     """A path of one kind's objects, from that kind's root."""
 
-    __slots__ = ("above", "children", "element", "named", "parent", "shape")
+    __slots__ = ("above", "children", "element", "named", "parent", "shape", "top")
 
     def __init__(self, parent: "Path | None", element: Element, shape: Shape, *, named: bool) -> None:
         self.parent, self.element, self.shape, self.named = parent, element, shape, named
         self.children: dict[Element, Path] = {}
+        # the field of the object that this is or is in
+        self.top: Element = element if parent is None or parent.parent is None else parent.top
         # the named fields on the way here, which contain this one: `spec` and `spec.template`, but no key of a map
         self.above: tuple[Path, ...] = () if parent is None else parent.above + ((self,) if named else ())
 
@@ -44,9 +47,9 @@ class Path:
         if isinstance(self.element, str):
             return f"{self.parent}.{self.element}"
         if self.element[0] == "v":
-            return f"{self.parent}[={self.element[1]!r}]"
-        names = self.element[1::2]
-        return f"{self.parent}[{','.join(f'{k}={v!r}' for k, v in zip(names, self.element[2::2], strict=True))}]"
+            return f"{self.parent}[={json.dumps(self.element[1])}]"
+        pairs = zip(self.element[1::2], self.element[2::2], strict=True)
+        return f"{self.parent}[{','.join(f'{key}={json.dumps(value)}' for key, value in pairs)}]"
 
 
 Paths = frozenset[Path]
@@ -75,10 +78,10 @@ def item_element(shape: Shape, item: Any, where: Path) -> Element:
 
 
 def deduced(shape: Shape, value: Any) -> Form:
-    """How a value is treated; of untyped data by what it is."""
+    """How a value is treated; of untyped data by what it is, and null as a map."""
     if shape.form is not Form.ANY:
         return shape.form
-    if isinstance(value, dict):
+    if isinstance(value, dict) or value is None:
         return Form.MAP
     return Form.LIST if isinstance(value, list) else Form.SCALAR
 
@@ -104,9 +107,13 @@ def collect(value: Any, at: Path, into: set[Path]) -> None:
     elif shape.atomic:
         into.add(at)
     elif isinstance(value, dict):
+        children = at.children
         for key, below in value.items():
-            child = at.down(key)
-            if below is None or below == {} or not child.named:
+            child = children.get(key) or at.down(key)
+            if child.shape.form is Form.SCALAR:
+                into.add(child)
+                continue
+            if (not below and (below is None or below == {})) or not child.named:
                 into.add(child)
             collect(below, child, into)
 
@@ -140,8 +147,8 @@ def compare(old: Any, new: Any, at: Path, out: Difference) -> None:
     present = old if new is MISSING else new
     form = deduced(at.shape, present)
     if old is not MISSING and new is not MISSING and deduced(at.shape, old) is not form:
-        out.modified.add(at)
-        old = None
+        _compare_forms(old, new, at, out)
+        return
     leaf = form is Form.SCALAR or (is_atomic_list(at.shape) if form is Form.LIST else at.shape.atomic)
     if leaf or (_nothing(old) and _nothing(new)):
         out.note(old, new, at)
@@ -154,6 +161,15 @@ def compare(old: Any, new: Any, at: Path, out: Difference) -> None:
         out.added.add(at)
     elif new is MISSING:
         out.removed.add(at)
+
+
+def _compare_forms(old: Any, new: Any, at: Path, out: Difference) -> None:
+    """Untyped data of another form than before: what the map on either side holds comes or goes, the rest is a leaf."""
+    for given, before, after in ((old, old, None), (new, None, new)):
+        if isinstance(given, dict) and given:
+            _compare_keys(before, after, at, out)
+        else:
+            out.modified.add(at)
 
 
 def _nothing(value: Any) -> bool:

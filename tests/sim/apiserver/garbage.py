@@ -32,24 +32,26 @@ class Collector:
         """What was deleted. Nothing is left to do when a pass returns nothing and stores nothing."""
         by_name = {(kind.api_version, kind.kind): kind for kind in self._kinds.values()}
         before = list(self._store.all())
+        looked_up = [
+            (each, [(ref, self._owner(ref, each[1][0], by_name)) for ref in references])
+            for each in before
+            if (references := each[2].body["metadata"].get("ownerReferences"))
+        ]
         done: list[Collected] = []
-        for resource, name, stored in before:
-            done += self._orphaned(resource, name, stored, by_name)
+        for (resource, name, stored), owners in looked_up:
+            done += self._judge(resource, name, stored, owners)
         for resource, name, stored in before:
             self._release(resource, name, stored)
         return done + self._namespaces()
 
-    def _orphaned(
-        self, resource: str, name: Name, stored: Stored, by_name: dict[tuple[str, str], Kind]
+    def _judge(
+        self, resource: str, name: Name, stored: Stored, owners: list[tuple[Obj, Stored | None]]
     ) -> list[Collected]:
-        references = stored.body["metadata"].get("ownerReferences")
-        if not references:
-            return []
-        owners = [(reference, self._owner(reference, name[0], by_name)) for reference in references]
+        """What becomes of an object whose owners are these; they were looked up when the pass began."""
         solid = [ref for ref, owner in owners if owner is not None and not _waits(owner, FOREGROUND)]
         waiting = [ref for ref, owner in owners if owner is not None and _waits(owner, FOREGROUND)]
         if solid:
-            if len(solid) < len(references):
+            if len(solid) < len(owners):
                 self._keep_references(resource, name, stored, solid)
             return []
         policy = "Foreground" if waiting and self._has_dependents(stored) else "Background"
@@ -66,9 +68,9 @@ class Collector:
     def _delete(self, resource: str, name: Name, stored: Stored, policy: str) -> list[Collected]:
         if "deletionTimestamp" in stored.body["metadata"]:
             return []
-        options = {"preconditions": {"uid": stored.uid}}
+        options: Obj = {"preconditions": {"uid": stored.uid}}
         if not _waits_any(stored):  # an object that waits for a policy of its own keeps it
-            options["propagationPolicy"] = policy  # type: ignore[assignment]
+            options["propagationPolicy"] = policy
         try:
             self._deleters[resource].delete(name, options)
         except Refusal:  # gone since the pass began

@@ -13,7 +13,7 @@ from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.kube import kinds as operator_kinds
 from slipway.kube.kinds import Resource
 
-from . import admission, defaults, shapes, structural, validation
+from . import admission, defaults, rules, shapes, validation
 from .answers import Cause, Obj
 from .shapes import Shape
 
@@ -35,8 +35,9 @@ class Scale:
 class Kind:
     """One kind. `custom`: a CRD's; else a core kind, which is decoded as Go does.
 
-    `status`: it has a status subresource. `counts`: its generation counts changes of spec. `upsert`: a PUT may create
-    it. `versioned`: a PUT must carry a resourceVersion. `returned`: a delete answers the object, not a Status.
+    `status`: it has a status subresource. `counts`: its generation counts changes of spec; `counts_annotations`: of
+    those too. `upsert`: a PUT may create it. `versioned`: a PUT must carry a resourceVersion. `returned`: a delete
+    answers the object, not a Status. `graceful`: a deleted object may go on for a while.
     """
 
     api_version: str
@@ -48,9 +49,11 @@ class Kind:
     status: bool = True
     scale: Scale | None = None
     counts: bool = True
+    counts_annotations: bool = False
     upsert: bool = False
     versioned: bool = False
     returned: bool = False
+    graceful: bool = False
     default: Default = defaults.nothing
     admit: Admit = admission.nothing
     validate: Validate = validation.nothing
@@ -76,7 +79,7 @@ def from_definition(definition: Obj) -> Kind:
     """A kind as its CustomResourceDefinition says. Raises cel.Unsupported for a rule that cannot be evaluated."""
     spec, version = definition["spec"], definition["spec"]["versions"][0]
     shape = shapes.custom(version["schema"]["openAPIV3Schema"])
-    structural.check_rules(shape)
+    rules.compile_rules(shape)
     subresources = version.get("subresources", {})
     scale = subresources.get("scale")
     return Kind(
@@ -148,6 +151,7 @@ def default_kinds() -> tuple[Kind, ...]:
             operator_kinds.POD,
             "core.v1",
             returned=True,
+            graceful=True,
             default=defaults.pod,
             admit=admission.pod,
             validate=validation.pod,
@@ -183,6 +187,7 @@ def default_kinds() -> tuple[Kind, ...]:
         _core(
             operator_kinds.DEPLOYMENT,
             "apps.v1",
+            counts_annotations=True,
             scale=Scale("spec.replicas", "status.replicas", "spec.selector"),
             default=defaults.deployment,
             validate=validation.deployment,

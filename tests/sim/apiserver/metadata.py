@@ -74,11 +74,10 @@ def label_problems(metadata: Obj, path: str) -> Iterator[Cause]:
 
 
 def _owners(references: list[Obj]) -> Iterator[Cause]:
-    for place, reference in enumerate(references):
+    for reference in references:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not reference.get(field):
-                where = f"metadata.ownerReferences[{place}].{field}" if field != "apiVersion" else "version"
-                yield Cause(where, f'Invalid value: "": {field} must not be empty')
+                yield Cause(f"metadata.ownerReferences.{field}", f'Invalid value: "": {field} must not be empty')
     controllers = [reference["name"] for reference in references if reference.get("controller")]
     if len(controllers) > 1:
         text = "Only one reference can have Controller set to true. Found"

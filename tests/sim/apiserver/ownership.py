@@ -15,6 +15,7 @@ from .merge import merged
 
 APPLY: Final = "Apply"
 UPDATE: Final = "Update"
+BEFORE_FIRST_APPLY: Final = "before-first-apply"
 NONE: Final[Paths] = frozenset()
 # Nobody owns these: fieldmanager/stripmeta.go
 STRIPPED: Final = (
@@ -61,18 +62,31 @@ class Ownership:
         return path
 
     def apply(
-        self, live: Any, config: Any, managers: Managers, manager: Manager, *, force: bool, ignored: tuple[str, ...]
+        self,
+        live: Any,
+        config: Any,
+        managers: Managers,
+        manager: Manager,
+        *,
+        force: bool,
+        ignored: tuple[str, ...],
+        blank: Any,
     ) -> tuple[Any, Managers]:
         """The object and the managers after `config` was applied to `live`. Raises Refusal 409 on a conflict.
 
-        `ignored` names the top-level fields that the endpoint does not write, such as `status`.
+        `ignored` names the top-level fields that the endpoint does not write, such as `status`; `blank` is an object of
+        the kind with nothing in it.
         """
         made = merged(live, config, self.root)
-        wanted = self._owned(paths_of(config, self.root), ignored)
+        if not managers and "uid" in live.get("metadata", {}):
+            first = Manager(BEFORE_FIRST_APPLY, UPDATE, manager.subresource)
+            managers = self.update(blank, live, {}, first, ignored=ignored)
+        named = paths_of(config, self.root)
+        wanted = self._owned(named, ignored)
         last = managers.get(manager, NONE)
         held = {**managers, manager: wanted}
         if last - wanted:
-            made = self._pruned(made, held, last)
+            made = self._pruned(made, {**managers, manager: frozenset(named)}, last)
         difference = self._difference(live, made, ignored)
         if difference is not None:
             held = _taken(held, difference, manager, force=force)
@@ -93,7 +107,12 @@ class Ownership:
         self, live: Any, new: Any, managers: Managers, manager: Manager, *, ignored: tuple[str, ...]
     ) -> Managers:
         """The managers after `live` was replaced by `new` through anything but an apply."""
-        difference = self._difference(live, new, ignored)
+        if not managers and "uid" in live.get("metadata", {}):
+            return managers  # nobody's for some reason: only an apply begins to count again
+        try:
+            difference = self._difference(live, new, ignored)
+        except Refusal:  # not of its type: validation will say so, and where it does not, the owners are forgotten
+            return {}
         if difference is None:
             return managers
         held = _taken(managers, difference, None, force=True)
@@ -110,29 +129,19 @@ class Ownership:
         if not (found.added or found.modified or found.removed):
             return None
         if ignored:
-            tops = [self._path(*name.split(".")) for name in ignored]
             for paths in (found.added, found.modified, found.removed):
-                paths.difference_update([path for path in paths if _under(path, tops)])
+                paths.difference_update([path for path in paths if path.top in ignored])
         return found
 
     def _owned(self, paths: set[Path], ignored: tuple[str, ...]) -> Paths:
         if ignored:
-            tops = [self._path(*name.split(".")) for name in ignored]
-            paths = {path for path in paths if not _under(path, tops)}
+            paths = {path for path in paths if path.top not in ignored}
         return frozenset(paths - self._stripped)
 
     def _tidy(self, held: Managers, before: Managers) -> Managers:
         """Without managers of nothing; the very mapping of `before` when that is what came out."""
         made = {manager: paths for manager, paths in held.items() if paths}
         return before if made == before else made
-
-
-def _under(path: Path, tops: list[Path]) -> bool:
-    while path.parent is not None:
-        if path in tops:
-            return True
-        path = path.parent
-    return False
 
 
 def _taken(held: Managers, difference: Difference, workflow: Manager | None, *, force: bool) -> dict[Manager, Paths]:
@@ -161,7 +170,13 @@ def conflict_of(conflicts: list[tuple[Manager, Paths]]) -> Refusal:
         for manager, paths in sorted(conflicts, key=lambda each: each[0])
     ]
     noun = "conflict" if count == 1 else "conflicts"
-    return Refusal(409, "Conflict", f"Apply failed with {count} {noun}: {'; '.join(texts)}")
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f'conflict with "{manager.name}"', "field": str(path)}
+        for manager, paths in conflicts
+        for path in paths
+    ]
+    message = f"Apply failed with {count} {noun}: {'; '.join(texts)}"
+    return Refusal(409, "Conflict", message, {"causes": causes})
 
 
 def rendered(managers: Managers, api_version: str, path_text: Callable[[Path], str] = str) -> list[dict[str, Any]]:

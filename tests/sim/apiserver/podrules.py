@@ -39,7 +39,7 @@ def enums(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
 
 
 def template(value: Obj, path: str) -> Iterator[Cause]:
-    yield from label_problems(value.get("metadata", {}), f"{path}.metadata")
+    yield from label_problems(value.get("metadata", {}), path)
     yield from pod_spec(value.get("spec", {}), f"{path}.spec")
 
 
@@ -50,16 +50,14 @@ def pod_spec(spec: Obj, path: str) -> Iterator[Cause]:
     if not spec.get("containers"):
         yield required(f"{path}.containers")
     seen: set[str] = set()
-    for group in ("initContainers", "containers"):
+    for group in ("containers", "initContainers"):
         for place, container in enumerate(spec.get(group, ())):
             where = f"{path}.{group}[{place}]"
             name = container.get("name", "")
             if name in seen:
                 yield duplicate(f"{where}.name", name)
             seen.add(name)
-            yield from _container(container, where, volumes, init=group == "initContainers")
-    if spec.get("terminationGracePeriodSeconds", 0) < 0:
-        yield wrong(f"{path}.terminationGracePeriodSeconds", spec["terminationGracePeriodSeconds"], NOT_NEGATIVE)
+            yield from _container(container, where, volumes)
 
 
 LABEL_RULE: Final = (
@@ -83,7 +81,7 @@ def _volumes(spec: Obj, path: str) -> Iterator[Cause]:
             yield forbidden(f"{where}.{source}", "may not specify more than 1 volume type")
 
 
-def _container(container: Obj, path: str, volumes: Obj, *, init: bool) -> Iterator[Cause]:
+def _container(container: Obj, path: str, volumes: Obj) -> Iterator[Cause]:
     name = container.get("name", "")
     if name and not (LABEL.match(name) and len(name) <= 63):
         yield wrong(f"{path}.name", name, LABEL_RULE)
@@ -91,15 +89,28 @@ def _container(container: Obj, path: str, volumes: Obj, *, init: bool) -> Iterat
         yield required(f"{path}.image")
     elif container["image"] != container["image"].strip():
         yield wrong(f"{path}.image", container["image"], "must not have leading or trailing whitespace")
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        yield from _handler(container.get(probe), f"{path}.{probe}")
+    for hook, handler in container.get("lifecycle", {}).items():
+        if hook != "stopSignal":
+            yield from _handler(handler, f"{path}.lifecycle.{hook}")
     yield from _ports(container, path)
     yield from _variables(container, path)
     yield from _mounts(container, path, volumes)
     yield from _resources(container.get("resources", {}), f"{path}.resources")
-    restarts = container.get("restartPolicy")
-    if init and restarts not in (None, "Always"):
-        yield unsupported(f"{path}.restartPolicy", restarts, ["Always"])
-    if not init and restarts is not None:
-        yield forbidden(f"{path}.restartPolicy", "may not be set for non-init containers")
+
+
+HANDLERS: Final = ("exec", "grpc", "httpGet", "sleep", "tcpSocket")
+
+
+def _handler(given: Obj | None, path: str) -> Iterator[Cause]:
+    if given is None:
+        return
+    kinds = [key for key in HANDLERS if key in given]
+    if not kinds:
+        yield required(path, "must specify a handler type")
+    for kind in kinds[1:]:
+        yield forbidden(f"{path}.{kind}", "may not specify more than 1 handler type")
 
 
 def _ports(container: Obj, path: str) -> Iterator[Cause]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from .answers import Obj, bad_request
+from .fields import MISSING
 from .kinds import Kind, Scale
 
 API_VERSION = "autoscaling/v1"
@@ -37,10 +38,10 @@ def at(body: Any, path: str) -> Any:
     return body
 
 
-def scaled(body: Obj, scale: Scale, wanted: Obj) -> Obj:
+def scaled(body: Obj, scale: Scale, wanted: Obj) -> tuple[Obj, Obj]:
     """`body` with the replicas of the Scale `wanted`, and its version, so that a stale one is refused.
 
-    Raises Refusal 400.
+    And the same as owners are counted: a Scale of 0 leaves its replicas out, so nobody owns them. Raises Refusal 400.
     """
     if wanted.get("kind", "Scale") != "Scale":
         raise bad_request("the body must be a Scale")
@@ -50,9 +51,12 @@ def scaled(body: Obj, scale: Scale, wanted: Obj) -> Obj:
     meta = wanted.get("metadata") or {}
     checks = {key: meta[key] for key in ("resourceVersion", "uid") if meta.get(key)}
     made = _put(body, scale.spec_replicas.split("."), replicas)
-    return {**made, "metadata": {**made["metadata"], **checks}}
+    made = {**made, "metadata": {**made["metadata"], **checks}}
+    return made, made if replicas else _put(made, scale.spec_replicas.split("."), MISSING)
 
 
 def _put(body: Obj, path: list[str], value: Any) -> Obj:
     head, *rest = path
+    if not rest and value is MISSING:
+        return {key: each for key, each in body.items() if key != head}
     return {**body, head: _put(body.get(head) or {}, rest, value) if rest else value}

@@ -210,6 +210,8 @@ class Emulator:
         name = selectors.field_name(query.get("fieldSelector", ""))
         if name is not None:
             items = [item for item in items if item["metadata"]["name"] == name]
+        if not kind.custom:  # the items of a typed list do not say what they are
+            items = [{k: v for k, v in item.items() if k not in ("apiVersion", "kind")} for item in items]
         return {
             "kind": f"{kind.kind}List",
             "apiVersion": kind.api_version,
@@ -244,7 +246,7 @@ class Emulator:
             wanted = merge_patched(scaling.scale_of(kind, scale, live), wanted)
         elif method != "PUT":
             raise Refusal(405, "MethodNotAllowed", f"the server does not allow {method} on a scale")
-        answer = self._writers[kind.full].put(place, scaling.scaled(live, scale, wanted), call)
+        answer = self._writers[kind.full].put(place, *scaling.scaled(live, scale, wanted), call)
         return Answer(answer.status, scaling.scale_of(kind, scale, answer.body))
 
     def _answered(self, kind: Kind, answer: Answer, place: Name) -> Answer:
@@ -265,7 +267,8 @@ def _call(query: Mapping[str, str], user: str, subresource: str) -> Call:
     if dry_run not in ("", "All"):
         raise bad_request(f'Invalid value: "{dry_run}": dryRun supports only "All"')
     return Call(
-        manager=query.get("fieldManager", user),
+        manager=query.get("fieldManager") or user,
+        named=bool(query.get("fieldManager")),
         force=query.get("force") == "true",
         dry_run=dry_run == "All",
         strict=query.get("fieldValidation") == "Strict",

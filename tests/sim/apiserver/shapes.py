@@ -44,6 +44,7 @@ class Shape:
         "kept",
         "keys",
         "plain",
+        "ruled",
         "scalar",
         "schema",
     )
@@ -59,12 +60,13 @@ class Shape:
         self.default: Any = schema.get("default")
         self.kept = bool(schema.get("kept"))  # a zero value is written
         self.always: tuple[str, ...] = ()  # fields that are structs and always written
-        self.filled: dict[str, Any] = {}  # scalar fields that are written as zero when they are absent
+        self.filled: dict[str, Any] = {}  # fields that are written when absent: scalars as zero, times as null
+        self.ruled = False  # a CEL rule holds here or below
         self.plain = False  # a map of strings to strings, or a list of strings: nothing to normalise below
 
     def field(self, name: str) -> "Shape | None":
         """The shape of a field or map value; None for one that the type does not have."""
-        return self.fields.get(name) or self.element
+        return self if self.form is Form.ANY else self.fields.get(name) or self.element
 
 
 ANY: Final = Shape(Form.ANY, {})
@@ -131,7 +133,7 @@ def _struct(schema: Obj, fields: dict[str, Shape]) -> Shape:
         name: each.default
         for name, each in fields.items()
         if each.form is Form.SCALAR and each.kept and each.default in ("", 0, False)
-    }
+    } | {name: None for name, each in fields.items() if each.schema.get("null")}
     return made
 
 

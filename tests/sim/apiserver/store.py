@@ -18,8 +18,14 @@ Name = tuple[str, str]  # (namespace, name); namespace "" at cluster scope
 
 @dataclass(frozen=True, slots=True)
 class Stored:
+    """`uneven`: it was stored in another form than it is read, so that a write of nothing new is stored once more.
+
+    (What the real server does with empty metadata of applied custom resources: labels: {} is written, and not read.)
+    """
+
     body: Obj
     managers: Managers
+    uneven: bool = False
 
     @property
     def uid(self) -> str:
@@ -43,6 +49,7 @@ class Store:
         self.oldest = 0  # a watch may begin at this version or later
         self._objects: dict[str, dict[Name, Stored]] = {}
         self._log: dict[str, list[Change]] = {}
+        self._numbers = 0
         self._listeners: list[Callable[[], None]] = []
 
     def serve(self, resource: str) -> None:
@@ -56,6 +63,11 @@ class Store:
         self._objects.pop(resource, None)
         self._log.pop(resource, None)
 
+    def number(self) -> int:
+        """A number that was not given before."""
+        self._numbers += 1
+        return self._numbers
+
     def on_change(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
@@ -68,10 +80,10 @@ class Store:
             for name, stored in objects.items():
                 yield resource, name, stored
 
-    def put(self, resource: str, name: Name, body: Obj, managers: Managers) -> Stored:
+    def put(self, resource: str, name: Name, body: Obj, managers: Managers, *, uneven: bool = False) -> Stored:
         before = self._objects[resource].get(name)
         self.version += 1
-        made = Stored(_versioned(body, self.version), managers)
+        made = Stored(_versioned(body, self.version), managers, uneven)
         self._objects[resource][name] = made
         self._note(resource, Change(self.version, name, before.body if before else None, made.body, made.body))
         return made

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from . import cel
 from .answers import Cause, Obj
+from .cel import python_pattern
 from .decode import TIME, Unknown
-from .fields import deduced
+from .rules import OWN, broken
 from .shapes import Form, Shape
 
-OWN: Final = frozenset(("apiVersion", "kind", "metadata"))
-RULES: Final = "x-kubernetes-validations"
 UNCHECKED: Final = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
@@ -29,17 +27,29 @@ BLOCKING: Final = frozenset(
 PYTHON_TYPES: Final = {"string": str, "integer": int, "number": int | float, "boolean": bool, "array": list}
 
 
-def pruned(value: Any, shape: Shape, path: str, unknown: Unknown) -> Any:
-    """`value` without what the schema does not name; `unknown` is told each such path."""
+def key_of(old: Any, key: str) -> Any:
+    """What stood at a key of `old`; what is still that very value needs no second look."""
+    return old.get(key) if isinstance(old, dict) else None
+
+
+def item_of(old: Any, place: int) -> Any:
+    return old[place] if isinstance(old, list) and place < len(old) else None
+
+
+def pruned(value: Any, old: Any, shape: Shape, path: str, unknown: Unknown) -> Any:
+    """`value` without what the schema does not name; `unknown` is told each such path. `old` is what it replaces."""
     if isinstance(value, dict) and shape.form in (Form.STRUCT, Form.MAP):
-        return _pruned_keys(value, shape, path, unknown)
+        return value if value is old else _pruned_keys(value, old, shape, path, unknown)
     if isinstance(value, list) and shape.form is Form.LIST and shape.element is not None and not shape.plain:
-        items = [pruned(item, shape.element, f"{path}[{place}]", unknown) for place, item in enumerate(value)]
+        items = [
+            pruned(item, item_of(old, place), shape.element, f"{path}[{place}]", unknown)
+            for place, item in enumerate(value)
+        ]
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
     return value
 
 
-def _pruned_keys(value: Obj, shape: Shape, path: str, unknown: Unknown) -> Obj:
+def _pruned_keys(value: Obj, old: Any, shape: Shape, path: str, unknown: Unknown) -> Obj:
     made: Obj = {}
     same = True
     for key, given in value.items():
@@ -52,13 +62,15 @@ def _pruned_keys(value: Obj, shape: Shape, path: str, unknown: Unknown) -> Obj:
             unknown(where)
             same = False
             continue
-        made[key] = pruned(given, below, where, unknown)
+        made[key] = pruned(given, key_of(old, key), below, where, unknown)
         same = same and made[key] is given
     return value if same else made
 
 
-def defaulted(value: Any, shape: Shape, *, root: bool = True) -> Any:
+def defaulted(value: Any, old: Any, shape: Shape, *, root: bool = True) -> Any:
     """`value` with the schema's defaults. A null where the schema has a default is as good as absent."""
+    if value is old:
+        return value
     if isinstance(value, dict):
         changes: Obj = {}
         for key, below in shape.fields.items():
@@ -67,31 +79,35 @@ def defaulted(value: Any, shape: Shape, *, root: bool = True) -> Any:
             given = value.get(key)
             if given is None:
                 if below.default is not None:
-                    changes[key] = defaulted(below.default, below, root=False)
+                    changes[key] = defaulted(below.default, None, below, root=False)
                 continue
-            new = defaulted(given, below, root=False)
+            new = defaulted(given, key_of(old, key), below, root=False)
             if new is not given:
                 changes[key] = new
         if shape.form is Form.MAP and shape.element is not None:
-            changes |= {k: new for k, v in value.items() if (new := defaulted(v, shape.element, root=False)) is not v}
+            for key, given in value.items():
+                new = defaulted(given, key_of(old, key), shape.element, root=False)
+                changes |= {} if new is given else {key: new}
         return {**value, **changes} if changes else value
     if isinstance(value, list) and shape.element is not None and shape.form is Form.LIST and not shape.plain:
-        items = [defaulted(item, shape.element, root=False) for item in value]
+        items = [defaulted(item, item_of(old, place), shape.element, root=False) for place, item in enumerate(value)]
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
     return value
 
 
 def problems(new: Obj, old: Obj | None, shape: Shape) -> list[Cause]:
     """Everything wrong with `new`, which replaces `old`."""
-    found = [*_schema(new, shape, "")]
+    found = [*_schema(new, old, shape, "")]
+    if not shape.ruled:
+        return found
     if any(cause.reason in BLOCKING for cause in found):
         return [*found, Cause("<nil>", f"Invalid value: null: {UNCHECKED}")]
-    return [*found, *_rules(new, old, shape, "")]
+    return [*found, *broken(new, old, shape, "")]
 
 
-def _schema(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
+def _schema(value: Any, old: Any, shape: Shape, path: str) -> Iterator[Cause]:
     schema = shape.schema
-    if shape.form is Form.ANY:
+    if shape.form is Form.ANY or (value is old and value is not None):
         return
     if not _has_type(value, shape):
         yield _type_error(value, shape, path)
@@ -102,10 +118,10 @@ def _schema(value: Any, shape: Shape, path: str) -> Iterator[Cause]:
         for key, below in value.items():
             field = shape.field(key)
             if field is not None and (path or key not in OWN):
-                yield from _schema(below, field, f"{path}.{key}" if path else key)
+                yield from _schema(below, key_of(old, key), field, f"{path}.{key}" if path else key)
     elif isinstance(value, list) and shape.element is not None:
         for place, item in enumerate(value):
-            yield from _schema(item, shape.element, f"{path}[{place}]")
+            yield from _schema(item, item_of(old, place), shape.element, f"{path}[{place}]")
         yield from _duplicates(value, shape, path)
 
 
@@ -196,47 +212,4 @@ def _duplicates(value: list[Any], shape: Shape, path: str) -> Iterator[Cause]:
 
 @lru_cache(maxsize=1024)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(cel.python_pattern(pattern))
-
-
-_compiled = lru_cache(maxsize=1024)(cel.compiled)
-
-
-def check_rules(shape: Shape) -> None:
-    """Compile every rule under `shape` now. Raises cel.Unsupported for one that could not be evaluated."""
-    for rule in shape.schema.get(RULES, ()):
-        _compiled(rule["rule"])
-    below = [*shape.fields.values(), *([shape.element] if shape.element is not None else [])]
-    for each in below:
-        check_rules(each)
-
-
-def _rules(value: Any, old: Any, shape: Shape, path: str) -> Iterator[Cause]:
-    for rule in shape.schema.get(RULES, ()):
-        made = _compiled(rule["rule"])
-        if made.transition and old is None:
-            continue
-        if text := _broken(made, rule, value, old):
-            yield Cause(path or "<nil>", f"Invalid value: {_shown(value)}: {text}")
-    if isinstance(value, dict):
-        before = old if isinstance(old, dict) else {}
-        for key, below in value.items():
-            field = shape.field(key)
-            if field is not None and (path or key not in OWN):
-                yield from _rules(below, before.get(key), field, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and shape.element is not None and deduced(shape, value) is Form.LIST:
-        for place, item in enumerate(value):
-            yield from _rules(item, None, shape.element, f"{path}[{place}]")
-
-
-def _broken(made: cel.Rule, rule: Obj, value: Any, old: Any) -> str:
-    try:
-        return "" if made.holds(value, old) else rule.get("message", f"failed rule: {rule['rule']}")
-    except cel.Failed as error:
-        return f"rule evaluation error: {error} evaluating rule: {rule.get('message', rule['rule'])}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return '"object"' if isinstance(value, dict) else '"array"'
-    return json.dumps(value)
+    return re.compile(python_pattern(pattern))

@@ -44,13 +44,13 @@ def main(go: Path, documents: list[Path]) -> None:
     definitions: dict[str, Schema] = {}
     for document in documents:
         definitions |= json.loads(document.read_text())["components"]["schemas"]
-    kept: dict[str, Schema] = {}
-    for root in ROOTS.values():
-        _visit(root, definitions, kept)
+    kept = types_in(definitions)
     for name, schema in kept.items():
         for field, (zero, always) in _marks(name, go).items():
             below = schema.get("properties", {}).get(field, {})
-            if always and "properties" in kept.get(below.get("ref", ""), {}):
+            if always and below.get("ref", "").rpartition(".")[2] in ("Time", "MicroTime"):
+                below["null"] = True
+            elif always and "properties" in kept.get(below.get("ref", ""), {}):
                 below["always"] = True
             elif zero and below:
                 below["kept"] = True
@@ -58,6 +58,14 @@ def main(go: Path, documents: list[Path]) -> None:
         f"{json.dumps(name)}: {json.dumps(schema, separators=(',', ':'))}" for name, schema in sorted(kept.items())
     ]
     sys.stdout.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def types_in(definitions: dict[str, Schema]) -> dict[str, Schema]:
+    """The types that ours are made of, by name, in the reduced form, without what the Go types say."""
+    kept: dict[str, Schema] = {}
+    for root in ROOTS.values():
+        _visit(root, definitions, kept)
+    return kept
 
 
 def _visit(name: str, definitions: dict[str, Schema], kept: dict[str, Schema]) -> None:

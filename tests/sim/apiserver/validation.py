@@ -3,7 +3,7 @@
 Chosen by what the operator, a user of it or the models of other controllers can get wrong; not all of Kubernetes'.
 """
 
-import re
+import ipaddress
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -59,6 +59,9 @@ def _deployment(spec: Obj, before: Obj | None) -> Iterator[Cause]:
     for name in ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
         if spec.get(name, 0) < 0:
             yield wrong(f"spec.{name}", spec[name], NOT_NEGATIVE)
+    strategy = spec.get("strategy", {})
+    if strategy.get("type") == "Recreate" and "rollingUpdate" in strategy:
+        yield forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")
     policy = spec.get("template", {}).get("spec", {}).get("restartPolicy")
     if policy != "Always":
         yield unsupported("spec.template.spec.restartPolicy", policy, ["Always"])
@@ -158,10 +161,7 @@ def _event(new: Obj) -> Iterator[Cause]:
     if new.get("type") not in ("Normal", "Warning"):
         yield wrong("type", new.get("type", ""), "has invalid value: ")
     if len(new.get("note", "").encode()) > NOTE_BYTES:
-        yield wrong("note", "", f"can have at most {NOTE_BYTES} bytes")
-    regarding = new.get("regarding", {}).get("namespace", "")
-    if regarding != new["metadata"].get("namespace", ""):
-        yield wrong("involvedObject.namespace", regarding, "does not match event.namespace")
+        yield wrong("message", "", f"can have at most {NOTE_BYTES} bytes")
 
 
 NOTE_BYTES: Final = 1024
@@ -182,7 +182,6 @@ def endpoint_slice(new: Obj, old: Obj | None) -> list[Cause]:
 
 
 FAMILIES: Final = ["FQDN", "IPv4", "IPv6"]
-IPV4: Final = re.compile(r"^\d{1,3}(\.\d{1,3}){3}\Z")
 
 
 def _endpoint_slice(new: Obj, old: Obj | None) -> Iterator[Cause]:
@@ -198,5 +197,12 @@ def _endpoint_slice(new: Obj, old: Obj | None) -> Iterator[Cause]:
         if not addresses:
             yield required(f"endpoints[{place}].addresses", "must contain at least 1 address")
         for each, address in enumerate(addresses):
-            if family == "IPv4" and not IPV4.match(address):
-                yield wrong(f"endpoints[{place}].addresses[{each}]", address, "must be a valid IPv4 address")
+            if family in ("IPv4", "IPv6") and not _is_address(address, family):
+                yield wrong(f"endpoints[{place}].addresses[{each}]", address, f"must be a valid {family} address")
+
+
+def _is_address(text: str, family: str) -> bool:
+    try:
+        return f"IPv{ipaddress.ip_address(text).version}" == family
+    except ValueError:
+        return False
