@@ -72,7 +72,7 @@ class When:
         true = {c["type"] for c in conditions if c["status"] == "True"}
         if self.condition == "Running" and true & {"Complete", "Failed"}:
             return True  # it ran while nobody was there to say so
-        found = next((c for c in conditions if c["type"] == self.condition), {})
+        found: Obj = next((c for c in conditions if c["type"] == self.condition), {})
         return found.get("status") == self.status and (not self.reason or found.get("reason") == self.reason)
 
 

@@ -73,5 +73,5 @@ def _met(text: str, outcome: Outcome) -> bool:
     body: Obj = json.loads(outcome.end.objects.get(f"{resource}/{name}", "{}"))
     condition, _, wanted = said.partition("=")
     status, _, reason = wanted.partition(":")
-    found = next((c for c in (body.get("status") or {}).get("conditions") or [] if c["type"] == condition), {})
+    found: Obj = next((c for c in (body.get("status") or {}).get("conditions") or [] if c["type"] == condition), {})
     return found.get("status") == status and (not reason or found.get("reason") == reason)

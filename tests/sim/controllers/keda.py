@@ -94,7 +94,7 @@ class Keda(Controller):
         least, most = spec["minReplicaCount"], spec["maxReplicaCount"]
         if load:
             share = int(spec["triggers"][0]["metadata"]["threshold"])
-            return max(least, 1, min(most, math.ceil(load / share)))
+            return int(max(least, 1, min(most, math.ceil(load / share))))
         if least > 0:
             return int(least)
         return 0 if idle >= spec["cooldownPeriod"] else None

@@ -81,7 +81,8 @@ class Leaf:
         patch: Any = value
         for part in reversed(self.path):
             patch = {part: patch}
-        return merged(patch, WITH.get(self.path, {})) if value is not None else patch
+        whole: Obj = merged(patch, WITH.get(self.path, {})) if value is not None else patch
+        return whole
 
 
 def leaves(definition: Any) -> Iterator[Leaf]:

@@ -89,7 +89,7 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
 def _succeeded_live(situation: Situation) -> bool:
     pod = situation.observed.read.get(rank_0_ref(situation)) or {}
     ours = pod.get("metadata", {}).get("labels", {}).get(labels.OWNER_UID) == situation.observed.owner.uid
-    return ours and pod.get("status", {}).get("phase") == "Succeeded"
+    return bool(ours and pod.get("status", {}).get("phase") == "Succeeded")
 
 
 def failure(situation: Situation) -> Finding | None:

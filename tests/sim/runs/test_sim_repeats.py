@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from .script import Script
-from .seeds import script
-from .world import run
+from ..script import Script
+from ..seeds import script
+from ..world import run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PRINT = "import sys; from tests.sim.world import run; from tests.sim.seeds import script; print(run(script(3)).trace)"
 
 

@@ -4,10 +4,10 @@ from itertools import islice
 
 import pytest
 
-from .crashes import every_crash, every_deletion
-from .judge import judge
-from .script import Script
-from .seeds import script
+from ..crashes import every_crash, every_deletion
+from ..judge import judge
+from ..script import Script
+from ..seeds import script
 
 SEEDS = 120
 EVERY_CRASH, EVERY_DELETION = 97, 61  # one point in so many

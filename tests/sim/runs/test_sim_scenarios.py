@@ -2,9 +2,9 @@
 
 import pytest
 
-from .judge import expectations, judge
-from .scenarios import SCENARIOS
-from .script import Script
+from ..judge import expectations, judge
+from ..scenarios import SCENARIOS
+from ..script import Script
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

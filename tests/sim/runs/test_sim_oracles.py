@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from .mutants.__main__ import plant
-from .mutants.table import MUTANTS, Mutant
-from .oracles import ORACLES
+from ..mutants.__main__ import plant
+from ..mutants.table import MUTANTS, Mutant
+from ..oracles import ORACLES
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 PLANTED = {
     "attempts": "attempts go up by two",
