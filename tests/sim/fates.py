@@ -23,6 +23,7 @@ class Fate:
     message: str = ""
     trouble: Trouble = ""
     times: int | None = None
+    grace_seconds: float | None = None  # how long it takes to go; None: as the timing says
 
     def meets(self, name: str) -> bool:
         return fnmatchcase(name, self.pods)

@@ -64,12 +64,16 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The watch of a kind ("" is all) tells nothing for a while. Then it goes on where it was or, `expired`, lists."""
+    """The watch of a kind ("" is all) tells nothing for a while. Then it goes on where it was or, `expired`, lists.
+
+    `operator` None: to none of them.
+    """
 
     resource: str
     at: float
     seconds: float
     expired: bool
+    operator: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

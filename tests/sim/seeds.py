@@ -1,4 +1,5 @@
-"""Seed -> script: which scenario, which timing, which faults. The same seed is the same script, for ever."""
+"""Seed -> script: which scenario, timing and faults. The same seed is the same script until a scenario is added; then
+a failure is repeated by its script, which is printed with it."""
 
 import random
 from collections.abc import Callable

@@ -32,7 +32,7 @@ class Watch:
         self._world, self._process, self.resource = world, process, resource
         self._selector = SELECTOR if resource in CHILDREN else ""
         self._chance: random.Random = world.chance(f"watch {process.number} {resource.full}")
-        self._silences = [f for f in world.faults if isinstance(f, Silence) and f.resource in ("", resource.full)]
+        self._silences = [fault for fault in world.faults if isinstance(fault, Silence) and self._hears(fault)]
         self._version: int | None = None  # None: a listing is due
         self._pumping = False
         self._pending = 0  # events on their way
@@ -41,6 +41,9 @@ class Watch:
     @property
     def at_rest(self) -> bool:
         return self._version is not None and not self._pumping and not self._pending
+
+    def _hears(self, silence: Silence) -> bool:
+        return silence.resource in ("", self.resource.full) and silence.operator in (None, self._process.number)
 
     def start(self) -> None:
         self._pump_in(self._delay())

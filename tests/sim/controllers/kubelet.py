@@ -51,7 +51,9 @@ class Kubelet(Controller):
             return
         life = self._life(pod)
         if going(pod) and life.step not in ("die", "gone"):
-            life.step, life.due = "die", self._now() + self.chance.uniform(*self.world.timing.grace)
+            usual = self.chance.uniform(*self.world.timing.grace)
+            grace = usual if life.fate.grace_seconds is None else life.fate.grace_seconds
+            life.step, life.due = "die", self._now() + grace
         if self._now() >= life.due - 1e-9 and life.step != "stay":
             getattr(self, f"_{life.step}")(pod, life)
         if life.step not in ("stay", "gone"):

@@ -76,6 +76,8 @@ class Attempts(Oracle):
         gang = next((o["name"] for o in pod["metadata"].get("ownerReferences") or [] if o.get("controller")), "")
         live = Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
         whole = live is not None and "deletionTimestamp" not in live["metadata"]
+        if live is not None and (is_true(live, "Succeeded") or is_true(live, "Failed")):
+            return  # it is over, though the status does not say so yet
         if whole and uid not in self._over and attempt == str(self._attempt.get(uid, 0)):
             self.wrong(f"pod {pod['metadata']['name']} of the attempt that should run is deleted")
 

@@ -82,6 +82,21 @@ TRAINING = (
         settled=(COMPLETE,),
     ),
     Scenario(
+        "a pod lingers",
+        (Step(Create(job())),),
+        (fails("job-0-worker-0"), Fate("job-0-master-0", run_seconds=900.0, grace_seconds=60.0)),
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "made again when it was done",
+        (
+            Step(Create(job())),
+            Step(Delete(JOBS, "job"), when=When(JOBS, "job", "Complete")),
+            Step(Create(job()), when=When(JOBS, "job", gone=True)),
+        ),
+        settled=(COMPLETE,),
+    ),
+    Scenario(
         "made again with a claim that goes",
         (
             Step(Create(job(output={"whenDeleted": "Delete"}))),
@@ -183,6 +198,7 @@ TRAINING = (
             Step(Create(job(failurePolicy={"maxRestarts": 0}))),
             Step(Delete("pods", "job-0-worker-0"), when=When(JOBS, "job", "Running")),
         ),
+        (HANGS,),
         strict=False,
         settled=("TrainingJob/job Failed=True:BackoffLimitExceeded",),
     ),
