@@ -149,6 +149,23 @@ SERVING = (
         settled=("InferenceService/serve Ready=True:ScaledToZero",),
     ),
     Scenario(
+        "slow to start, never any load",
+        (MODELS, Step(Create(service(scaling=SCALING)))),
+        (Fate("serve-*", start_seconds=15.0),),
+        settled=("InferenceService/serve Ready=True:ScaledToZero",),
+    ),
+    Scenario(
+        "changed and stopped before it answers",
+        (
+            MODELS,
+            Step(Create(service())),
+            Step(edit({"engineArgs": ["--max-model-len=512"]}), when=READY),
+            Step(edit({"replicas": 0}), after=1.0),
+        ),
+        strict=False,
+        settled=("InferenceService/serve Ready=False:NotAnsweredYet",),
+    ),
+    Scenario(
         "scaling asked for and given up",
         (
             MODELS,
