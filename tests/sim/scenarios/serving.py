@@ -30,7 +30,7 @@ OTHERS_DEPLOYMENT = stranger(
         "template": {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "x", "image": "x"}]}},
     },
 )
-OTHERS_SERVICE = stranger("Service", {"ports": [{"port": 99}], "selector": {"app": "x"}})
+OTHERS_SERVICE = stranger("Service", {"ports": [{"name": "x", "port": 99}], "selector": {"app": "x"}})
 
 SERVING = (
     Scenario("service starts", (MODELS, Step(Create(service()))), settled=SERVING_END),
