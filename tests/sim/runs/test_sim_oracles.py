@@ -68,7 +68,7 @@ class Stage:
 def test_a_child_that_changes_under_a_refused_spec(
     accepted: str, reason: str, author: str, complaints: list[str]
 ) -> None:
-    """No mistake in the operator shows this one first: a deletion on refusal comes before the status that tells of it."""
+    """No planted mistake shows this one first: what a visit deletes comes before the status that tells why."""
     stage = Stage()
     hand, oracle = Hand(stage.api, "user"), Invalid(cast(World, stage))
     hand.create(service())
