@@ -6,6 +6,8 @@ make test      everything: check, the API against a real kube-apiserver, the who
                which it removes at its end (root; KEEP=1 leaves it)
 make check     format, types, import contracts, unit, golden and chart tests; no cluster, under two minutes
 make integration  the API, the loop and a gang of two against etcd, a kube-apiserver and torch; no cluster
+make sim       search for a run that breaks a promise of the operator: SEEDS=n, or WHAT=crashes, deletions
+make sim-mutants  which planted mistakes the simulation finds
 make fmt       format the code
 make setup     install what the others need (they do it themselves)
 make mutation  mutation score of the plan (long)

@@ -11,5 +11,9 @@ scripts/setup.sh
 step "generated files" regenerate
 step "system packages" bed setup
 step "a cluster of two nodes" uv run --no-sync pytest -p no:cacheprovider -v -m verify tests/e2e
+step "simulation, fresh seeds" env SEEDS="${SEEDS:-50000}" scripts/sim.sh
+step "simulation, crash points" env WHAT=crashes scripts/sim.sh
+step "simulation, deletions" env WHAT=deletions scripts/sim.sh
+step "simulation, mutants" env WHAT=mutants scripts/sim.sh
 step "mutation score" scripts/mutation.sh
 times

@@ -7,11 +7,14 @@ kopf stops last, because kopf cancels every task of the loop when it goes.
 
 import asyncio
 import logging
+import random
 import signal
 import sys
+import time
 import uuid
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import kopf
@@ -56,20 +59,37 @@ log = logging.getLogger(__name__)
 Planners = Mapping[str, Planner]
 
 
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Time and chance, the inputs that no request brings; tests/sim has its own. What sleeps asks the event loop."""
+
+    monotonic: Callable[[], float] = time.monotonic  # seconds
+    wall: Callable[[], float] = time.time  # seconds since the epoch
+    chance: Callable[[], float] = random.random  # in [0, 1)
+
+
 class App:
     """All parts, wired. `run()` until stopped or broken."""
 
-    def __init__(self, settings: Settings, client: KubeClient, metrics: Metrics, planners: Planners) -> None:
+    def __init__(
+        self, settings: Settings, client: KubeClient, metrics: Metrics, planners: Planners, clocks: Clocks | None = None
+    ) -> None:
         self.settings, self.client, self.metrics = settings, client, metrics
+        self._clocks = clocks = clocks or Clocks()
+        clock = clocks.monotonic
         self.index = Index()
         self.synced = Synced(WATCHED, optional=OPTIONAL, namespaces=settings.watch_namespaces)
-        self.elector = Elector(client, settings.lease, metrics)
+        self.elector = Elector(client, settings.lease, metrics, clock=clock, wall=clocks.wall, chance=clocks.chance)
         gate = Gate(
             self.elector.remaining, rate=settings.writes_per_second, burst=settings.write_burst, metrics=metrics
         )
-        events = Recorder(client, gate, instance=settings.pod_name)
+        events = Recorder(client, gate, instance=settings.pod_name, clock=clocks.wall)
         self.queue: KeyedQueue[Key] = KeyedQueue(
-            self._visit, concurrency=settings.concurrency, metrics=metrics, tenant=lambda key: key.namespace
+            self._visit,
+            concurrency=settings.concurrency,
+            metrics=metrics,
+            tenant=lambda key: key.namespace,
+            chance=clocks.chance,
         )
         self.progress = ProgressStore(self.queue.add, interval_seconds=settings.progress_seconds)
         self.reconciler = Reconciler(
@@ -78,17 +98,25 @@ class App:
             settings.defaults,
             Effects(
                 client=client,
-                applier=Applier(client, self.index, gate, metrics),
-                once=Once(client, self.index, gate),
-                status=StatusWriter(client, gate, events),
-                trial=Trial(client),
+                applier=Applier(client, self.index, gate, metrics, clock=clock),
+                once=Once(client, self.index, gate, clock=clock),
+                status=StatusWriter(client, gate, events, clock=clock),
+                trial=Trial(client, clock=clock),
             ),
             metrics,
             reported=self.progress.shown,
             on_gone=self._gone,
+            wall=clocks.wall,
+            clock=clock,
         )
         self.progress_server = ProgressServer(
-            self.index, self.progress, Tokens(client), metrics, leading=self.elector.may_write
+            self.index,
+            self.progress,
+            Tokens(client, clock=clock),
+            metrics,
+            leading=self.elector.may_write,
+            clock=clock,
+            wall=clocks.wall,
         )
         self._published = asyncio.Event()
         self._stop_kopf = asyncio.Event()
@@ -102,14 +130,16 @@ class App:
         self.queue.forget(key)
         self.progress.forget(key)
 
-    def _recorded(self, resource: Resource, event_type: str | None, body: Obj) -> None:
+    def recorded(self, resource: Resource, event_type: str | None, body: Obj) -> None:
+        """What a watch has told, or a listing (`event_type` None)."""
         keys = self.index.record(resource, event_type, body)
         self.metrics.events.labels(resource.full, "news" if keys else "nothing new").inc()
-        for key in keys:
+        for key in sorted(keys):  # a set's order would differ from process to process
             self.queue.add(key)
 
-    def _listed(self, resource: Resource, namespace: str | None, uids: Collection[str], version: str) -> None:
-        for key in self.index.listed(resource, namespace, uids, version):
+    def listed(self, resource: Resource, namespace: str | None, uids: Collection[str], version: str) -> None:
+        """A listing of `resource` is complete, and named `uids`."""
+        for key in sorted(self.index.listed(resource, namespace, uids, version)):
             self.queue.add(key)
         if self.synced.listed(resource, namespace):
             log.info("a kind has come to the cluster: visiting everything", extra={"kind": resource.full})
@@ -131,7 +161,7 @@ class App:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises what broke, when a task ended by itself."""
-        with listings.reported(self._recorded, self._listed):
+        with listings.reported(self.recorded, self.listed):
             watching, started = self._start_kopf()
             await _first(watching, asyncio.ensure_future(started.wait()))
             _on_signals(stop)  # kopf has just installed its own, which would stop it first
@@ -139,24 +169,35 @@ class App:
                 await serve(health_application(self.metrics, self.synced.missing), self.settings.health_port),
                 await serve(self.progress_server.application(), self.settings.progress_port),
             ]
-            tasks = [asyncio.create_task(c, name=n) for n, c in self._tasks().items()]
             try:
-                await _first(watching, *tasks, asyncio.ensure_future(stop.wait()))
+                await self.work(stop, watching)
             finally:
-                await self._shut_down(tasks, servers, watching)
+                for server in servers:
+                    await server.cleanup()
+                self._stop_kopf.set()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.gather(watching, return_exceptions=True)
+
+    async def work(self, stop: asyncio.Event, *others: "asyncio.Future[None]") -> None:
+        """All but kopf and the servers, until `stop` is set. Raises what broke, in `others` too."""
+        tasks = [asyncio.create_task(c, name=n) for n, c in self._tasks().items()]
+        try:
+            await _first(*others, *tasks, asyncio.ensure_future(stop.wait()))
+        finally:
+            await self._shut_down(tasks)
 
     def _tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
         return {
             "probe": self.synced.probe(self.client.serves),
             "lead": self._lead(),
-            "resync": resync.forever(self.index, self.queue.add),
+            "resync": resync.forever(self.index, self.queue.add, chance=self._clocks.chance),
             "publish": self._publish(),
         }
 
     def _start_kopf(self) -> tuple["asyncio.Future[None]", asyncio.Event]:
         started = asyncio.Event()
         operator = kopf.operator(
-            registry=handlers.registry(self._recorded, self._login),
+            registry=handlers.registry(self.recorded, self._login),
             settings=handlers.settings(),
             standalone=True,
             clusterwide=not self.settings.watch_namespaces,
@@ -205,20 +246,13 @@ class App:
                     log.warning("the leader's address could not be published: %s", error)
             await asyncio.sleep(1.0)
 
-    async def _shut_down(
-        self, tasks: list[asyncio.Task[None]], servers: list[Any], watching: "asyncio.Future[None]"
-    ) -> None:
+    async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
         self.queue.pause()
         await self.queue.drain(DRAIN_SECONDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.elector.release()
-        for server in servers:
-            await server.cleanup()
-        self._stop_kopf.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _first(*tasks: "asyncio.Future[Any]") -> None:

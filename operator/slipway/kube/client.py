@@ -151,9 +151,12 @@ class KubeClient:
             "PATCH", object_path(target), body=body, content_type=MERGE, timeout_seconds=timeout_seconds
         )
 
-    async def delete(self, target: Ref, uid: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        """Delete this very object: another one of the same name is left alone (409)."""
-        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(
+        self, target: Ref, uid: str, *, version: str = "", timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        """Delete this very object, with `version` in this very state: another one of the name is left alone (409)."""
+        preconditions = {"uid": uid} | ({"resourceVersion": version} if version else {})
+        options = {"preconditions": preconditions, "propagationPolicy": "Background"}
         body = {"apiVersion": "v1", "kind": "DeleteOptions"} | options
         await self.request("DELETE", object_path(target), body=body, timeout_seconds=timeout_seconds)
 

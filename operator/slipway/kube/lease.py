@@ -94,10 +94,11 @@ class Elector:
         metrics: Metrics,
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._client, self._settings, self._metrics = client, settings, metrics
-        self._clock, self._chance = clock, chance
+        self._clock, self._wall, self._chance = clock, wall, chance
         self._target = ref(LEASE, settings.namespace, settings.name)
         self._seen: Seen | None = None
         self._expiry = float("-inf")
@@ -113,6 +114,9 @@ class Elector:
     async def run(self, *, on_gain: Callable[[], None], on_loss: Callable[[], None]) -> None:
         """Campaign until cancelled. The callbacks run at each handover and must not block."""
         while True:
+            # A lease that lapsed during the pause is lost, though it may be ours again after the attempt: visits have
+            # ended without their writes meanwhile.
+            self._hand_over(on_gain, on_loss)
             try:
                 await self._attempt()
             except ApiError as error:
@@ -156,7 +160,7 @@ class Elector:
         lease = written(
             before,
             settings=self._settings,
-            now=datetime.now(UTC),
+            now=self._now(),
             holder=self._settings.identity,
             duration_seconds=self._settings.duration_seconds,
         )
@@ -183,6 +187,10 @@ class Elector:
                 raise
             self._seen = None
 
+    def _now(self) -> datetime:
+        """For people to read in the Lease; nothing is decided by it."""
+        return datetime.fromtimestamp(self._wall(), UTC)
+
     def _path(self) -> str:
         return f"/apis/{LEASE.api_version}/namespaces/{self._settings.namespace}/leases/{self._settings.name}"
 
@@ -200,7 +208,7 @@ class Elector:
         self._expiry = float("-inf")
         if not held or self._seen is None:
             return
-        lease = written(self._seen.body, settings=self._settings, now=datetime.now(UTC), holder="", duration_seconds=1)
+        lease = written(self._seen.body, settings=self._settings, now=self._now(), holder="", duration_seconds=1)
         try:
             await self._client.replace(self._target, lease, timeout_seconds=2.0)
         except ApiError as error:

@@ -18,10 +18,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete `ref` if it still has this uid; the loop reads it live first, and deletes with the uid as precondition."""
+    """Delete `ref` if it still has this uid; the loop reads it live first, and deletes with the uid as precondition.
+
+    `unless_ended`: a pod, which stays if it has ended meanwhile, for its logs and its last words.
+    """
 
     ref: Ref
     uid: str
+    unless_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from .apply import Applier
 from .confession import confession
 from .index import Index
 from .keys import Key
-from .memory import LAG_SECONDS, Memory, OwnerMemory
+from .memory import LAG_SECONDS, Memory, OwnerMemory, untold_seconds
 from .once import Once
 from .queue import Again, RetryLater
 from .status import StatusWriter
@@ -94,8 +94,8 @@ class Reconciler:
         """How the visit ended, and controller-runtime's word for it."""
         try:
             again = await self._reconcile(key, owner)
-        except NotLeader:
-            return Again(), "success"
+        except NotLeader:  # a standby's queue takes no wish; whose lease comes back before anybody noticed comes back
+            return Again(STALE_SECONDS), "success"
         except Stale as stale:
             log.info("looking again: %s", stale)
             return Again(STALE_SECONDS), "requeue_after"
@@ -228,8 +228,10 @@ class Reconciler:
         return True
 
     def _after(self, plan: Plan, memory: OwnerMemory) -> float | None:
-        """The plan's wish, or when a refused object is due again, whichever is earlier."""
-        wishes = (plan.requeue_after, memory.refusals.next_seconds(self._clock()))
+        """The plan's wish, or when a refused object is due again, or when the index is to be believed about what it
+        has not told yet, whichever is earliest."""
+        now = self._clock()
+        wishes = (plan.requeue_after, memory.refusals.next_seconds(now), untold_seconds(memory, self._index, now))
         return min((seconds for seconds in wishes if seconds is not None), default=None)
 
 

@@ -73,3 +73,15 @@ def stands(written: Written | None, intent: str, *, index: Index, target: Ref, n
     if seen.digest == written.stamp.digest:
         return True
     return fresh and older(seen.resource_version, than=written.stamp.resource_version)
+
+
+def untold_seconds(memory: OwnerMemory, index: Index, now: float) -> float | None:
+    """Seconds until our own memory of something that the watch has not told is no longer trusted; None when it has told
+    all. It may never tell: what is made and deleted while a watch is broken is in no listing and no event."""
+    written = {**memory.created, **memory.applied}
+    untold = (each.at + LAG_SECONDS - now for target, each in written.items() if _is_untold(each, index.stamp(target)))
+    return min((seconds for seconds in untold if seconds > 0), default=None)
+
+
+def _is_untold(written: Written, seen: Stamp | None) -> bool:
+    return seen is None or older(seen.resource_version, than=written.stamp.resource_version)

@@ -23,6 +23,7 @@ from .memory import OwnerMemory, Written, stands
 from .observe import owner_uid
 from .versions import stamp_of
 
+ENDED = ("Succeeded", "Failed")  # a pod's phases
 CREATED_ONCE = ""  # a created object has no intent that could change
 
 log = logging.getLogger(__name__)
@@ -91,9 +92,12 @@ class Once:
         metadata = (live or {}).get("metadata", {})
         if metadata.get("uid") != wanted.uid or metadata.get("deletionTimestamp"):
             return
+        if wanted.unless_ended and (live or {}).get("status", {}).get("phase") in ENDED:
+            return
+        version = metadata["resourceVersion"] if wanted.unless_ended else ""
         seconds = await self._gate.admit("delete", wanted.ref.plural)
         try:
-            await self._client.delete(wanted.ref, wanted.uid, timeout_seconds=seconds)
+            await self._client.delete(wanted.ref, wanted.uid, version=version, timeout_seconds=seconds)
         except ApiError as error:
             if error.status not in (NOT_FOUND, CONFLICT):
                 raise

@@ -68,7 +68,7 @@ async def test_kopf_logs_in_as_we_do(token: str, expected: tuple[str | None, str
 
 async def test_a_standby_keeps_its_index_and_its_queue_empty() -> None:
     made = app(Connection("https://api:6443"))
-    made._recorded(
+    made.recorded(
         TRAINING_JOB, "ADDED", {"metadata": {"name": "job", "namespace": "ns", "uid": "u", "resourceVersion": "1"}}
     )
     assert len(made.index.keys()) == 1
@@ -77,7 +77,7 @@ async def test_a_standby_keeps_its_index_and_its_queue_empty() -> None:
         'slipway_watch_events_total{fate="news",resource="trainingjobs.slipway.dev"} 1.0'
         in made.metrics.exposition().decode()
     )
-    made._listed(TRAINING_JOB, None, set(), "5")
+    made.listed(TRAINING_JOB, None, set(), "5")
     assert made.index.keys() == []
     assert SERVICE.full in made.synced.missing()
 

@@ -229,6 +229,23 @@ async def test_run_hands_over_and_counts(client: KubeClient) -> None:
     assert 'slipway_lease_transitions_total{to="leader"} 1.0' in text
 
 
+async def test_a_lease_that_lapsed_in_a_pause_is_lost_even_if_it_comes_back(client: KubeClient) -> None:
+    """Visits have ended without their writes meanwhile: only another gain makes up for them."""
+    now, log, twice = [0.0], [], asyncio.Event()
+
+    def gain() -> None:
+        log.append("gain")
+        twice.set() if len(log) > 1 else now.__setitem__(0, 11.0)  # the process stands still for longer than the lease
+
+    elector = Elector(client, settings(), Metrics(), clock=lambda: now[0], chance=lambda: 0.0)
+    elector._pause = lambda: 0.0  # type: ignore[method-assign]
+    task = asyncio.create_task(elector.run(on_gain=gain, on_loss=lambda: log.append("loss")))
+    await asyncio.wait_for(twice.wait(), 5.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert log == ["gain", "loss", "gain"]
+
+
 async def test_a_leader_comes_back_before_its_expiry_and_candidates_apart(client: KubeClient) -> None:
     one = Candidate(client, "one")
     assert one.elector._pause() == 2.0

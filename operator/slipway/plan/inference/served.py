@@ -29,9 +29,9 @@ class Served:
 
 
 def recorded(status: Obj) -> Served | None:
-    """What the status says is served; None before the first time."""
+    """What the status says is served; None before the first time, and where somebody else wrote what is no record."""
     found = status.get(FIELD)
-    if not found:
+    if not isinstance(found, dict) or not _is_record(found):
         return None
     return Served(
         ClaimPath(found["claim"], found["path"]),
@@ -39,6 +39,12 @@ def recorded(status: Obj) -> Served | None:
         found.get("trainingJob", ""),
         found.get("trainingJobUid", ""),
     )
+
+
+def _is_record(found: Obj) -> bool:
+    modes = found.get("accessModes")
+    texts = (found.get("claim"), found.get("path"), found.get("trainingJob", ""), found.get("trainingJobUid", ""))
+    return isinstance(modes, list) and all(isinstance(text, str) for text in (*texts, *modes))
 
 
 def record(served: Served) -> Obj:

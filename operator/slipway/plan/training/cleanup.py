@@ -38,7 +38,8 @@ def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
     if gang is None:
         return ()
     if any(conditions.is_true(gang.status, kind) for kind in ("Succeeded", "Failed")):
-        return _pods([pod for pod in situation.pods if pod.phase in ACTIVE])
+        # The backend's verdict may be told before the pods' own ends, so what is active here may have ended.
+        return _pods([pod for pod in situation.pods if pod.phase in ACTIVE], unless_ended=True)
     noticed = end.success or any(pod.phase == "Failed" for pod in situation.pods)
     return () if noticed else (Delete(gang.ref, gang.uid),)
 
@@ -47,5 +48,9 @@ def _orphans(situation: Situation) -> tuple[Pod, ...]:
     return () if situation.gang else situation.pods
 
 
-def _pods(pods: Iterable[Pod]) -> tuple[Delete, ...]:
-    return tuple(Delete(Ref("v1", "Pod", "pods", pod.namespace, pod.name), pod.uid) for pod in pods if not pod.deleting)
+def _pods(pods: Iterable[Pod], *, unless_ended: bool = False) -> tuple[Delete, ...]:
+    return tuple(
+        Delete(Ref("v1", "Pod", "pods", pod.namespace, pod.name), pod.uid, unless_ended)
+        for pod in pods
+        if not pod.deleting
+    )

@@ -8,12 +8,12 @@ cut off at that moment.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import conditions, names
+from .. import conditions, labels, names
 from ..clock import seconds
 from ..conditions import Finding
-from ..observed import Obj
+from ..observed import Obj, Ref
 from . import claims
-from .lost import lost_pod
+from .lost import lost_pod, rank_0_ref
 from .situation import Situation, is_rank_0
 from .termination import INVALID_RECIPE, exit_code, failed, is_cause, why_failed
 
@@ -67,11 +67,29 @@ def _where(situation: Situation) -> str:
 
 
 def succeeded(situation: Situation) -> bool:
-    """Rank 0's pod has succeeded, or the backend says so."""
+    """Rank 0's pod has succeeded, by the index or by a live read, or the backend says so."""
     if situation.gang is None:
         return False
     rank_0 = any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in situation.pods)
-    return rank_0 or conditions.is_true(situation.gang.status, "Succeeded")
+    return rank_0 or _succeeded_live(situation) or conditions.is_true(situation.gang.status, "Succeeded")
+
+
+def to_read(situation: Situation) -> tuple[Ref, ...]:
+    """Rank 0's pod and the gang, before a failure counts: peers are cut off when rank 0 succeeds, and the others are
+    when one fails; and the watch may tell of that before it tells of the cause.
+
+    Everything that `lost.to_read` names has been read."""
+    if any(is_rank_0(situation, pod) and failed(pod) for pod in situation.pods):
+        return ()
+    wanted = (rank_0_ref(situation), situation.gang_ref)
+    unread = tuple(ref for ref in wanted if ref not in situation.observed.read)
+    return unread if unread and failure(situation) else ()
+
+
+def _succeeded_live(situation: Situation) -> bool:
+    pod = situation.observed.read.get(rank_0_ref(situation)) or {}
+    ours = pod.get("metadata", {}).get("labels", {}).get(labels.OWNER_UID) == situation.observed.owner.uid
+    return bool(ours and pod.get("status", {}).get("phase") == "Succeeded")
 
 
 def failure(situation: Situation) -> Finding | None:

@@ -4,6 +4,7 @@ Restarting a gang throws work away, and the index of a new leader may be behind 
 so a pod that seems to be missing, or not to have started, is read live before it counts as lost.
 """
 
+from .. import conditions
 from ..conditions import Finding
 from ..observed import Ref
 from .situation import Situation
@@ -26,13 +27,27 @@ def suspects(situation: Situation) -> tuple[Ref, ...]:
 
 
 def lost_pod(situation: Situation) -> Finding | None:
-    """The first pod that was taken away while the gang ran."""
+    """The first pod that was taken away while the gang ran. None after the backend's verdict: then it was the backend
+    that took it away, and the verdict or the pod that caused it says why."""
+    if judged(situation):
+        return None
     deleting = [pod.name for pod in situation.pods if pod.deleting] if situation.has_run else []
     gone = [ref.name for ref in suspects(situation) if _is_gone(situation, ref)]
     lost = next(iter((*deleting, *gone)), None)
     if lost is None:
         return None
     return Finding("PodLost", f"pod {lost} was taken away while it ran: its peers cannot go on without it")
+
+
+def judged(situation: Situation) -> bool:
+    """Whether the backend says that the gang has ended, by the index or by a live read."""
+    live = (situation.observed.read.get(situation.gang_ref) or {}).get("status") or {}
+    told = situation.gang.status if situation.gang else {}
+    return any(conditions.is_true(status, kind) for status in (told, live) for kind in ("Succeeded", "Failed"))
+
+
+def rank_0_ref(situation: Situation) -> Ref:
+    return _pod_ref(situation, pod_names(situation)[0])
 
 
 def pod_names(situation: Situation) -> list[str]:

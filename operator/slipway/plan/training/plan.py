@@ -95,7 +95,7 @@ def _question(situation: Situation) -> Plan | None:
 
 
 def _question_of_gang(situation: Situation) -> Plan | None:
-    if unread := (*lost.to_read(situation), *claims.to_watch(situation)):
+    if unread := (*(lost.to_read(situation) or ended.to_read(situation)), *claims.to_watch(situation)):
         return Plan(status=situation.observed.owner.status, reads=unread)
     missing = trials.of_missing(situation) if ended.failure(situation) is None else None
     return _try(situation, missing) if missing else None

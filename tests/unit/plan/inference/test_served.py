@@ -81,6 +81,15 @@ def test_what_is_served_is_recorded_when_it_is_rendered() -> None:
     assert said(settle(spec()), "ModelReady") == ("True", "ModelFound", "pvc://models/llama")
 
 
+@pytest.mark.parametrize(
+    "written",
+    [True, [], {}, {"claim": "c", "path": "p"}, {"claim": "c", "path": 3, "accessModes": []}]
+    + [{"claim": "c", "path": "p", "accessModes": [1]}],
+)
+def test_what_is_no_record_is_none(written: Any) -> None:
+    assert recorded({"model": written}) is None
+
+
 @pytest.mark.parametrize("modes", [("ReadWriteOnce", "ReadOnlyMany"), ("ReadOnlyMany", "ReadWriteOnce")])
 def test_access_modes_are_recorded_in_one_order_whatever_the_claims(modes: tuple[str, ...]) -> None:
     outcome = settle(spec(), objects={CLAIM: claim(*modes)})

@@ -212,9 +212,13 @@ def with_gang(
     return observed(owner(spec, status), **{"children": children, "pods": pods, **changes})
 
 
+LIVE: Obj = {"metadata": {"labels": {"slipway.dev/owner-uid": UID}}, "status": {"phase": "Running"}}
+
+
 def failing(*pods: Any, **changes: Any) -> Any:
-    """Why the attempt failed, as the message of the restart tells it."""
-    made = planned(with_gang(*pods, **changes))
+    """Why the attempt failed, as the message of the restart tells it. Live reads tell of no end."""
+    read = {pod_ref(f"{JOB}-0-master-0"): LIVE, gang_ref(): {"status": {}}, **changes.pop("read", {})}
+    made = planned(with_gang(*pods, read=read, **changes))
     status, reason, message = told(made)["Running"]
     assert (status, reason) == ("False", "Restarting")
     assert message.startswith("restart 1 of 3: ")

@@ -14,6 +14,7 @@ from .builders import (
     NOW,
     NOW_TEXT,
     RECIPE,
+    UID,
     backend_condition,
     claim_ref,
     conditions,
@@ -132,6 +133,50 @@ def test_a_failed_pod_says_more_than_a_lost_one() -> None:
     assert failing(*pods, status=running_status()).startswith("pod demo-0-master-0: ")
 
 
+def live_rank_0(phase: Any, uid: Any = UID) -> Any:
+    labels = {"slipway.dev/owner-uid": uid}
+    return {pod_ref("demo-0-master-0"): {"metadata": {"labels": labels}, "status": {"phase": phase}}, gang_ref(): {}}
+
+
+@pytest.mark.parametrize("peer", [pod("worker-0", deleting=True), failed("worker-0")])
+def test_before_a_failure_counts_rank_0_and_the_gang_are_read(peer: Any) -> None:
+    """The backend cuts the peers off when rank 0 has succeeded, and the watch may tell of their ends first."""
+    made = planned(with_gang(pod(), peer, status=running_status()))
+    assert made.reads == (pod_ref("demo-0-master-0"), gang_ref())
+    assert (made.status, made.events) == (running_status(), ())
+    done = planned(with_gang(pod(), peer, status=running_status(), read=live_rank_0("Succeeded")))
+    assert told(done)["Complete"][0] == "True"
+    assert done.status["attempt"] == 0
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        live_rank_0("Running"),
+        live_rank_0("Succeeded", "another-job"),
+        {pod_ref("demo-0-master-0"): None, gang_ref(): None},
+    ],
+)
+def test_a_failure_counts_when_rank_0_has_not_succeeded(read: Any) -> None:
+    made = planned(with_gang(pod(), failed("worker-0"), status=running_status(), read=read))
+    assert made.status["attempt"] == 1
+
+
+@pytest.mark.parametrize("verdict", ["Failed", "Succeeded"])
+@pytest.mark.parametrize("live", [True, False])
+def test_a_pod_that_the_backend_took_away_after_its_verdict_is_not_lost(verdict: Any, live: Any) -> None:
+    """The pod that failed says why, or forbids a restart (exit code 2); this one was only cleaned up."""
+    said = {"conditions": [{"type": verdict, "status": "True", "lastTransitionTime": rfc3339(NOW)}]}
+    read = {**live_rank_0("Running"), gang_ref(): {"status": said if live else {}}}
+    pods = (pod(), pod("worker-0", deleting=True))
+    what = with_gang(*pods, status=running_status(), read=read, backend=None if live else said)
+    assert planned(what).status["attempt"] == 0
+
+
+def test_rank_0_that_is_seen_to_have_failed_is_not_read() -> None:
+    assert planned(with_gang(failed(), pod("worker-0"), status=running_status())).status["attempt"] == 1
+
+
 # After the end
 
 OVER = {"conditions": conditions(Failed=("True", "RecipeError", "why")), "attempt": 1, "completionTime": EARLIER_TEXT}
@@ -171,7 +216,8 @@ def test_pods_of_an_ended_gang_that_still_run_are_deleted_and_the_others_kept(ve
     pods = (pod(attempt=1, phase="Failed"), pod("worker-0", 1, phase="Succeeded"), running, pending)
     going = pod("worker-3", 1, deleting=True)
     made = planned(with_gang(*pods, going, attempt=1, backend=backend_condition(verdict), status=OVER))
-    assert made.delete == (pod_delete(running), pod_delete(pending))
+    expected = (Delete(pod_ref(each.name), each.uid, unless_ended=True) for each in (running, pending))
+    assert made.delete == tuple(expected)
 
 
 def test_a_gang_that_will_notice_its_failed_pod_is_left_to_it() -> None:

@@ -1,0 +1,128 @@
+"""What a user does to the cluster, as data: create, change, delete, with what is expected of the API server."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from slipway.api.common import API_VERSION
+from slipway.kube.kinds import CLAIM, INFERENCE_SERVICE, TRAINING_JOB
+from slipway.plan.observed import Obj
+
+from .hand import Hand, Refused
+
+NAMESPACE = "team"
+JOBS, SERVICES = TRAINING_JOB.full, INFERENCE_SERVICE.full
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    body: Obj = field(hash=False)
+    refused: bool | None = False
+
+    def do(self, hand: Hand) -> None:
+        _expect(self.refused, lambda: hand.create(copy.deepcopy(self.body)))
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A merge patch. `refused`: the API server must say that it is invalid, or the scenario is wrong. None: it may."""
+
+    resource: str
+    name: str
+    patch: Obj = field(hash=False)
+    refused: bool | None = False
+
+    def do(self, hand: Hand) -> None:
+        _expect(self.refused, lambda: hand.merge(self.resource, NAMESPACE, self.name, copy.deepcopy(self.patch)))
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    resource: str
+    name: str
+    policy: str = "Background"
+
+    def do(self, hand: Hand) -> None:
+        try:
+            hand.delete(self.resource, NAMESPACE, self.name, propagationPolicy=self.policy)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+
+
+Act = Create | Merge | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Until a condition of an object has this status, or, with `condition` "", until the object is there (or gone)."""
+
+    resource: str
+    name: str
+    condition: str = ""
+    status: str = "True"
+    gone: bool = False
+    reason: str = ""
+
+    def holds(self, hand: Hand) -> bool:
+        body = hand.get(self.resource, NAMESPACE, self.name)
+        if body is None or self.gone or not self.condition:
+            return (body is None) == self.gone
+        conditions = (body.get("status") or {}).get("conditions") or []
+        true = {c["type"] for c in conditions if c["status"] == "True"}
+        if self.condition == "Running" and true & {"Complete", "Failed"}:
+            return True  # it ran while nobody was there to say so
+        found: Obj = next((c for c in conditions if c["type"] == self.condition), {})
+        return found.get("status") == self.status and (not self.reason or found.get("reason") == self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`act`, `after` seconds after the step before, or after `when` has come."""
+
+    act: Act | None = None
+    after: float = 0.1
+    when: When | None = None
+
+
+def _expect(refused: bool | None, do: Callable[[], object]) -> None:
+    try:
+        do()
+    except Refused as no:
+        if refused is False or no.status not in (400, 422):
+            raise
+    else:
+        assert not refused, "the API server took what it should have refused"
+
+
+# ---------------------------------------------------------------------------- objects
+
+
+def job(name: str = "job", **spec: object) -> Obj:
+    base: Obj = {"command": ["python3", "train.py"], "nodes": 2, "failurePolicy": {"maxRestarts": 2}}
+    return _resource("TrainingJob", name, {**base, **spec})
+
+
+def recipe(name: str = "job", **spec: object) -> Obj:
+    base: Obj = {
+        "recipe": "pretrain",
+        "dataset": {"uri": "file:///usr/lib"},
+        "training": {"steps": 200},
+        "nodes": 2,
+        "failurePolicy": {"maxRestarts": 2},
+    }
+    return _resource("TrainingJob", name, {**base, **spec})
+
+
+def service(name: str = "serve", **spec: object) -> Obj:
+    return _resource("InferenceService", name, {"model": {"uri": "pvc://models/llama"}, **spec})
+
+
+def claim(name: str = "models", *modes: str, **labels: str) -> Obj:
+    spec = {"accessModes": list(modes or ("ReadWriteOnce",)), "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
+    return {"apiVersion": CLAIM.api_version, "kind": CLAIM.kind, "metadata": metadata, "spec": spec}
+
+
+def _resource(kind: str, name: str, spec: Obj) -> Obj:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}

@@ -1,0 +1,92 @@
+"""One gang at a time, counted upwards, restarted for a reason, and nothing after the end."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from slipway.plan.labels import ATTEMPT, OWNER_UID
+from slipway.plan.observed import Obj
+
+from ..acts import JOBS
+from ..apiserver import WatchEvent
+from ..hand import Hand
+from .base import Oracle, is_true
+
+if TYPE_CHECKING:
+    from ..world import World
+
+GANGS = "pytorchjobs.kubeflow.org"
+
+
+class Attempts(Oracle):
+    name: ClassVar[str] = "attempts"
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._attempt: dict[str, int] = {}  # by the job's uid
+        self._over: dict[str, str] = {}  # by the job's uid: Complete or Failed
+        self._pods: dict[str, dict[str, str]] = {}  # by the job's uid: the pods that exist, with their attempts
+        self._hurt: set[tuple[str, str]] = set()  # (job's uid, attempt) of which a pod failed or was taken away
+
+    def changed(self, resource: str, event: WatchEvent) -> None:
+        if resource == JOBS and event.type != "DELETED":
+            self._job(event.object)
+        elif resource == "pods":
+            self._pod(event)
+        elif resource == GANGS:
+            self._gang(event)
+
+    def _job(self, job: Obj) -> None:
+        uid, status = job["metadata"]["uid"], job.get("status") or {}
+        before, attempt = self._attempt.get(uid, 0), status.get("attempt", 0)
+        if attempt < before:
+            self.wrong(f"attempt goes from {before} back to {attempt}")
+        if attempt > before + 1:
+            self.wrong(f"attempt jumps from {before} to {attempt}")
+        if attempt > job["spec"]["failurePolicy"]["maxRestarts"]:
+            self.wrong(f"attempt {attempt} is more than failurePolicy.maxRestarts allows")
+        if attempt > before and (uid, str(before)) not in self._hurt:
+            self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
+        self._attempt[uid] = attempt
+        over = next((kind for kind in ("Complete", "Failed") if is_true(job, kind)), None)
+        if (known := self._over.get(uid)) and over != known:
+            self.wrong(f"the job was {known} and is {over} now")
+        if over:
+            self._over[uid] = over
+
+    def _pod(self, event: WatchEvent) -> None:
+        metadata = event.object["metadata"]
+        labels = metadata.get("labels") or {}
+        uid, attempt = labels.get(OWNER_UID), labels.get(ATTEMPT)
+        if uid is None or attempt is None:
+            return
+        if "deletionTimestamp" in metadata and self.by_operator():
+            self._deleted(uid, attempt, event.object)
+        pods = self._pods.setdefault(uid, {})
+        failed = (event.object.get("status") or {}).get("phase") == "Failed"
+        if failed or event.type == "DELETED" or "deletionTimestamp" in metadata:
+            self._hurt.add((uid, attempt))
+        if event.type == "DELETED":
+            pods.pop(metadata["name"], None)
+            return
+        if metadata["name"] not in pods and (others := {a for a in pods.values() if a != attempt}):
+            self.wrong(f"pod {metadata['name']} is made while pods of attempts {sorted(others)} exist")
+        pods[metadata["name"]] = attempt
+
+    def _deleted(self, uid: str, attempt: str, pod: Obj) -> None:
+        """The operator deletes what is left over, never a pod of the gang that should run."""
+        gang = next((o["name"] for o in pod["metadata"].get("ownerReferences") or [] if o.get("controller")), "")
+        live = Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
+        whole = live is not None and "deletionTimestamp" not in live["metadata"]
+        if live is not None and (is_true(live, "Succeeded") or is_true(live, "Failed")):
+            return  # it is over, though the status does not say so yet
+        if whole and uid not in self._over and attempt == str(self._attempt.get(uid, 0)):
+            self.wrong(f"pod {pod['metadata']['name']} of the attempt that should run is deleted")
+
+    def _gang(self, event: WatchEvent) -> None:
+        labels, metadata = event.object["metadata"].get("labels") or {}, event.object["metadata"]
+        uid = labels.get(OWNER_UID, "")
+        if any(c["type"] == "Failed" for c in (event.object.get("status") or {}).get("conditions") or []):
+            self._hurt.add((uid, labels.get(ATTEMPT, "")))
+        if event.type == "ADDED" and uid in self._over:
+            self.wrong(f"gang {metadata['name']} is made though the job is {self._over[uid]}")
+        if event.type == "ADDED" and int(labels.get(ATTEMPT, 0)) != self._attempt.get(uid, 0):
+            self.wrong(f"gang {metadata['name']} is made while the status says attempt {self._attempt.get(uid, 0)}")

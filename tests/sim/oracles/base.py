@@ -1,0 +1,44 @@
+"""What an oracle sees: every request as it begins, every change as it happens, and the end."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from slipway.plan.observed import Obj
+
+from ..apiserver import WatchEvent
+
+if TYPE_CHECKING:
+    from ..client import Sent
+    from ..process import Process
+    from ..world import World
+
+
+class Oracle:
+    """Says `self.wrong(...)` when a promise is broken."""
+
+    name: ClassVar[str] = ""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+
+    def begins(self, process: "Process", sent: "Sent") -> None: ...
+
+    def changed(self, resource: str, event: WatchEvent) -> None: ...
+
+    def ends(self) -> None: ...
+
+    def wrong(self, message: str) -> None:
+        self.world.violation(self.name, message)
+
+    def by_operator(self) -> bool:
+        """Whether the change that is being told is the operator's doing."""
+        return self.world.author == "slipway"
+
+
+def condition(body: Obj, kind: str) -> Obj:
+    """The condition of an object, empty when it has none of this type."""
+    conditions = (body.get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] == kind), {})
+
+
+def is_true(body: Obj, kind: str) -> bool:
+    return condition(body, kind).get("status") == "True"

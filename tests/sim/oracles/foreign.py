@@ -1,0 +1,48 @@
+"""What is not Slipway's is not touched: the operator changes and deletes only what it made, and keeps its claims."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from slipway.api.common import API_VERSION
+from slipway.kube.kinds import CHILDREN
+from slipway.plan.labels import MANAGED_BY, MANAGER
+from slipway.plan.observed import Obj
+
+from ..apiserver import WatchEvent
+from .base import Oracle
+
+if TYPE_CHECKING:
+    from ..world import World
+
+KINDS = frozenset(resource.full for resource in CHILDREN)
+DELETES = frozenset({"pods", "pytorchjobs.kubeflow.org", "scaledobjects.keda.sh"})
+
+
+class Foreign(Oracle):
+    name: ClassVar[str] = "foreign"
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._ours: set[str] = set()  # uids of what was ours once: whatever becomes of its labels, it may be mended
+
+    def changed(self, resource: str, event: WatchEvent) -> None:
+        if resource not in KINDS:
+            return
+        metadata = event.object["metadata"]
+        if event.type != "ADDED" and self.by_operator():
+            self._judge(resource, event)
+        if ours(event.object):
+            self._ours.add(metadata["uid"])
+
+    def _judge(self, resource: str, event: WatchEvent) -> None:
+        metadata = event.object["metadata"]
+        if metadata["uid"] not in self._ours:
+            self.wrong(f"{resource} {metadata['name']} is not Slipway's, and was {event.type}")
+        going = event.type == "DELETED" or "deletionTimestamp" in metadata
+        if going and resource not in DELETES:
+            self.wrong(f"{resource} {metadata['name']} is deleted by the operator")
+
+
+def ours(body: Obj) -> bool:
+    metadata = body["metadata"]
+    labelled = (metadata.get("labels") or {}).get(MANAGED_BY) == MANAGER
+    return labelled or any(o.get("apiVersion") == API_VERSION for o in metadata.get("ownerReferences") or [])

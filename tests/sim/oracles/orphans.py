@@ -1,0 +1,54 @@
+"""Nothing is left behind: no child of an owner that is gone, no gang of another attempt, nothing that still runs of a
+job that is over, no scaler that nobody asks for. (A claim that is to be kept is kept.)
+"""
+
+from typing import ClassVar
+
+from slipway.kube.kinds import CHILDREN, INFERENCE_SERVICE, TRAINING_JOB
+from slipway.plan.labels import ATTEMPT, OWNER_UID, SELECTOR
+from slipway.plan.observed import Obj
+from slipway.reconcile.keys import owner_of
+
+from .base import Oracle, is_true
+
+BY_KIND = {TRAINING_JOB.kind: TRAINING_JOB.full, INFERENCE_SERVICE.kind: INFERENCE_SERVICE.full}
+
+
+class Orphans(Oracle):
+    name: ClassVar[str] = "orphans"
+
+    def ends(self) -> None:
+        owners = {
+            (kind, body["metadata"]["name"]): body
+            for kind, resource in BY_KIND.items()
+            for body in self.world.api.list(resource, None, "")[0]
+        }
+        for resource in CHILDREN:
+            for child in self.world.api.list(resource.full, None, SELECTOR)[0]:
+                self._child(resource.full, child, owners)
+
+    def _child(self, resource: str, child: Obj, owners: dict[tuple[str, str], Obj]) -> None:
+        metadata = child["metadata"]
+        key = owner_of(metadata["namespace"], metadata.get("labels") or {})
+        owner = owners.get((key.kind, key.name)) if key else None
+        if owner is None:
+            if resource != "persistentvolumeclaims" or metadata.get("ownerReferences"):
+                self.wrong(f"{resource} {metadata['name']} is left without its owner")
+        elif resource in ("pods", "pytorchjobs.kubeflow.org") and key and key.kind == TRAINING_JOB.kind:
+            self._gang(resource, child, owner)
+        elif resource == "scaledobjects.keda.sh" and not owner["spec"].get("scaling") and is_true(owner, "Accepted"):
+            self.wrong(f"ScaledObject {metadata['name']} is left though no scaling is asked for")
+
+    def _gang(self, resource: str, child: Obj, job: Obj) -> None:
+        labels, name = child["metadata"]["labels"], child["metadata"]["name"]
+        if labels.get(OWNER_UID) != job["metadata"]["uid"]:
+            self.wrong(f"{resource} {name} is of an earlier job of the name")
+        elif labels.get(ATTEMPT) != str((job.get("status") or {}).get("attempt", 0)):
+            self.wrong(f"{resource} {name} is of another attempt")
+        over = is_true(job, "Complete") or is_true(job, "Failed")
+        if (
+            over
+            and resource == "pods"
+            and (child.get("status") or {}).get("phase", "Pending") in ("Pending", "Running")
+        ):
+            self.wrong(f"pod {name} still runs though the job is over")

@@ -1,0 +1,38 @@
+"""Scripts that once failed, as small as they could be made. Each says what was wrong."""
+
+import pytest
+
+from ..faults import Fault, Late, Silence, Slow, Storm
+from ..judge import judge
+from ..script import Script
+
+
+def wrong(scenario: str, seed: int, timing: str, *faults: Fault, without: tuple[int, ...] = ()) -> list[str]:
+    script = Script(scenario, seed=seed, timing=timing, faults=faults, without=without)
+    return [str(violation) for violation in judge(script).violations]
+
+
+def test_a_pod_that_has_succeeded_is_not_deleted_as_one_that_runs() -> None:
+    """The backend's verdict was told before the pod's end; the pod went, and with it its evaluation and its logs."""
+    assert wrong("two jobs", 29, "busy") == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seed", "timing"),
+    [("leaf of a job: podTemplate.spec.tolerations", 397, "disorder"), ("many at once", 389, "hostile")],
+)
+def test_a_job_that_has_succeeded_is_not_trained_again(scenario: str, seed: int, timing: str) -> None:
+    """The backend deletes the peers once rank 0 has succeeded; told of first, they counted as lost."""
+    assert wrong(scenario, seed, timing) == []
+
+
+def test_a_visit_that_a_lapse_of_the_lease_cut_short_comes_back() -> None:
+    """The lease lapsed in the elector's pause and came back in the same step: nobody had lost or gained anything."""
+    storm, slow = Storm(17.5, 12.0, 429, 100), Slow(34.8, 25.7, 4.0)
+    assert wrong("leaf of a new job: model.contextLength", 521, "disorder", slow, storm, without=(0, 1)) == []
+
+
+def test_a_child_that_no_watch_ever_told_of_is_made_again() -> None:
+    """Made, deleted and told of in the wrong order after a long silence: no visit was due for ten hours."""
+    late, silence = Late(11, 20.6), Silence("deployments.apps", 44.4, 99.2, False)
+    assert wrong("the Deployment is deleted, its pods kept", 1, "disorder", late, silence) == []

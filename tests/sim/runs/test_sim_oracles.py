@@ -1,0 +1,102 @@
+"""Every oracle can complain: for each a mistake that is planted in the operator, and that this oracle finds.
+
+All in one process that forks (mutants/__main__.py), since a mutant must be imported afresh. `make sim-mutants` tries
+every one.
+"""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from slipway.plan.labels import INFERENCE_SERVICE
+
+from ..acts import NAMESPACE, SERVICES, service
+from ..apiserver import Emulator, WatchEvent, default_kinds
+from ..hand import Hand
+from ..mutants.__main__ import plant
+from ..mutants.table import MUTANTS, Mutant
+from ..oracles import ORACLES
+from ..oracles.invalid import Invalid
+from ..world import World
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PLANTED = {
+    "attempts": "attempts go up by two",
+    "events": "events go out before the status is written",
+    "foreign": "names that are taken are not respected",
+    "leader": "the lease is not looked at before a write",
+    "orphans": "children have no owner",
+    "rest": "the status is written though nothing changed",
+    "serving": "old replicas go before new ones answer",
+    "status": "one pod that runs is a gang that runs",
+    "same end": "a listing buries nothing",
+}
+
+
+def test_every_oracle_has_its_mistake() -> None:
+    assert {oracle.name for oracle in ORACLES} == set(PLANTED) - {"same end"} | {"invalid"}
+
+
+class Stage:
+    """What an oracle needs of a world."""
+
+    def __init__(self) -> None:
+        self.api = Emulator(default_kinds(), wall=lambda: 1_790_000_000.0)
+        self.author, self.complaints = "slipway", list[str]()
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        self.api.request("POST", "/api/v1/namespaces", body=body, user="user")
+
+    def violation(self, oracle: str, message: str) -> None:
+        self.complaints.append(oracle)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "reason", "author", "complaints"),
+    [
+        ("False", "InvalidPodTemplate", "slipway", ["invalid"]),
+        ("True", "Accepted", "slipway", []),
+        ("False", "NameConflict", "slipway", []),
+        ("False", "InvalidPodTemplate", "user", []),
+    ],
+)
+def test_a_child_that_changes_under_a_refused_spec(
+    accepted: str, reason: str, author: str, complaints: list[str]
+) -> None:
+    """No planted mistake shows this one first: what a visit deletes comes before the status that tells why."""
+    stage = Stage()
+    hand, oracle = Hand(stage.api, "user"), Invalid(cast(World, stage))
+    hand.create(service())
+    now = "2026-01-01T00:00:00Z"
+    said = {"type": "Accepted", "status": accepted, "reason": reason, "message": "", "lastTransitionTime": now}
+    status = {"conditions": [{**said, "observedGeneration": 1}]}
+    hand.merge(SERVICES, NAMESPACE, "serve", {"status": status}, "status")
+    stage.author = author
+    for generation in (1, 2):
+        labels = {INFERENCE_SERVICE: "serve"}
+        child = {"metadata": {"name": "serve", "uid": "u", "generation": generation, "labels": labels}}
+        oracle.changed("deployments.apps", WatchEvent("MODIFIED", child, generation))
+    assert stage.complaints == complaints
+
+
+@pytest.mark.parametrize("oracle", PLANTED)
+def test_the_oracle_finds_it(oracle: str) -> None:
+    assert _killers()[PLANTED[oracle]] == oracle
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_every_mutant_fits_the_source(mutant: Mutant, tmp_path: Path) -> None:
+    plant(mutant, tmp_path)
+
+
+@cache
+def _killers() -> dict[str, str]:
+    command = [sys.executable, "-m", "tests.sim.mutants", *PLANTED.values()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:] if line.startswith("|")]
+    assert len(rows) == len(PLANTED), done.stdout + done.stderr
+    return {row[0].removeprefix("| "): row[1] for row in rows}

@@ -1,0 +1,177 @@
+"""Every leaf of every CRD's spec, from the schema: changed, reverted, made invalid, removed, while things run.
+
+A service must end as if nothing had happened (A -> B -> invalid -> removed -> A is A). A job's spec cannot change: each
+attempt is refused and leaves no trace; what is valid is tried at creation.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
+from slipway.plan.observed import Obj
+
+from ..acts import JOBS, SERVICES, Create, Delete, Merge, Step, When, claim, job, recipe, service
+from ..scenario import Scenario
+
+Path = tuple[str, ...]
+MODELS = Step(Create(claim("models", "ReadWriteMany")))
+SCALING: Obj = {"minReplicas": 1, "maxReplicas": 3, "requestsPerReplica": 10, "idleSeconds": 10}
+SCALED = service(scaling=SCALING)
+PLAIN = service(replicas=2)
+RECIPE, COMMAND = recipe(), job()
+
+# podTemplate preserves what the schema does not know: these stand for it.
+TEMPLATE = ("podTemplate", "spec")
+UNKNOWN: dict[Path, tuple[Any, Any]] = {
+    (*TEMPLATE, "nodeSelector"): ({"disk": "fast"}, {"disk": 5}),
+    (*TEMPLATE, "tolerations"): ([{"key": "gpu", "operator": "Exists"}], "none"),
+    (*TEMPLATE, "priorityClassName"): ("high", 7),
+    (*TEMPLATE, "hostNetwork"): (False, True),
+    (*TEMPLATE, "containers"): (
+        [{"name": "main", "resources": {"requests": {"cpu": "1"}}}],
+        [{"name": "main", "image": "x"}],
+    ),
+    (*TEMPLATE, "volumes"): ([{"name": "extra", "emptyDir": {}}], [{"name": "model", "emptyDir": {}}]),
+}
+# (another valid value, an invalid one) where the schema does not say enough.
+VALUES: dict[Path, tuple[Any, Any]] = {
+    ("model", "from", "trainingJob"): ("other", "Not_A_Name"),
+    ("model", "uri"): ("pvc://models/other", "http://models"),
+    ("engineArgs",): (["--max-model-len=512"], ["--port=1"]),
+    ("image",): ("mine:2", "two words"),
+    ("accelerator",): ("nvidia", "abacus"),
+    ("dataset", "uri"): ("file:///data", "ftp://data"),
+    ("dataset", "include"): (["**/*.py"], ["../x"]),
+    ("output", "claim"): ("mine", "Not_A_Name"),
+    ("output", "size"): ("20Gi", "0"),
+    ("output", "storageClassName"): ("fast", "Not A Name"),
+    ("training", "optimizer", "learningRate"): ("0.1", "much"),
+    ("training", "optimizer", "weightDecay"): ("0.2", "much"),
+    ("training", "batchSize"): (32, 0),
+    ("model", "hiddenSize"): (384, 1),
+    ("model", "heads"): (4, 0),
+    ("model", "kvHeads"): (3, 0),
+    ("recipe",): ("pretrain", "guess"),
+    ("command",): (["sh", "-c", "true"], []),
+    ("nodes",): (4, 0),
+    ("replicas",): (3, -1),
+    ("podTemplate", "metadata", "labels"): ({"team": "a"}, {"slipway.dev/revision": "x"}),
+    ("podTemplate", "metadata", "annotations"): ({"team": "a"}, {"a b": "c"}),
+}
+# What goes with a leaf, or its value would be refused for another leaf's sake.
+WITH: dict[Path, Obj] = {
+    ("model", "from", "trainingJob"): {"model": {"uri": None}},
+    ("parallelism", "tensor"): {"accelerator": "nvidia"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    path: Path
+    other: Any = field(hash=False)
+    invalid: Any = field(hash=False)
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    def patch(self, value: Any) -> Obj:
+        """A merge patch of the spec that sets this leaf."""
+        patch: Any = value
+        for part in reversed(self.path):
+            patch = {part: patch}
+        whole: Obj = merged(patch, WITH.get(self.path, {})) if value is not None else patch
+        return whole
+
+
+def leaves(definition: Any) -> Iterator[Leaf]:
+    """Every leaf of a kind's spec."""
+    schema = crd(definition)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    yield from _walk(schema, ())
+
+
+def _walk(schema: Obj, path: Path) -> Iterator[Leaf]:
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        yield from (Leaf(below, *values) for below, values in UNKNOWN.items() if below[: len(path)] == path)
+    elif "properties" in schema:
+        for name, below in schema["properties"].items():
+            yield from _walk(below, (*path, name))
+    else:
+        yield Leaf(path, *(VALUES.get(path) or _values(schema)))
+
+
+def _values(schema: Obj) -> tuple[Any, Any]:
+    if "enum" in schema:
+        others = [value for value in schema["enum"] if value != schema.get("default")]
+        return (others or schema["enum"])[0], "nonsense"
+    if schema["type"] == "integer":
+        least = schema["minimum"]
+        return max(least, schema.get("default", least)) + 1, least - 1
+    raise ValueError(f"say in VALUES what else this may be: {schema}")
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict) or not isinstance(base, dict):
+        return patch
+    both = {name: merged(base.get(name, {}), value) for name, value in patch.items()}
+    return {name: value for name, value in {**base, **both}.items() if value is not None}
+
+
+# ---------------------------------------------------------------------------- services
+
+
+def _restored(patch: Any, base: Any) -> Any:
+    """The merge patch that undoes `patch` on `base`."""
+    if not isinstance(patch, dict) or not isinstance(base, dict):
+        return base
+    return {name: _restored(value, base.get(name)) for name, value in patch.items()}
+
+
+def _service(leaf: Leaf) -> Scenario:
+    base, like = (SCALED, "scaled service") if leaf.path[0] == "scaling" else (PLAIN, "plain service")
+    steps = [MODELS, Step(Create(base)), Step(when=When(SERVICES, "serve", "Ready"))]
+    for value, seconds in ((leaf.other, 0.5), (leaf.invalid, 5.0), (None, 5.0)):
+        patch = leaf.patch(value)
+        steps.append(Step(_edit(patch), after=seconds))
+        steps.append(Step(_edit(_restored(patch, base["spec"])), after=5.0 if value is None else 2.0))
+    return Scenario(f"leaf of a service: {leaf.name}", tuple(steps), load=((0.0, 15),), like=like)
+
+
+def _edit(spec: Obj) -> Merge:
+    return Merge(SERVICES, "serve", {"spec": spec}, refused=None)
+
+
+# ---------------------------------------------------------------------------- jobs
+
+
+def _job(leaf: Leaf) -> Scenario:
+    base, like = (COMMAND, "job completes") if leaf.path == ("command",) else (RECIPE, "recipe completes")
+    steps = [Step(Create(base)), Step(when=When(JOBS, "job", "Running"))]
+    for value in (leaf.other, leaf.invalid, None):
+        patch = {"spec": leaf.patch(value)}
+        refused = True if merged(base["spec"], patch["spec"]) != base["spec"] and value is not None else None
+        steps.append(Step(Merge(JOBS, "job", patch, refused=refused), after=0.5))
+    return Scenario(f"leaf of a job: {leaf.name}", tuple(steps), like=like)
+
+
+def _created(leaf: Leaf) -> Scenario:
+    base = COMMAND if leaf.path == ("command",) else RECIPE
+    invalid, valid = (
+        Create({**base, "spec": merged(base["spec"], leaf.patch(value))}, refused=None)
+        for value in (leaf.invalid, leaf.other)
+    )
+    gone = When(JOBS, "job", gone=True)
+    steps = (Step(invalid), Step(Delete(JOBS, "job"), after=6.0), Step(valid, when=gone))
+    return Scenario(f"leaf of a new job: {leaf.name}", (Step(Create(claim("mine"))), *steps))
+
+
+SERVICE_LEAVES, JOB_LEAVES = tuple(leaves(INFERENCE_SERVICE)), tuple(leaves(TRAINING_JOB))
+LEAVES: tuple[Scenario, ...] = (
+    Scenario("plain service", (MODELS, Step(Create(PLAIN)))),
+    Scenario("scaled service", (MODELS, Step(Create(SCALED))), load=((0.0, 15),)),
+    *map(_service, SERVICE_LEAVES),
+    *map(_job, JOB_LEAVES),
+    *map(_created, JOB_LEAVES),
+)

@@ -1,0 +1,59 @@
+"""Which leaves of the CRDs are tried: all, or the ones that are named here with the reason."""
+
+import pytest
+
+from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
+from slipway.plan.observed import Obj
+
+from .scenarios import SCENARIOS
+from .scenarios.leaves import JOB_LEAVES, SERVICE_LEAVES, Leaf, merged
+
+ONE_VALUE = {"engine", "recipe"}  # enums of one value: there is nothing to change to yet
+
+
+def leaves_of(schema: Obj, path: str = "") -> set[str]:
+    """Every path of the schema below which the schema says nothing more."""
+    below = schema.get("properties")
+    if not below:
+        return {path}
+    return {leaf for name, part in below.items() for leaf in leaves_of(part, f"{path}.{name}".lstrip("."))}
+
+
+def spec_of(definition: Obj) -> Obj:
+    found: Obj = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("definition", "tried"), [(crd(TRAINING_JOB), JOB_LEAVES), (crd(INFERENCE_SERVICE), SERVICE_LEAVES)]
+)
+def test_every_leaf_is_tried(definition: Obj, tried: tuple[Leaf, ...]) -> None:
+    names = {leaf.name for leaf in tried}
+    assert {leaf for leaf in leaves_of(spec_of(definition)) if not _is_tried(leaf, names)} == set()
+
+
+def _is_tried(leaf: str, names: set[str]) -> bool:
+    """Below podTemplate.spec the schema knows nothing: some fields of core/v1 stand for all."""
+    return leaf in names or any(name.startswith(f"{leaf}.") for name in names)
+
+
+def test_every_leaf_has_its_scenarios() -> None:
+    for leaf in SERVICE_LEAVES:
+        assert f"leaf of a service: {leaf.name}" in SCENARIOS
+    for leaf in JOB_LEAVES:
+        assert {f"leaf of a job: {leaf.name}", f"leaf of a new job: {leaf.name}"} <= set(SCENARIOS)
+
+
+@pytest.mark.parametrize("leaf", [*SERVICE_LEAVES, *JOB_LEAVES], ids=lambda leaf: leaf.name)
+def test_the_values_differ(leaf: Leaf) -> None:
+    assert leaf.other != leaf.invalid
+    base = next(
+        scenario for name, scenario in SCENARIOS.items() if name.startswith("leaf") and name.endswith(leaf.name)
+    )
+    specs = [
+        step.act.body["spec"]
+        for step in base.steps
+        if step.act and hasattr(step.act, "body") and "spec" in step.act.body
+    ]
+    if leaf.name not in ONE_VALUE:
+        assert any(merged(spec, leaf.patch(leaf.other)) != spec for spec in specs)
