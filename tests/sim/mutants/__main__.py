@@ -84,9 +84,9 @@ def forked(tree: Path, hints: str, runs: int) -> dict[str, Any]:
 def _hunt(tree: Path, hints: str, runs: int) -> dict[str, Any]:
     """In the child: the mutant is what `import slipway` finds."""
     sys.path.insert(0, str(tree))
-    from ..search import search
-
     import slipway
+
+    from ..search import search
 
     assert slipway.__file__ is not None
     assert slipway.__file__.startswith(str(tree)), slipway.__file__

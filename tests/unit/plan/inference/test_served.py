@@ -83,8 +83,13 @@ def test_what_is_served_is_recorded_when_it_is_rendered() -> None:
 
 @pytest.mark.parametrize(
     "written",
-    [True, [], {}, {"claim": "c", "path": "p"}, {"claim": "c", "path": 3, "accessModes": []}]
-    + [{"claim": "c", "path": "p", "accessModes": [1]}],
+    [
+        True,
+        [],
+        {"claim": "c", "path": "p"},
+        {"claim": "c", "path": 3, "accessModes": []},
+        {"claim": "c", "path": "p", "accessModes": [1]},
+    ],
 )
 def test_what_is_no_record_is_none(written: Any) -> None:
     assert recorded({"model": written}) is None
