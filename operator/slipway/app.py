@@ -126,7 +126,7 @@ class App:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises what broke, when a task ended by itself."""
-        with handlers.listings(self._recorded, self._listed):
+        with handlers.taking(self._recorded, self._listed):
             watching, started = self._start_kopf()
             await _first(watching, asyncio.ensure_future(started.wait()))
             _on_signals(stop)  # kopf has just installed its own, which would stop it first

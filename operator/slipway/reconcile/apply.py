@@ -31,18 +31,18 @@ class Applier:
     ) -> None:
         self._client, self._index, self._gate, self._metrics, self._clock = client, index, gate, metrics, clock
 
-    async def apply(self, memory: OwnerMemory, body: Obj) -> bool:
-        """Make `body`'s fields so; returns whether something was sent. Raises ApiError, NotLeader.
+    async def apply(self, memory: OwnerMemory, body: Obj) -> Obj | None:
+        """Make `body`'s fields so; returns the object as it is now if something was sent. Raises ApiError, NotLeader.
 
         An object that is on its way out is left alone: its end will be told, and then it is made anew.
         """
         target, intent = ref_of(body), digest(body)
         known = self._index.child(target)
         if known is not None and known.deleting:
-            return False
+            return None
         if stands(memory.applied.get(target), intent, index=self._index, target=target, now=self._clock()):
             self._metrics.applies_skipped.inc()
-            return False
+            return None
         memory.applied.pop(target, None)  # until it is answered, nothing is known
         try:
             answer = await self._send(target, body)
@@ -51,7 +51,7 @@ class Applier:
                 raise
             answer = await self._overrule(target, body, error)
         memory.applied[target] = Written(stamp_of(answer, with_digest=True), intent, self._clock())
-        return True
+        return answer
 
     async def _send(self, target: Ref, body: Obj) -> Obj:
         seconds = await self._gate.admit("apply", target.plural)

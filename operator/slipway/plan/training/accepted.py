@@ -6,6 +6,7 @@ while a gang is there: what runs was accepted.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .. import podpolicy
 from ..conditions import Finding
@@ -19,6 +20,8 @@ from .situation import Situation
 INVALID_SPEC = "InvalidSpec"
 BACKEND_UNAVAILABLE = "BackendUnavailable"
 REFUSED = "Refused"
+
+ANY_NAME, ANY_UID = "any-job", "00000000-0000-0000-0000-000000000000"
 
 NO_BACKEND = ("could not find the requested resource", "404 page not found", "no matches for kind")
 DEAF_BACKEND = ("failed calling webhook", "no endpoints available for service")
@@ -89,11 +92,10 @@ def _own_claim_free(situation: Situation) -> Finding | None:
 
 
 def _own_claim_stays(situation: Situation) -> Finding | None:
-    claim = claims.seen(situation)
-    if not claims.is_own(situation.spec) or claim is None or not claim.deleting:
+    if not claims.is_own(situation.spec) or not claims.own_is_going(situation):
         return None
     message = (
-        f"PersistentVolumeClaim {claim.ref.name!r} of an earlier job is being deleted: the job starts when it is gone"
+        f"PersistentVolumeClaim {claims.output_ref(situation).name!r} of an earlier job is being deleted: the job starts when it is gone"
     )
     return Finding("ClaimTerminating", message)
 
@@ -159,10 +161,17 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
 
 
 def template_trial(situation: Situation) -> tuple[str, Obj] | None:
-    """What the API server is to be asked about the user's podTemplate; None when there is none."""
+    """What the API server is to be asked about the user's podTemplate; None when there is none.
+
+    Asked as of a job of no name, so that the answer holds for all jobs of the namespace with the same template: names
+    and uids differ from job to job, and never decide whether a pod template is valid.
+    """
     if situation.spec.pod_template is None:
         return None
-    return trial(situation.observed.owner.namespace, pod_template(situation, rank_0=True))
+    observed = situation.observed
+    nobody = replace(observed, owner=replace(observed.owner, name=ANY_NAME, uid=ANY_UID))
+    template = pod_template(replace(situation, observed=nobody, attempt=0), rank_0=True)
+    return trial(observed.owner.namespace, template)
 
 
 def gang_is_unseen(situation: Situation) -> bool:
