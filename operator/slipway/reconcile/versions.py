@@ -6,9 +6,9 @@ Deployment or ScaledObject has many, is no reason to apply again.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 
+from ..kube import wire
 from ..plan.observed import Obj
 
 _BOOKKEEPING = (
@@ -38,8 +38,7 @@ def older(version: str, than: str) -> bool:
 
 def digest(value: object) -> str:
     """A short hash of JSON data, the same for the same data in whatever order its keys come."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(wire.canonical(value), digest_size=12).hexdigest()
 
 
 def content_digest(body: Obj) -> str:
