@@ -8,12 +8,15 @@ whatever it does not name.
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..kube.kinds import INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
+from ..plan.labels import FIELD_MANAGER
 from ..plan.observed import Child, Obj, Owner, Pod, Ref
 from . import observe
 from .keys import Key, owner_of
+from .owned import owned_digest
 from .versions import Stamp, older, stamp_of
 
 TOMBSTONES = 20_000
@@ -116,7 +119,7 @@ class Index:
     def _take(self, resource: Resource, identity: Id, body: Obj) -> set[Key]:
         record = _record(resource, body)
         same = self._records.get(identity) == record
-        known, new = self._stamps.get(identity), stamp_of(body, with_digest=isinstance(record, Child))
+        known, new = self._stamps.get(identity), _stamp(body, record)
         if known is not None and known.uid != new.uid:
             self._entomb(known.uid, new.resource_version)
         self._graves.pop(new.uid, None)
@@ -206,6 +209,12 @@ def _record(resource: Resource, body: Obj) -> Record:
     if resource in OWNERS:
         return observe.owner(body)
     return observe.pod(body) if resource == POD else observe.child(resource, body)
+
+
+def _stamp(body: Obj, record: Record) -> Stamp:
+    if not isinstance(record, Child):
+        return stamp_of(body, with_digest=False)
+    return replace(stamp_of(body, with_digest=True), owned=owned_digest(body, FIELD_MANAGER))
 
 
 def _key_of(identity: Id) -> Key:

@@ -24,11 +24,12 @@ _BOOKKEEPING = (
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """One state of one object."""
+    """One state of one object. `owned` is the digest of what of it is ours (reconcile/owned.py), "" for nothing."""
 
     uid: str
     resource_version: str
     digest: str = ""
+    owned: str = ""
 
 
 def older(version: str, than: str) -> bool:
