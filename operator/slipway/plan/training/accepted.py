@@ -140,7 +140,10 @@ BEFORE_READING = CHECKS[:3]
 
 def complaint(situation: Situation) -> Finding | None:
     """The first complaint of `CHECKS`. Everything that `to_read` names has been read."""
-    return _first(situation, CHECKS)
+    if "complaint" not in situation.derived:
+        situation.derived["complaint"] = _first(situation, CHECKS)
+    found: Finding | None = situation.derived["complaint"]
+    return found
 
 
 def early_complaint(situation: Situation) -> Finding | None:
@@ -168,10 +171,13 @@ def template_trial(situation: Situation) -> tuple[str, Obj] | None:
     """
     if situation.spec.pod_template is None:
         return None
-    observed = situation.observed
-    nobody = replace(observed, owner=replace(observed.owner, name=ANY_NAME, uid=ANY_UID))
-    template = pod_template(replace(situation, observed=nobody, attempt=0), rank_0=True)
-    return trial(observed.owner.namespace, template)
+    if "trial" not in situation.derived:
+        observed = situation.observed
+        nobody = replace(observed, owner=replace(observed.owner, name=ANY_NAME, uid=ANY_UID))
+        template = pod_template(replace(situation, observed=nobody, attempt=0, derived={}), rank_0=True)
+        situation.derived["trial"] = trial(observed.owner.namespace, template)
+    asked: tuple[str, Obj] = situation.derived["trial"]
+    return asked
 
 
 def gang_is_unseen(situation: Situation) -> bool:
