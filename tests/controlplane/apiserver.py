@@ -209,7 +209,9 @@ def _apiserver_command(directory: Path, etcd_port: int, port: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+def running(
+    command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """The process of `command`, which is told to stop when the block or this interpreter ends, however it ends."""
     tied = ["setpriv", "--pdeathsig", "TERM", *command] if shutil.which("setpriv") else command
     with log.open("wb") as output:

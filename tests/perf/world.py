@@ -186,7 +186,9 @@ def operator_environment(kubeconfig: Path, name: str, health_port: int, progress
 
 
 @contextlib.contextmanager
-def world(directory: Path, *, namespaces: int, pytorchjobs: Obj = PYTORCH_JOBS, audited: bool = False) -> Iterator[World]:
+def world(
+    directory: Path, *, namespaces: int, pytorchjobs: Obj = PYTORCH_JOBS, audited: bool = False
+) -> Iterator[World]:
     """A cluster with `namespaces` empty namespaces and the product's CRDs; nothing runs in it yet."""
     names = [f"team-{number:03}" for number in range(namespaces)]
     with api_server(directory / "control-plane", flags=POLICY_FLAGS, users=USERS, audited=audited) as api:

@@ -178,9 +178,7 @@ class Reconciler:
 
     # ------------------------------------------------------------------ writes, but for the status
 
-    async def _apply(
-        self, key: Key, plan: Plan, observed: Observed, memory: OwnerMemory
-    ) -> tuple[Plan, Observed]:
+    async def _apply(self, key: Key, plan: Plan, observed: Observed, memory: OwnerMemory) -> tuple[Plan, Observed]:
         """Apply until a plan that knows the API server's answers wants nothing more applied; returns that plan.
 
         An answer is as good as a live read. So a gang is created in the visit that made its claim, and one status

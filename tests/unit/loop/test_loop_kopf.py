@@ -205,7 +205,9 @@ async def test_an_object_that_cannot_be_taken_in_does_not_end_the_watch(
 async def test_a_watch_goes_on_from_the_last_object_that_was_taken(running: Watching) -> None:
     await running.until(lambda: len(running.listed) == len(WATCHED))
     await running.until(lambda: "pods" in running.fake.streams)
-    running.fake.streams["pods"].put_nowait({"type": "MODIFIED", "object": body(POD, "pod", uid="pod-uid", version=612)})
+    running.fake.streams["pods"].put_nowait(
+        {"type": "MODIFIED", "object": body(POD, "pod", uid="pod-uid", version=612)}
+    )
     running.fake.streams["pods"].put_nowait({"type": "END", "object": {}})
     await running.until(lambda: any(q.get("resourceVersion") == "612" for q in running.fake.queries["pods"]))
 
