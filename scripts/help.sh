@@ -8,6 +8,7 @@ make check     format, types, import contracts, unit, golden and chart tests; no
 make integration  the API, the loop and a gang of two against etcd, a kube-apiserver and torch; no cluster
 make fmt       format the code
 make setup     install what the others need (they do it themselves)
+make bench     what the operator costs at 15,000 jobs, against bounds; long, and for a machine with nothing else to do
 make mutation  mutation score of the plan (long)
 make verify    regenerate what is generated, then what is too long for every change
 make clean     remove the cluster and the project's cache (README says what stays)

@@ -1,7 +1,7 @@
 """Sizes and bounds as data, and the check of figures against them.
 
-A bound stands 20 % beside the mean of repeated runs, which its comment tells, or is a goal where it says so. A figure that
-is bounded and was not measured is a failure too: else a bound is lifted by a phase that silently did not run.
+A bound stands 20 % beside the mean of repeated runs, which its comment tells, or is a goal where it says so. A figure
+that is bounded and was not measured is a failure too: else a bound is lifted by a phase that silently did not run.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a Prometheus endpoint counts, read as text and subtracted: requests by verb and resource, and our own metrics."""
+"""What a Prometheus endpoint counts, read as text and subtracted: requests by verb and resource, and own metrics."""
 
 import re
 from collections.abc import Callable, Mapping

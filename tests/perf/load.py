@@ -95,20 +95,16 @@ class Users:
         await self._spread(wanted, one, per_second)
         return sent
 
-    async def scale(
-        self, wanted: Sequence[Wanted], replicas: Callable[[int], int], *, per_second: float
-    ) -> dict[str, float]:
-        """Change `spec.replicas` of services one after the other; returns when each change was answered."""
-        answered: dict[str, float] = {}
+    async def scale(self, wanted: Sequence[Wanted], replicas: int, *, per_second: float) -> dict[str, float]:
+        """Change `spec.replicas` of services, one after the other; returns when each request was sent."""
+        sent: dict[str, float] = {}
 
-        async def one(pair: tuple[int, Wanted]) -> None:
-            number, each = pair
-            path = f"{each.path}/{each.name}"
-            await self.send("PATCH", path, {"spec": {"replicas": replicas(number)}}, MERGE)
-            answered[f"{each.namespace}/{each.name}"] = time.monotonic()
+        async def one(each: Wanted) -> None:
+            sent[f"{each.namespace}/{each.name}"] = time.monotonic()
+            await self.send("PATCH", f"{each.path}/{each.name}", {"spec": {"replicas": replicas}}, MERGE)
 
-        await self._spread(list(enumerate(wanted)), one, per_second)
-        return answered
+        await self._spread(wanted, one, per_second)
+        return sent
 
     async def _spread(self, items: Sequence[Any], one: Callable[[Any], Any], per_second: float | None) -> None:
         """`one` for each item: at a fixed rate whatever the answers take, or with a fixed number at once."""

@@ -94,3 +94,8 @@ def told(kind: str, *, status: str = "True") -> Name:
         return full_name(body) if said else None
 
     return name
+
+
+def replicas_of(number: int) -> Name:
+    """An object once its spec asks for so many replicas."""
+    return lambda body: full_name(body) if (body.get("spec") or {}).get("replicas") == number else None

@@ -1,5 +1,5 @@
-"""The cluster of a benchmark: etcd and kube-apiserver, the CRDs, one kwok node, namespaces with a model's claim, and the
-programs beside them, each under a user of its own.
+"""The cluster of a benchmark: etcd and kube-apiserver, the CRDs, one kwok node, namespaces with a model's claim, and
+the programs beside them, each under a user of its own.
 
 There is no scheduler: a mutating policy puts every pod on kwok's node as it is created, so that what is measured is
 controllers, not scheduling. No garbage collector and no volume controller run: nothing is deleted, and claims stay
@@ -44,7 +44,8 @@ def policy() -> list[Obj]:
     """Every pod goes to kwok's node when it is created."""
     name, version = "pods-go-to-kwok", "admissionregistration.k8s.io/v1beta1"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    expression = f'Object{{spec: Object.spec{{nodeName: "{NODE}"}}}}'
+    # The account is what the admission plugin of service accounts would say; nothing here makes the account.
+    expression = f'Object{{spec: Object.spec{{nodeName: "{NODE}", serviceAccountName: "default"}}}}'
     spec = {
         "matchConstraints": {"resourceRules": [rule]},
         "reinvocationPolicy": "Never",
@@ -94,6 +95,9 @@ class Program:
 
     def leads(self) -> bool:
         return 'leader_election_master_status{name="slipway"} 1.0' in self.metrics()
+
+    def ready(self) -> bool:
+        return http("GET", f"{self.metrics_url}/readyz")[0] == 200
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-4000:]

@@ -21,14 +21,23 @@ ITSELF = "."
 def owned_digest(body: Obj, manager: str) -> str:
     """Digest of what `manager` has applied of `body`, but for its status; "" when it never has."""
     fields = _fields(body, manager)
-    return digest(_projected(body, fields)) if fields else ""
+    return digest(_plain(_projected(body, fields))) if fields else ""
 
 
 def intent_digest(body: Obj) -> str:
     """Digest of what an apply of `body` would make `manager` own: comparable with `owned_digest`."""
     metadata = {name: value for name, value in body.get("metadata", {}).items() if name not in NAMED_BY_PATH}
     rest = {name: value for name, value in body.items() if name not in ("apiVersion", "kind", "metadata")}
-    return digest({**({"metadata": metadata} if metadata else {}), **rest})
+    return digest(_plain({**({"metadata": metadata} if metadata else {}), **rest}))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """With None for whatever is zero or empty: the API server stores no `paused: false`, but that it is ours."""
+    if not value:
+        return None
+    if isinstance(value, dict):
+        return {name: _plain(below) for name, below in value.items()}
+    return [_plain(below) for below in value] if isinstance(value, list) else value
 
 
 def _fields(body: Obj, manager: str) -> Obj:
@@ -45,7 +54,7 @@ def _projected(value: Any, fields: Obj) -> Any:  # noqa: ANN401 - any JSON value
         return value
     if isinstance(value, dict):
         named = ((path.removeprefix("f:"), fields[path]) for path in below)
-        return {name: _projected(value[name], node) for name, node in named if name in value}
+        return {name: _projected(value.get(name), node) for name, node in named}
     if isinstance(value, list):
         return [found for item in value if (found := _item(item, fields, below)) is not _NOTHING]
     return value

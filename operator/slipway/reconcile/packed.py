@@ -1,8 +1,8 @@
 """Records as the index keeps them: one string of bytes each, made a record again when a visit looks.
 
 Fifteen thousand jobs have sixty thousand objects. As Python's dicts, lists and strings a job takes 20 kB with all that
-is its own; as JSON 6 kB, and a visit, which looks at four objects, pays 20 microseconds. Equal records have equal bytes:
-the API server writes the same object in the same order.
+is its own; as JSON 6 kB, and a visit, which looks at four objects, pays 20 microseconds. Equal records have equal
+bytes: the API server writes the same object in the same order.
 """
 
 from typing import Any, cast
@@ -32,8 +32,7 @@ def unpack(packed: bytes) -> Record:
     if kind == OWNER:
         return Owner(*fields)
     if kind == POD:
-        *fields, containers = fields
-        return Pod(*fields, tuple(Container(*each) for each in containers))
+        return Pod(*fields[:-1], containers=tuple(Container(*each) for each in fields[-1]))
     place, *fields = fields
     return Child(Ref(*place), *fields)
 

@@ -23,6 +23,7 @@ WANTED: Obj = {
         "ownerReferences": [{"apiVersion": "v1", "kind": "Owner", "name": "o", "uid": "u-1", "controller": True}],
     },
     "spec": {
+        "paused": False,
         "replicas": 2,
         "template": {
             "spec": {
@@ -43,6 +44,7 @@ WANTED: Obj = {
 FIELDS: Obj = {
     "f:metadata": {"f:labels": {"f:app": {}}, "f:ownerReferences": {'k:{"uid":"u-1"}': {}}},
     "f:spec": {
+        "f:paused": {},
         "f:replicas": {},
         "f:template": {
             "f:spec": {
@@ -80,6 +82,7 @@ def stored() -> Obj:
             {"manager": "slipway", "operation": "Apply", "fieldsV1": FIELDS},
         ],
     }
+    del body["spec"]["paused"]  # false, and so not stored
     body["spec"]["strategy"] = {"type": "RollingUpdate"}
     main = body["spec"]["template"]["spec"]["containers"][0]
     main["ports"][0]["protocol"] = "TCP"
@@ -87,10 +90,6 @@ def stored() -> Obj:
     body["spec"]["template"]["spec"]["containers"].append({"name": "injected", "image": "mesh"})
     body["status"] = {"replicas": 2}
     return body
-
-
-def main_of(body: Obj) -> Obj:
-    return dict(body["spec"]["template"]["spec"]["containers"][0])
 
 
 def test_what_others_set_and_what_is_defaulted_is_not_ours() -> None:
@@ -105,6 +104,12 @@ def changed(what: str) -> Obj:
             body["spec"]["replicas"] = 5
         case "an argument in a list that is one value":
             spec["containers"][0]["args"] = ["--model", "y"]
+        case "a zero that was overruled":
+            body["spec"]["paused"] = True
+        case "a zero that another manager took over":
+            fields = copy.deepcopy(FIELDS)
+            del fields["f:spec"]["f:paused"]
+            body["metadata"]["managedFields"][1]["fieldsV1"] = fields
         case "a label that was removed":
             del body["metadata"]["labels"]["app"]
         case "a field that another manager took over":
@@ -127,6 +132,8 @@ def changed(what: str) -> Obj:
     [
         "a value that another client changed and did not take over",
         "an argument in a list that is one value",
+        "a zero that was overruled",
+        "a zero that another manager took over",
         "a label that was removed",
         "a field that another manager took over",
         "a field of an earlier version of ours",

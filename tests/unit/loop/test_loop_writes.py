@@ -38,7 +38,8 @@ class Bench:
         self.memory = OwnerMemory("job-uid")
 
     async def apply(self, port: int = 80) -> bool:
-        return await self.applier.apply(self.memory, service(port))
+        """Whether something was sent."""
+        return await self.applier.apply(self.memory, service(port)) is not None
 
     def tell(self, path: str, event: str = "MODIFIED") -> None:
         """The watch catches up with one object."""

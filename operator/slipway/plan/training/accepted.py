@@ -94,7 +94,8 @@ def _own_claim_free(situation: Situation) -> Finding | None:
 def _own_claim_stays(situation: Situation) -> Finding | None:
     if not claims.is_own(situation.spec) or not claims.own_is_going(situation):
         return None
-    message = f"PersistentVolumeClaim {claims.output_ref(situation).name!r} of an earlier job is being deleted: the job starts when it is gone"
+    name = claims.output_ref(situation).name
+    message = f"PersistentVolumeClaim {name!r} of an earlier job is being deleted: the job starts when it is gone"
     return Finding("ClaimTerminating", message)
 
 

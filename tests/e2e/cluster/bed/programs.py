@@ -28,8 +28,8 @@ def _cni(kind: str, name: str) -> Program:
     return Program(name, "cni", f"github.com/containernetworking/plugins/plugins/{kind}/{name}")
 
 
-# In the order they are wanted: what API tests need first, KEDA last because it takes longest. Benchmarks alone need kwok
-# and the unthrottled training-operator: `up` builds neither.
+# In the order they are wanted: what API tests need first, KEDA last because it takes longest. Benchmarks alone need
+# kwok and the unthrottled training-operator: `up` builds neither.
 PROGRAMS = (
     _kubernetes("kube-apiserver"),
     _kubernetes("kubectl"),
