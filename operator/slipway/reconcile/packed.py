@@ -32,7 +32,8 @@ def unpack(packed: bytes) -> Record:
     if kind == OWNER:
         return Owner(*fields)
     if kind == POD:
-        return Pod(*fields[:-1], containers=tuple(Container(*each) for each in fields[-1]))
+        fields[-1] = tuple(Container(*each) for each in fields[-1])
+        return Pod(*fields)
     place, *fields = fields
     return Child(Ref(*place), *fields)
 
