@@ -17,5 +17,5 @@ step "types" run mypy --no-error-summary operator/slipway workloads/slipway_trai
 step "import contracts" run lint-imports --no-logo
 step "short files" short_files
 step "generated files" generated
-step "unit, golden and chart tests" run pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered tests/unit tests/golden tests/chart
+step "unit, golden, chart and simulation tests" run pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered tests/unit tests/golden tests/chart tests/sim
 times

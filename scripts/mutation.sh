@@ -16,7 +16,7 @@ prepare() {
 source_paths = ["slipway"]
 only_mutate = ["slipway/plan/*"]
 also_copy = ["workloads"]
-pytest_add_cli_args_test_selection = ["tests/unit/plan", "tests/unit/engine/test_engine_args.py", "tests/golden"]
+pytest_add_cli_args_test_selection = ["tests/unit/plan", "tests/unit/engine/test_args.py", "tests/golden"]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 T
 }

@@ -9,5 +9,7 @@ regenerate() {
 }
 scripts/setup.sh
 step "generated files" regenerate
+step "system packages" bed setup
+step "a cluster of two nodes" uv run --no-sync pytest -p no:cacheprovider -v -m verify tests/e2e
 step "mutation score" scripts/mutation.sh
 times

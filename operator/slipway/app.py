@@ -17,7 +17,7 @@ from typing import Any
 import kopf
 import uvloop
 
-from . import handlers
+from . import handlers, listings
 from .kube import connect, leader_slice
 from .kube.client import KubeClient
 from .kube.errors import ApiError
@@ -47,6 +47,9 @@ from .telemetry.metrics import Metrics
 
 DRAIN_SECONDS = 8.0  # below the renew deadline, and below a pod's grace period with what follows
 EXIT_FAILURE, EXIT_SETTINGS = 1, 2
+# The API server takes JSON ten thousand levels deep, and kopf reads whole lists at once: one such object, of anybody's,
+# would otherwise end the operator for all. reconcile/observe.py cuts it short right after.
+RECURSION_LIMIT = 25_000
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +68,9 @@ class App:
             self.elector.remaining, rate=settings.writes_per_second, burst=settings.write_burst, metrics=metrics
         )
         events = Recorder(client, gate, instance=settings.pod_name)
-        self.queue: KeyedQueue[Key] = KeyedQueue(self._visit, concurrency=settings.concurrency, metrics=metrics)
+        self.queue: KeyedQueue[Key] = KeyedQueue(
+            self._visit, concurrency=settings.concurrency, metrics=metrics, tenant=lambda key: key.namespace
+        )
         self.progress = ProgressStore(self.queue.add, interval_seconds=settings.progress_seconds)
         self.reconciler = Reconciler(
             self.index,
@@ -126,7 +131,7 @@ class App:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises what broke, when a task ended by itself."""
-        with handlers.taking(self._recorded, self._listed):
+        with listings.taken(self._recorded, self._listed):
             watching, started = self._start_kopf()
             await _first(watching, asyncio.ensure_future(started.wait()))
             _on_signals(stop)  # kopf has just installed its own, which would stop it first
@@ -164,6 +169,7 @@ class App:
     async def _login(self) -> kopf.ConnectionInfo:
         """kopf's connection, from the same configuration as ours; asked again when a token is refused."""
         configuration = self.client.configuration
+        connect.reload(configuration)
         scheme, _, token = (await connect.authorization(configuration)).rpartition(" ")
         return kopf.ConnectionInfo(
             server=str(configuration.host),
@@ -234,6 +240,7 @@ def _on_signals(stop: asyncio.Event) -> None:
 
 async def operate(settings: Settings, planners: Planners) -> int:
     """Run the operator; returns the process's exit status."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
     metrics, client = Metrics(), None
     try:
         client = KubeClient(await connect.load_configuration(), metrics)

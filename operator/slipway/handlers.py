@@ -1,40 +1,21 @@
 """kopf, and nothing but kopf: watch streams and their retries. Record in the index, enqueue the owners' keys, return.
 
 Only `on.event`: change-detecting handlers, timers and daemons would write annotations or finalizers. Selectors are the
-API server's work (kopf's `labels=` filters after the fact).
-
-Objects are taken where kopf gets them from the API server, and go no further. kopf would make a task, a queue and a
-memory of each object, which is what handlers need that may wait, and ours never do: 0.4 ms and 4 kB an object, a third
-of the operator's CPU at full load (docs/performance.md). Workers of kopf's may also swap two events. And only there it
-shows that a listing is complete, by which alone a deletion is found that happened while no watch ran.
+API server's work (kopf's `labels=` filters after the fact). Objects are taken before kopf calls a
+handler: see listings.py.
 """
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 import kopf
-from kopf._cogs.clients import fetching, watching
-from kopf._cogs.helpers.typedefs import Logger
-from kopf._cogs.structs.references import NamespaceName
 
 from .kube.kinds import CHILDREN, WATCHED, Resource
+from .listings import Recorded
 from .plan.labels import SELECTOR
 from .plan.observed import Obj
 
-log = logging.getLogger(__name__)
-
-CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
-
-Recorded = Callable[[Resource, str | None, Obj], None]
 Login = Callable[[], Awaitable[kopf.ConnectionInfo]]
-Fetch = Callable[..., AsyncIterator[tuple[Collection[Any], str]]]
-Watch = Callable[..., AsyncIterator[Any]]
-
-
-class Listed(Protocol):
-    def __call__(self, resource: Resource, namespace: str | None, uids: Collection[str], version: str) -> None: ...
 
 
 def registry(recorded: Recorded, login: Login) -> kopf.OperatorRegistry:
@@ -51,7 +32,7 @@ def registry(recorded: Recorded, login: Login) -> kopf.OperatorRegistry:
 
 
 def _watch(made: kopf.OperatorRegistry, resource: Resource, recorded: Recorded) -> None:
-    """Says that `resource` is to be watched. What reaches the handler has slipped past `taking`, and is taken here."""
+    """Says that `resource` is to be watched. What has slipped past listings.py is taken here."""
 
     @kopf.on.event(resource.group, resource.version, resource.plural, id=resource.full, registry=made)
     async def _event(event: kopf.RawEvent, **_: object) -> None:
@@ -69,76 +50,9 @@ def settings() -> kopf.OperatorSettings:
     made.networking.connect_timeout = 5.0
     made.watching.connect_timeout = 5.0
     made.watching.reconnect_backoff = 0.1
-    made.watching.initial_streaming = False  # taking() needs the listing to be one
+    made.watching.initial_streaming = False  # listings.py needs the listing to be one
     made.process.ultimate_exiting_timeout = None
     for resource in CHILDREN:
         selected = (resource.group, resource.version, resource.plural)
         made.watching.label_selectors[selected] = SELECTOR
     return made
-
-
-def watched_as(resource: kopf.Resource) -> Resource | None:
-    """Our name for a kind of kopf's, None for what kopf reads for itself (CRDs, namespaces)."""
-    for known in WATCHED:
-        if (known.group, known.version, known.plural) == (resource.group, resource.version, resource.plural):
-            return known
-    return None
-
-
-@contextmanager
-def taking(recorded: Recorded, listed: Listed) -> Iterator[None]:
-    """While active, what kopf lists and watches of our kinds goes to `recorded`, and each complete listing to `listed`.
-
-    The narrowest way in: kopf (1.45) has no hook here, so its `fetch_objs` and `watch_objs`, through which all objects
-    come, are wrapped. tests/unit/loop/test_loop_kopf.py fails when that is no longer so.
-    """
-    fetch, watch = fetching.fetch_objs, watching.watch_objs
-    fetching.fetch_objs = _fetching(fetch, recorded, listed)
-    watching.watch_objs = _watching(watch, recorded)
-    try:
-        yield
-    finally:
-        fetching.fetch_objs, watching.watch_objs = fetch, watch
-
-
-def _take(recorded: Recorded, resource: Resource, event_type: str | None, body: Obj) -> None:
-    """An object that cannot be taken in must not end the watch of all others."""
-    try:
-        recorded(resource, event_type, body)
-    except Exception:
-        log.exception("an object could not be taken in: %s %s", resource.full, body["metadata"].get("name"))
-
-
-def _fetching(fetch: Fetch, recorded: Recorded, listed: Listed) -> Fetch:
-    async def taken(
-        *, settings: kopf.OperatorSettings, resource: kopf.Resource, namespace: NamespaceName | None, logger: Logger
-    ) -> AsyncIterator[tuple[Collection[Any], str]]:
-        known, version = watched_as(resource), ""
-        uids: set[str] = set()
-        async for objects, version in fetch(settings=settings, resource=resource, namespace=namespace, logger=logger):
-            if known is None:
-                yield objects, version
-                continue
-            for body in objects:
-                uids.add(body["metadata"].get("uid", ""))
-                _take(recorded, known, None, cast(Obj, body))
-            yield (), version
-        if known is not None:
-            listed(known, namespace, uids, version)
-
-    return taken
-
-
-def _watching(watch: Watch, recorded: Recorded) -> Watch:
-    async def taken(*, resource: kopf.Resource, **rest: Any) -> AsyncIterator[Any]:  # noqa: ANN401 - kopf's own
-        known = watched_as(resource)
-        async for event in watch(resource=resource, **rest):
-            if known is None or event["type"] not in CHANGES:
-                yield event
-                continue
-            _take(recorded, known, event["type"], event["object"])
-            # kopf goes on from here when the stream breaks, and does nothing else with a bookmark.
-            version = event["object"]["metadata"].get("resourceVersion")
-            yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
-
-    return taken

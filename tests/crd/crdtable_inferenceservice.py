@@ -2,6 +2,10 @@
 
 from .crdtable import ABSENT, BAD_NAME, NOT_A_FLAG, NOT_A_NAME, NOT_AN_IMAGE, SERVICE, Case
 
+POD_NAME = (
+    "the name must not end as a training pod's does (such as job-0-master-0): a TrainingJob's Services have such names,"
+    " and the InferenceService's own would stand in their way"
+)
 INFERENCE_SERVICE_CASES = (
     # -- model
     Case("from a job", SERVICE, {}),
@@ -68,5 +72,13 @@ INFERENCE_SERVICE_CASES = (
     # -- pods and name
     Case("pod template", SERVICE, {"spec.podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}}),
     Case("longest name", SERVICE, {"metadata.name": "a" * 40}),
+    *(
+        Case(f"name {name}", SERVICE, {"metadata.name": name}, "", POD_NAME)
+        for name in ("cl-0-master-0", "cl-12-worker-345")
+    ),
+    *(
+        Case(f"name {name}", SERVICE, {"metadata.name": name})
+        for name in ("cl-0-master", "cl-master-0", "cl-0-master-0-x", "cl-0-webmaster-0")
+    ),
     *(Case(f"name {name}", SERVICE, {"metadata.name": name}, "", BAD_NAME) for name in ("a" * 41, "1st", "a.b", "0")),
 )

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from .install import IMAGES, SYSTEM, bed, connect, install, restricted_namespace
+from .killing import OPERATOR
 from .kube import Kube
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take away what others need (`runs_last`) come after all others; the rest stays in its order."""
+    items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +30,14 @@ def gateway(kube: Kube) -> Iterator[str]:
     """The gateway's URL, through a port-forward."""
     with kube.forward(SYSTEM, "svc/slipway-gateway", 80) as url:
         yield url
+
+
+@pytest.fixture
+def mended(kube: Kube) -> Iterator[None]:
+    """A new operator pod after a test that kills it: whatever the test left, the next one finds a fresh one."""
+    yield
+    kube.kubectl("-n", SYSTEM, "delete", "pod", "-l", OPERATOR)
+    kube.kubectl("-n", SYSTEM, "rollout", "status", "deployment/slipway-operator", "--timeout=120s")
 
 
 def make_namespace(kube: Kube, prefix: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """`make demo`: a cluster, Slipway on it, a model trained on the Python standard library, served, and asked.
 
 Prints every step with its time; can be run again. Standard library only, so that nothing must be installed first.
+`story` is what test_chain.py runs too, so the demo does nothing that no test has done.
 """
 
 import sys
@@ -58,19 +59,34 @@ def describe(obj: Obj) -> str:
     return f"{words}: {ready.get('message', '')[:160]}"
 
 
-def train(kube: Kube) -> Obj:
-    kube.kubectl("-n", NAMESPACE, "apply", "-f", str(SAMPLES / "trainingjob-pretrain.yaml"))
+def story(kube: Kube, namespace: str) -> Obj:
+    """Train, serve, ask; returns the InferenceService. What is there already is taken up where it stands."""
+    with step("TrainingJob: two pods, DDP, the standard library's source"):
+        job = train(kube, namespace)
+    found = job["status"].get("evaluation", {})
+    say(
+        f"  held-out files: {found.get('bitsPerByte')} bits per byte; unigram entropy {found.get('unigramBitsPerByte')}"
+    )
+    with step("InferenceService: vLLM with the trained model"):
+        service = serve(kube, namespace)
+    with step("a chat through the gateway"):
+        chat(kube, service["status"]["modelName"])
+    return service
+
+
+def train(kube: Kube, namespace: str) -> Obj:
+    kube.kubectl("-n", namespace, "apply", "-f", str(SAMPLES / "trainingjob-pretrain.yaml"))
     return kube.until(
-        NAMESPACE, "trainingjobs.slipway.dev", JOB, follow("TrainingJob", is_true("Complete")), seconds=1200
+        namespace, "trainingjobs.slipway.dev", JOB, follow("TrainingJob", is_true("Complete")), seconds=1200
     )
 
 
-def serve(kube: Kube) -> Obj:
+def serve(kube: Kube, namespace: str) -> Obj:
     sample = SAMPLES / "inferenceservice-from-job.yaml"
-    kube.kubectl("-n", NAMESPACE, "apply", "-f", str(sample))
-    name = kube.kubectl("-n", NAMESPACE, "get", "-f", str(sample), "-o", "jsonpath={.metadata.name}")
+    kube.kubectl("-n", namespace, "apply", "-f", str(sample))
+    name = kube.kubectl("-n", namespace, "get", "-f", str(sample), "-o", "jsonpath={.metadata.name}")
     kind = "inferenceservices.slipway.dev"
-    return kube.until(NAMESPACE, kind, name, follow("InferenceService", is_true("Ready")), seconds=600)
+    return kube.until(namespace, kind, name, follow("InferenceService", is_true("Ready")), seconds=600)
 
 
 def chat(kube: Kube, model: str) -> None:
@@ -90,8 +106,8 @@ def chat(kube: Kube, model: str) -> None:
 def main() -> None:
     with step("system packages"):
         bed("setup")
-    with step("cluster, training-operator, KEDA, Prometheus"):
-        bed("up")
+    with step("cluster, training-operator"):
+        bed("up", "--addons", "training-operator")  # KEDA and Prometheus are for scaling, which is not shown here
     with step("images"):
         bed("images")
         bed("load", *sorted(set(IMAGES.values())))
@@ -99,16 +115,7 @@ def main() -> None:
     with step("helm install slipway-crds and slipway"):
         install(kube)
         restricted_namespace(kube, NAMESPACE)
-    with step("TrainingJob: two pods, DDP, the standard library's source"):
-        job = train(kube)
-    found = job["status"].get("evaluation", {})
-    say(
-        f"  held-out files: {found.get('bitsPerByte')} bits per byte; unigram entropy {found.get('unigramBitsPerByte')}"
-    )
-    with step("InferenceService: vLLM with the trained model"):
-        service = serve(kube)
-    with step("a chat through the gateway"):
-        chat(kube, service["status"]["modelName"])
+    story(kube, NAMESPACE)
     say("all of it worked.")
     sys.stdout.write(
         '\nLook around:   eval "$(python3 tests/e2e/cluster env)"; kubectl get slipway -A\n'

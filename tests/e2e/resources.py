@@ -1,6 +1,8 @@
-"""The resources that the end-to-end tests apply, small enough for two cores."""
+"""The resources that the end-to-end tests apply, small enough for two cores, and what is awaited of them."""
 
-from .kube import Kube, Obj, is_true
+from collections.abc import Callable
+
+from .kube import Kube, Obj, condition, is_false, is_true
 
 JOBS = "trainingjobs.slipway.dev"
 SERVICES = "inferenceservices.slipway.dev"
@@ -50,3 +52,13 @@ def trained(kube: Kube, namespace: str, name: str = "tiny") -> Obj:
     if kube.get(namespace, JOBS, name) is None:
         kube.apply(namespace, tiny_job(name, nodes=1))
     return kube.until(namespace, JOBS, name, is_true("Complete"), seconds=300)
+
+
+def says(kind: str, reason: str, *words: str) -> Callable[[Obj], bool]:
+    """A predicate: the condition is False for that reason, and its message has all the words."""
+
+    def holds(obj: Obj) -> bool:
+        found = condition(obj, kind)
+        return is_false(kind, reason)(obj) and all(word in found["message"] for word in words)
+
+    return holds

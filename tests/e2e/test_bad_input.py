@@ -1,24 +1,15 @@
-"""Bad input ends in a refusal or a condition that names it, within ten seconds, and mends itself when it is mended."""
+"""Bad input ends in a refusal or a condition that names it, within ten seconds, and mends itself when it is mended.
 
-from collections.abc import Callable
+A service's missing image is in test_scaling.py, where an engine starts anyway.
+"""
 
 import pytest
 
-from .kube import Kube, Obj, condition, is_false, is_true
-from .resources import JOBS, SERVICES, command_job, service, tiny_job, trained
+from .kube import Kube, Obj, is_true
+from .resources import JOBS, SERVICES, command_job, says, service, tiny_job, trained
 
 pytestmark = [pytest.mark.level(1), pytest.mark.feature("bad-input")]
 SOON = 10
-
-
-def says(kind: str, reason: str, *words: str) -> Callable[[Obj], bool]:
-    """A predicate: the condition is False for that reason, and its message has all the words."""
-
-    def holds(obj: Obj) -> bool:
-        found = condition(obj, kind)
-        return is_false(kind, reason)(obj) and all(word in found["message"] for word in words)
-
-    return holds
 
 
 def test_an_unknown_field_is_refused(kube: Kube, namespace: str) -> None:
@@ -81,6 +72,19 @@ def test_a_pod_template_that_asks_for_the_host_is_refused(kube: Kube, namespace:
     kube.until(namespace, JOBS, "host", says("Accepted", "InvalidPodTemplate", "hostNetwork"), seconds=SOON)
 
 
+def quota(pods: int) -> Obj:
+    spec = {"hard": {"pods": str(pods)}}
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": spec}
+
+
+def test_pods_that_a_quota_refuses_are_named_and_made_when_it_is_raised(kube: Kube, namespace: str) -> None:
+    kube.apply(namespace, quota(0))
+    kube.apply(namespace, command_job("poor", "true"))
+    kube.until(namespace, JOBS, "poor", says("Accepted", "PodsRefused", "quota: few"), seconds=SOON)
+    kube.apply(namespace, quota(2))
+    kube.until(namespace, JOBS, "poor", is_true("Complete"), seconds=120)
+
+
 def test_an_unschedulable_pod_is_named_and_then_placed(kube: Kube, namespace: str) -> None:
     label = f"e2e/{namespace}"
     template = {"spec": {"nodeSelector": {label: "yes"}}}
@@ -100,14 +104,3 @@ def test_an_engine_argument_that_vllm_does_not_have_is_named(kube: Kube, namespa
 def test_a_services_missing_claim_is_named(kube: Kube, namespace: str) -> None:
     kube.apply(namespace, service("empty", {"uri": "pvc://later/model"}))
     kube.until(namespace, SERVICES, "empty", says("ModelReady", "ClaimNotFound", "later"), seconds=SOON)
-
-
-def test_a_services_missing_image_is_named_and_then_replaced(kube: Kube, shared_namespace: str) -> None:
-    trained(kube, shared_namespace)
-    wrong = service("image", {"from": {"trainingJob": "tiny"}}, image="slipway.local/nowhere:1")
-    kube.apply(shared_namespace, wrong)
-    named = says("Ready", "ImagePullFailed", "slipway.local/nowhere:1")
-    kube.until(shared_namespace, SERVICES, "image", named, seconds=2 * SOON)  # the model is checked first
-    kube.apply(shared_namespace, service("image", {"from": {"trainingJob": "tiny"}}))
-    kube.until(shared_namespace, SERVICES, "image", is_true("Ready"), seconds=240)
-    kube.kubectl("-n", shared_namespace, "delete", SERVICES, "image")

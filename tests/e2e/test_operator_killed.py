@@ -1,38 +1,11 @@
-"""The operator dies in the middle of each phase; the chain completes all the same, and nothing is made twice."""
-
-import subprocess
-from collections.abc import Iterator
+"""The operator dies in the middle of each phase; what was asked for comes all the same, and nothing is made twice."""
 
 import pytest
 
-from .install import SYSTEM, ask
+from .install import ask
+from .killing import at_work, kill_operator
 from .kube import Kube, Obj, is_true
 from .resources import JOBS, PYTORCHJOBS, SERVICES, service, tiny_job
-
-OPERATOR = "app.kubernetes.io/name=slipway-operator"
-PROCESS = "/opt/slipway/bin/slipway run"
-
-
-def kill_operator(kube: Kube) -> None:
-    """SIGKILL from the node, as the kernel would: nothing is flushed, the Lease is not released."""
-    pod = kube.until(SYSTEM, "pods", OPERATOR, lambda seen: runs_since(seen) is not None, seconds=180, selector=True)
-    subprocess.run(["docker", "exec", pod["spec"]["nodeName"], "pkill", "-KILL", "-f", PROCESS], check=True)
-
-    kube.until(SYSTEM, "pods", pod["metadata"]["name"], lambda seen: runs_since(seen) != runs_since(pod), seconds=30)
-
-
-@pytest.fixture
-def mended(kube: Kube) -> Iterator[None]:
-    """A new operator pod after the test: the kubelet waits minutes before it starts the killed one again."""
-    yield
-    kube.kubectl("-n", SYSTEM, "delete", "pod", "-l", OPERATOR)
-    kube.kubectl("-n", SYSTEM, "rollout", "status", "deployment/slipway-operator", "--timeout=120s")
-
-
-def runs_since(pod: Obj) -> object:
-    """When its process was started; None while there is none, as in the kubelet's growing pauses between restarts."""
-    [status] = pod["status"]["containerStatuses"]
-    return status["state"].get("running", {}).get("startedAt")
 
 
 @pytest.mark.level(2)
@@ -60,6 +33,69 @@ def test_the_chain_survives_the_operator(kube: Kube, gateway: str, namespace: st
     kill_operator(kube)  # while it serves: the data plane does not need the operator
     body = {"model": served["status"]["modelName"], "prompt": "def", "max_tokens": 4}
     assert ask(gateway, "/v1/completions", body)["usage"]["completion_tokens"] == 4
+
+    loses_its_job(kube, namespace)
+    scales(kube, namespace)
+    tells_of_additions(kube, namespace)
+    cascades(kube, namespace)
+
+
+def loses_its_job(kube: Kube, namespace: str) -> None:
+    """A job is deleted, and the operator with it: all of it goes but the model, which is served on, as is said."""
+    kube.kubectl("-n", namespace, "delete", JOBS, "job", "--wait=false")
+    kill_operator(kube)
+    kube.gone(namespace, PYTORCHJOBS, "job-0", seconds=60)
+    service = kube.until(namespace, SERVICES, "llm", is_true("ModelReady", "SourceDeleted"), seconds=90)
+    assert is_true("Ready", "Serving")(service)
+    assert kube.get(namespace, "persistentvolumeclaim", service["status"]["model"]["claim"]) is not None
+    assert kube.items(namespace, PYTORCHJOBS) == []
+
+
+def scales(kube: Kube, namespace: str) -> None:
+    """Up, though the job is gone: the new pod finds the model. Down to nothing. The operator dies at each."""
+    old = {pod["metadata"]["name"] for pod in kube.items(namespace, "pods", "slipway.dev/inference-service=llm")}
+    kube.kubectl("-n", namespace, "scale", SERVICES, "llm", "--replicas=2")
+    kill_operator(kube)
+    selector = "slipway.dev/inference-service=llm"
+    new = kube.until(
+        namespace,
+        "pods",
+        selector,
+        lambda pod: pod["metadata"]["name"] not in old and model_was_found(pod),
+        seconds=120,
+        selector=True,
+    )
+    assert new["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == "job-output"
+    kube.kubectl("-n", namespace, "scale", SERVICES, "llm", "--replicas=0")
+    kill_operator(kube)
+    kube.until(namespace, "deployments", "llm", lambda seen: bool(seen["spec"]["replicas"] == 0), seconds=90)
+    kube.until(namespace, SERVICES, "llm", is_true("Ready", "ScaledToZero"), seconds=60)
+
+
+def model_was_found(pod: Obj) -> bool:
+    ended = {each["name"]: each["state"].get("terminated") for each in pod["status"].get("initContainerStatuses", [])}
+    check = ended.get("model-check")
+    return check is not None and check["exitCode"] == 0
+
+
+def tells_of_additions(kube: Kube, namespace: str) -> None:
+    """At zero, where a changed pod template costs no engine's start."""
+    kube.kubectl("-n", namespace, "set", "env", "deployment/llm", "-c", "main", "ADDED=1")
+    path = "spec.containers[name=main].env[name=ADDED] (kubectl-set)"
+    kube.until(
+        namespace, SERVICES, "llm", lambda seen: seen["status"].get("podTemplateAdditions") == [path], seconds=60
+    )
+
+
+def cascades(kube: Kube, namespace: str) -> None:
+    """A service is deleted, and the operator with it: nothing remains, and the new operator makes nothing anew."""
+    kube.kubectl("-n", namespace, "delete", SERVICES, "llm", "--wait=false")
+    kill_operator(kube)
+    kube.gone(namespace, "deployment", "llm", seconds=60)
+    kube.gone(namespace, "service", "llm", seconds=60)
+    at_work(kube, namespace)
+    left = [kube.items(namespace, kind, "app.kubernetes.io/managed-by=slipway") for kind in ("deployments", "services")]
+    assert left == [[], []]
 
 
 def exists(obj: Obj) -> bool:

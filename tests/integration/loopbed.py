@@ -176,6 +176,8 @@ class Bed:
             "pytorchjobs": "/apis/kubeflow.org/v1",
             "leases": "/apis/coordination.k8s.io/v1",
             "endpointslices": "/apis/discovery.k8s.io/v1",
+            "deployments": "/apis/apps/v1",
+            "scaledobjects": "/apis/keda.sh/v1alpha1",
             "events": "/apis/events.k8s.io/v1",
         }.get(plural, "/api/v1")
         return f"{root}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
@@ -227,9 +229,11 @@ class Bed:
         return total
 
     @contextmanager
-    def replica(self, name: str, *, kubeconfig: Path | None = None, **environment: str) -> Iterator["Replica"]:
-        """A running operator; killed on leaving if it still runs."""
-        replica = Replica.start(self, name, kubeconfig or self.api.kubeconfig_path, environment)
+    def replica(
+        self, name: str, *, kubeconfig: Path | None = None, program: tuple[str, ...] = (__file__,), **environment: str
+    ) -> Iterator["Replica"]:
+        """A running operator; killed on leaving if it still runs. `program` is what Python runs."""
+        replica = Replica.start(self, name, kubeconfig or self.api.kubeconfig_path, program, environment)
         try:
             yield replica
         finally:
@@ -248,7 +252,9 @@ class Replica:
     log: Path
 
     @classmethod
-    def start(cls, bed: Bed, name: str, kubeconfig: Path, environment: dict[str, str]) -> "Replica":
+    def start(
+        cls, bed: Bed, name: str, kubeconfig: Path, program: tuple[str, ...], environment: dict[str, str]
+    ) -> "Replica":
         health, progress = free_port(), free_port()
         log = bed.directory / f"{bed.namespace}-{name}.log"
         variables = {
@@ -267,7 +273,7 @@ class Replica:
             **environment,
         }
         with log.open("wb") as output:
-            command = [sys.executable, __file__]
+            command = [sys.executable, *program]
             process = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT)
         return cls(process, health, progress, log)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from slipway_train.strategies.ddp import COLLECTIVE_TIMEOUT_SECONDS
-from tests.unit.train.train_support import free_port, recipe_json, write_dataset
+from tests.unit.train.support import free_port, recipe_json, write_dataset
 
 STEPS = 300
 PATIENCE_SECONDS = 240  # four processes import torch; on a busy machine that alone takes a minute

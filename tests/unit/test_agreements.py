@@ -14,7 +14,7 @@ from slipway_gateway import metrics, records
 from slipway_gateway.routes import Table
 from slipway_train import config
 
-from .plan.inference_world import world
+from .plan.inference.world import world
 
 
 def rendered(kind: str) -> dict[str, Any]:

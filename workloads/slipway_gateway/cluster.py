@@ -3,8 +3,10 @@
 kubernetes.aio's own watch builds a model object per event; the gateway wants plain JSON, bookmarks and its own retries.
 """
 
+import json
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from .sockets import tune_socket
 LIST_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 WATCH_GRACE_SECONDS = 15.0  # beyond the time after which the API server ends a watch by itself
+RECURSION_LIMIT = 25_000
 IN_CLUSTER_VARIABLE = "KUBERNETES_SERVICE_HOST"
 
 
@@ -70,7 +73,7 @@ class Cluster:
         """One page. Raises Expired, Unavailable."""
         limits = aiohttp.ClientTimeout(total=LIST_SECONDS)
         async with self._get(path, parameters, limits) as response:
-            found = orjson.loads(await response.read())
+            found = decode(await response.read())
         if not isinstance(found, dict):
             raise Unavailable(f"GET {path} answered something else than a list")
         return found
@@ -118,8 +121,25 @@ async def _check(response: aiohttp.ClientResponse) -> None:
         raise Unavailable(f"GET {response.url.path} answered {response.status}: {text}")
 
 
+def decode(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """JSON, however deep. Raises ValueError.
+
+    orjson stops at 1,024 levels and the API server at ten thousand, in fields that are open: one such InferenceService,
+    of anybody's, must not keep the gateway from learning of all others.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
+        try:
+            return json.loads(text)
+        finally:
+            sys.setrecursionlimit(limit)
+
+
 def _event(line: bytes) -> dict[str, Any]:
-    event = orjson.loads(line)
+    event = decode(line)
     if event["type"] == "ERROR":
         if event["object"].get("code") == 410:
             raise Expired

@@ -207,12 +207,12 @@ class Table:
         raise self._unknown(model)
 
     def _unknown(self, model: str) -> Refusal:
-        names = [name for name, _ in self.names()]
-        listed = ", ".join(names[:NAMED_IN_MESSAGE_MAX]) or "none"
-        more = f" and {len(names) - NAMED_IN_MESSAGE_MAX} more" if len(names) > NAMED_IN_MESSAGE_MAX else ""
-        message = (
-            f"The model {shortened(model)} does not exist. Known models: {listed}{more}. GET /v1/models lists them."
-        )
+        """Names what was asked for in the wrong namespace, and nobody else's: a mistyped name gets no list, which
+        would also cost more the more services there are.
+        """
+        keys = self._bare.get(model.rpartition("/")[2], [])
+        elsewhere = f" Did you mean {', '.join(map(str, keys[:NAMED_IN_MESSAGE_MAX]))}?" if keys else ""
+        message = f"The model {shortened(model)} does not exist.{elsewhere} GET /v1/models lists those that do."
         return Refusal(404, "model_not_found", message, param="model")
 
 

@@ -169,7 +169,7 @@ class PodMetadata(TypedDict, total=False):
 class PodTemplate(Model):
     """What the user adds to the pods: a partial core/v1 PodTemplateSpec, merged over the rendered one.
 
-    Validated by a dry-run create of the merged template and by Slipway's own policy (plan/podpolicy.py), because a
+    Validated by a dry-run create of the merged template and by Slipway's own policy (plan/pod/policy.py), because a
     structural schema of PodSpec alone would exceed the size of a CRD. The main container is named `main`.
     """
 

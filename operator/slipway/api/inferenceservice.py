@@ -118,6 +118,22 @@ class InferenceServiceSpec(Model):
     )
 
 
+class ServedModel(Model):
+    """What the Deployment was last made from. It outlives the TrainingJob that wrote it."""
+
+    claim: Annotated[str, Field(max_length=253)] = Field(description="Name of the PersistentVolumeClaim.")
+    path: Annotated[str, Field(max_length=1024)] = Field(description="Directory of the model in the claim.")
+    access_modes: Annotated[
+        list[Annotated[str, Field(max_length=64)]], Field(max_length=8), Schema(list_type="set")
+    ] = Field(description="The claim's access modes, which decide where replicas run.")
+    training_job: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="The TrainingJob that wrote it, when spec.model.from named one."
+    )
+    training_job_uid: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Its uid: a job of the same name that is made anew is another."
+    )
+
+
 class InferenceServiceStatus(Model):
     """Where the service stands. Written by the operator alone."""
 
@@ -136,6 +152,13 @@ class InferenceServiceStatus(Model):
         default=None, description="The gateway's OpenAI base URL inside the cluster."
     )
     model_name: Annotated[str, Field(max_length=512)] | None = Field(default=None, description="`model` in requests.")
+    model: ServedModel | None = Field(default=None, description="The model that is served, and where it lies.")
+    pod_template_additions: (
+        Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=16), Schema(list_type="atomic")] | None
+    ) = Field(
+        default=None,
+        description="What others added to the Deployment's pod template, so to every pod: path (field manager).",
+    )
     answered_revision: Annotated[str, Field(max_length=63)] = Field(
         default="",
         description="Revision of the pods that last answered a real request. (Not a generation: scaling changes that.)",
@@ -148,4 +171,11 @@ class InferenceService(Resource):
     spec: InferenceServiceSpec
     status: InferenceServiceStatus | None = None
 
-    RULES: ClassVar[tuple[Rule, ...]] = (name_rule(NAME_MAX),)
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        name_rule(NAME_MAX),
+        Rule(
+            "!self.metadata.name.matches(r'-[0-9]+-(master|worker)-[0-9]+$')",
+            "the name must not end as a training pod's does (such as job-0-master-0): a TrainingJob's Services have"
+            " such names, and the InferenceService's own would stand in their way",
+        ),
+    )

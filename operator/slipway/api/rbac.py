@@ -23,7 +23,8 @@ COMPONENTS: tuple[Component, ...] = ("operator", "gateway")
 
 ROLES: tuple[tuple[Scope, str], ...] = (("cluster", "ClusterRole"), ("namespace", "Role"))
 
-WATCH = ("get", "list", "watch")
+FOLLOW = ("list", "watch")
+WATCH = ("get", *FOLLOW)
 FULLNAME = '{{ include "slipway.fullname" . }}'
 CLUSTER_NAME = '{{ include "slipway.clusterName" . }}'  # carries the namespace: two releases do not meet
 NAMESPACE = "{{ .Release.Namespace }}"
@@ -71,8 +72,9 @@ PERMISSIONS: tuple[Permission, ...] = (
         "cluster",
         "",
         ("pods",),
-        (*WATCH, "delete"),
-        "how the gang and the replicas fare; what is left of an ended attempt is deleted, by uid",
+        (*WATCH, "create", "delete"),
+        "how the gang and the replicas fare; creating is only ever a dry run, which asks whether quota, limits and"
+        " policies would take such a pod; what is left of an ended attempt is deleted, by uid",
     ),
     Permission(
         "operator",
@@ -87,16 +89,16 @@ PERMISSIONS: tuple[Permission, ...] = (
         "cluster",
         "apps",
         ("deployments",),
-        (*WATCH, "create", "patch", "delete"),
-        "the engine's replicas (server-side apply is a patch that may create)",
+        (*WATCH, "create", "patch"),
+        "the engine's replicas (server-side apply is a patch that may create); deleted with their owner",
     ),
     Permission(
         "operator",
         "cluster",
         "",
         ("services",),
-        (*WATCH, "create", "patch", "delete"),
-        "the address of the engine's replicas",
+        (*WATCH, "create", "patch"),
+        "the address of the engine's replicas; deleted with its owner",
     ),
     Permission(
         "operator",
@@ -120,7 +122,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "",
         ("podtemplates",),
         ("create",),
-        "a dry run that asks the API server whether a user's podTemplate is valid; none is ever stored",
+        "a dry run that asks whether a user's podTemplate is valid where a pod's cannot say; none is ever stored",
     ),
     Permission(
         "operator", "cluster", "events.k8s.io", ("events",), ("create", "patch"), "what happened, for kubectl describe"
@@ -130,7 +132,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "cluster",
         "apiextensions.k8s.io",
         ("customresourcedefinitions",),
-        WATCH,
+        FOLLOW,
         "kopf notices kinds that come later (PyTorchJob, ScaledObject) by their CRDs",
     ),
     Permission(
@@ -168,8 +170,8 @@ PERMISSIONS: tuple[Permission, ...] = (
         " checked with the name, so even create is limited to it)",
         names=(f"{FULLNAME}-leader",),
     ),
-    Permission("gateway", "cluster", GROUP, (INFERENCE_SERVICES,), WATCH, "which models there are"),
-    Permission("gateway", "cluster", "discovery.k8s.io", ("endpointslices",), WATCH, "which replicas are ready"),
+    Permission("gateway", "cluster", GROUP, (INFERENCE_SERVICES,), FOLLOW, "which models there are"),
+    Permission("gateway", "cluster", "discovery.k8s.io", ("endpointslices",), FOLLOW, "which replicas are ready"),
 )
 
 

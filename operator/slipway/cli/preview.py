@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from ..api import inferenceservice, trainingjob
 from ..api.common import API_VERSION, Resource
+from ..api.plainyaml import PlainDumper
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
 
@@ -189,7 +190,9 @@ def _find(ref: Ref, documents: list[Obj]) -> Obj | None:
 def rendered(previews: Iterable[Preview]) -> str:
     """The objects that would be applied and created, as YAML documents."""
     objects = [obj for each in previews for obj in each.made]
-    return yaml.dump_all(objects, Dumper=_Plain, sort_keys=False, width=120, explicit_start=True) if objects else ""
+    if not objects:
+        return ""
+    return yaml.dump_all(objects, Dumper=PlainDumper, sort_keys=False, width=120, explicit_start=True)
 
 
 def summary(previews: Iterable[Preview]) -> str:
@@ -215,10 +218,3 @@ def _summary_of(each: Preview) -> str:
 def _condition(condition: Mapping[str, Any]) -> str:
     text = f"    {condition['type']:<12}  {condition['status']:<7}  {condition['reason']}"
     return f"{text}: {condition['message']}" if condition.get("message") else text
-
-
-class _Plain(yaml.SafeDumper):
-    """YAML without anchors, which kubectl reads but people do not."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
-        return True

@@ -11,7 +11,7 @@ import aiohttp
 from ..plan.observed import Obj, Ref
 from ..telemetry.metrics import Metrics
 from . import connect, wire
-from .errors import NOT_FOUND, ApiError, from_answer
+from .errors import NOT_FOUND, UNAUTHORIZED, ApiError, from_answer
 from .kinds import POD, TOKEN_REVIEW, collection_path, object_path, resource_of
 
 JSON = "application/json"
@@ -70,6 +70,8 @@ class KubeClient:
             raise ApiError(0, "Unreachable", f"{method} {path}: {error or type(error).__name__}") from error
         self._metrics.requests.labels(method=method, code=str(status)).inc()
         answer = _parse(text)
+        if status == UNAUTHORIZED:  # for whoever repeats the request
+            connect.reload(self.configuration)
         if status >= 400 or not isinstance(answer, dict):
             raise from_answer(status, answer, {name.title(): value for name, value in headers.items()})
         return answer

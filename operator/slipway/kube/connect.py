@@ -52,6 +52,14 @@ def ssl_context(configuration: Connection) -> ssl.SSLContext:
     return context
 
 
+def reload(configuration: Connection) -> None:
+    """Read the service account's token again now, after one that was refused: it may have been replaced within the
+    minute for which the hook keeps it. Outside a pod nothing changes: the kubeconfig's own hook knows when.
+    """
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        config.load_incluster_config(client_configuration=configuration)
+
+
 async def authorization(configuration: Connection) -> str:
     """The Authorization header's value, refreshed when it is due; "" when a client certificate speaks for us."""
     return await configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""

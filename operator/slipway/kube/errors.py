@@ -13,6 +13,8 @@ MESSAGE_LIMIT = 1024
 NO_SUCH_KIND = ("404 page not found", "the server could not find the requested resource")
 # How the API server says, with 500, that the store takes nothing of this size: etcd's limit, and that of the way to it.
 TOO_LARGE = ("request is too large", "message larger than max", "request entity too large")
+# How it says, with 500, that a webhook that must be asked is not there: it refuses the object until somebody mends it.
+DEAF_WEBHOOK = ("failed calling webhook",)
 
 
 class ApiError(Exception):
@@ -30,9 +32,10 @@ class ApiError(Exception):
 
     @property
     def refused(self) -> bool:
-        """The server understood and will not: invalid, forbidden, no such kind or namespace, too large to keep."""
+        """The server understood and will not: invalid, forbidden, no such kind or namespace, too large to keep, a
+        webhook in the way that does not answer."""
         if self.status >= SERVER_ERROR:
-            return any(words in self.message.lower() for words in TOO_LARGE)
+            return any(words in self.message.lower() for words in (*TOO_LARGE, *DEAF_WEBHOOK))
         return self.status >= 400 and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
 
     @property

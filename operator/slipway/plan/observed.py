@@ -86,6 +86,7 @@ class Child:
     created: float
     status: Obj  # the few fields that index keeps: conditions, replica counts, phase, observedGeneration
     controlled: bool = True  # an owner reference names a controller, whoever that is
+    additions: tuple[str, ...] = ()  # to a Deployment's pod template, not by Slipway: "path (field manager)", sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the API server said of a pod template: `complaint` is "" when it accepts it.
+    """What the API server said of a pod, or of a pod template: `complaint` is "" when it accepts it.
 
     `invalid`: the template itself is wrong. Else something beside it refused (a quota, a policy), and may not tomorrow.
     """

@@ -27,8 +27,9 @@ class Delete:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`apply` is server-side applied whenever it would change something. `create` is created once and never touched
-    again: that it exists already is success. `templates` are core/v1 PodTemplate objects to try with a dry-run
-    create, by hash. `reads` are objects to read live. `status` is the whole status. `requeue_after` is in seconds."""
+    again: that it exists already is success. `templates` are Pods (core/v1 PodTemplates where only validity is in
+    question) to try with a dry-run create, by hash. `reads` are objects to read live. `status` is the whole status.
+    `requeue_after` is in seconds."""
 
     status: Obj
     apply: tuple[Obj, ...] = ()

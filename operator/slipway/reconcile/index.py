@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..kube.kinds import INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
+from ..kube.kinds import CLAIM, INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
 from ..plan.labels import FIELD_MANAGER
 from ..plan.observed import Child, Obj, Owner, Pod, Ref
 from . import observe
@@ -175,7 +175,11 @@ class Index:
             if key is not None:
                 self._children[key] = (*self._children.get(key, ()), identity)
             entry.key = key
-        return {k for k in (key, before) if k is not None}
+        return self._with_servers(identity, {k for k in (key, before) if k is not None})
+
+    def _with_servers(self, identity: Id, keys: set[Key]) -> set[Key]:
+        """A job's claim concerns those too that serve the model in it, which goes when the claim goes."""
+        return keys.union(*(self._servers.get(k, set()) for k in keys)) if identity.plural == CLAIM.full else keys
 
     def _link_owner(self, key: Key, record: Owner) -> set[Key]:
         if key.kind == TRAINING_JOB.kind:
@@ -196,7 +200,7 @@ class Index:
         if before is None:
             return set()
         self._drop_child(before, identity)
-        return {before}
+        return self._with_servers(identity, {before})
 
     def _drop_child(self, key: Key, identity: Id) -> None:
         siblings = tuple(each for each in self._children[key] if each != identity)

@@ -21,6 +21,7 @@ from ..telemetry.logging import about
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import tracer
 from .apply import Applier
+from .confession import confession
 from .index import Index
 from .keys import Key
 from .memory import LAG_SECONDS, Memory, OwnerMemory
@@ -106,8 +107,9 @@ class Reconciler:
             if error.retry_after is not None:
                 raise RetryLater(error.retry_after) from error
             raise
-        except Exception:
+        except Exception as mistake:
             log.exception("the visit failed by a mistake in the operator, and is repeated")
+            await self._confess(key, owner, mistake)
             raise
         return again, "success" if again.after_seconds is None else "requeue_after"
 
@@ -129,6 +131,19 @@ class Reconciler:
         with tracer().start_as_current_span("status"):
             await self._effects.status.write(key, owner, plan, memory)
         return Again(self._after(plan, memory))
+
+    async def _confess(self, key: Key, owner: Owner | None, mistake: Exception) -> None:
+        """Tell on the object itself that a mistake of ours keeps it from being looked after. Best effort: what goes
+        wrong here must not hide the mistake."""
+        if owner is None or owner.deleting or (plan := confession(owner, mistake, self._wall())) is None:
+            return
+        memory = self.memory.of(key, owner.uid)
+        if self._is_behind_own_status(owner, memory):
+            return
+        try:
+            await self._effects.status.write(key, owner, plan, memory)
+        except (ApiError, NotLeader) as error:
+            log.warning("the mistake could not be told on the object: %s", error)
 
     def _is_behind_own_status(self, owner: Owner, memory: OwnerMemory) -> bool:
         """Whether the index still shows the owner from before our last status write: its event is on the way, and a

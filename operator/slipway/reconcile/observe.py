@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from ..api.common import GROUP
-from ..kube.kinds import Resource, ref
+from ..kube.kinds import DEPLOYMENT, Resource, ref
 from ..plan import labels as known
+from ..plan.depth import cut
 from ..plan.observed import Child, Container, Obj, Owner, Pod
+from .additions import additions
 
 KEPT_LABELS = frozenset({known.MANAGED_BY, known.COMPONENT, "pod-template-hash"})
 KEPT_PREFIXES = (GROUP + "/", "training.kubeflow.org/")
@@ -42,9 +44,14 @@ def owner(body: Obj) -> Owner:
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         deleting=bool(metadata.get("deletionTimestamp")),
-        spec=body.get("spec") or {},
-        status=body.get("status") or {},
+        spec=_open(body.get("spec")),
+        status=_open(body.get("status")),
     )
+
+
+def _open(value: object) -> Obj:
+    """What a user may have filled in: a map, and no deeper than any use of it."""
+    return cut(value) if isinstance(value, dict) else {}
 
 
 def child(resource: Resource, body: Obj) -> Child:
@@ -60,6 +67,7 @@ def child(resource: Resource, body: Obj) -> Child:
         created=epoch(metadata.get("creationTimestamp")) or 0.0,
         status={k: v for k, v in status.items() if k in KEPT_STATUS},
         controlled=is_controlled(body),
+        additions=additions(body, "spec", "template") if resource == DEPLOYMENT else (),
     )
 
 

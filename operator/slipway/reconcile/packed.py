@@ -34,8 +34,9 @@ def unpack(packed: bytes) -> Record:
     if kind == POD:
         fields[-1] = tuple(Container(*each) for each in fields[-1])
         return Pod(*fields)
-    place, *fields = fields
-    return Child(Ref(*place), *fields)
+    fields[0] = Ref(*fields[0])
+    fields[-1] = tuple(fields[-1])  # what others added
+    return Child(*fields)
 
 
 def _exact(value: list[Any]) -> bytes:

@@ -1,5 +1,5 @@
 """The keyed queue: each key at most once in it, at most one visit per key at a time, a key added during its own visit
-visited again, errors repeated with growing, jittered delay.
+visited again, errors repeated with growing, jittered delay; keys of different tenants in turn (fair.py).
 
 Time comes from the event loop alone (`loop.time`, `loop.call_later`) and chance from an injected function, so that a
 simulation in virtual time runs this very code. While paused (a standby), nothing is kept: becoming leader means a
@@ -9,12 +9,12 @@ resync, which adds every key.
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..telemetry.metrics import Metrics
+from .fair import FairLine
 
 K = TypeVar("K", bound=Hashable)
 
@@ -43,8 +43,15 @@ class RetryLater(Exception):
 Visit = Callable[[K], Awaitable[Again]]
 
 
+def _one_tenant(_: Hashable) -> str:
+    return ""
+
+
 class KeyedQueue(Generic[K]):
-    """`visit(key)` is run for each added key, `concurrency` at once. Starts paused; `resume()` begins."""
+    """`visit(key)` is run for each added key, `concurrency` at once. Starts paused; `resume()` begins.
+
+    `tenant` says who a key is for: tenants take turns.
+    """
 
     def __init__(
         self,
@@ -56,11 +63,12 @@ class KeyedQueue(Generic[K]):
         chance: Callable[[], float] = random.random,
         base_seconds: float = BASE_SECONDS,
         limit_seconds: float = LIMIT_SECONDS,
+        tenant: Callable[[K], Hashable] = _one_tenant,
     ) -> None:
-        self._visit, self._concurrency, self._chance = visit, concurrency, chance
+        self._visit, self._chance = visit, chance
         self._base_seconds, self._limit_seconds = base_seconds, limit_seconds
         self._metrics, self._name = metrics, name
-        self._waiting: deque[K] = deque()
+        self._waiting = FairLine(tenant, places=concurrency)
         self._since: dict[K, float] = {}  # members of _waiting, with the time they were added
         self._running: dict[K, asyncio.Task[None]] = {}
         self._again: set[K] = set()  # added during their own visit
@@ -69,6 +77,8 @@ class KeyedQueue(Generic[K]):
         self._paused = True
         self._idle = asyncio.Event()
         self._idle.set()
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that keys are added in
+        metrics.queue_oldest.labels(name).set_function(self.oldest_seconds)
 
     # ------------------------------------------------------------------ adding
 
@@ -80,8 +90,9 @@ class KeyedQueue(Generic[K]):
         if key in self._running:
             self._again.add(key)
         elif key not in self._since:
-            self._since[key] = asyncio.get_running_loop().time()
-            self._waiting.append(key)
+            self._loop = asyncio.get_running_loop()
+            self._since[key] = self._loop.time()
+            self._waiting.push(key)
             self._idle.clear()
             self._metrics.queue_depth.labels(self._name).set(len(self._waiting))
             self._start()
@@ -133,6 +144,11 @@ class KeyedQueue(Generic[K]):
         while self._running or self._waiting:  # a key may come between the event and its waiter
             await self._idle.wait()
 
+    def oldest_seconds(self) -> float:
+        """How long the key that came first has been waiting; 0 while none waits."""
+        since = next(iter(self._since.values()), None)  # in the order in which they came
+        return 0.0 if since is None or self._loop is None else self._loop.time() - since
+
     @property
     def next_timer(self) -> float | None:
         """Loop time of the earliest pending timer."""
@@ -147,8 +163,7 @@ class KeyedQueue(Generic[K]):
             timer.cancel()
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._concurrency:
-            key = self._waiting.popleft()
+        while (key := self._waiting.take()) is not None:
             waited = asyncio.get_running_loop().time() - self._since.pop(key)
             self._metrics.queue_duration.labels(self._name).observe(waited)
             self._metrics.queue_depth.labels(self._name).set(len(self._waiting))
@@ -172,6 +187,7 @@ class KeyedQueue(Generic[K]):
 
     def _finish(self, key: K) -> None:
         del self._running[key]
+        self._waiting.done(key)
         if key in self._again:
             self._again.discard(key)
             self.add(key)

@@ -14,6 +14,9 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         queue = ["name"]
         self.queue_depth = Gauge("workqueue_depth", "Keys that wait", queue, registry=registry)
+        self.queue_oldest = Gauge(
+            "slipway_queue_oldest_seconds", "How long the oldest key has waited", queue, registry=registry
+        )
         self.queue_adds = Counter("workqueue_adds_total", "Keys added", queue, registry=registry)
         self.queue_retries = Counter(
             "workqueue_retries_total", "Keys added again after an error", queue, registry=registry

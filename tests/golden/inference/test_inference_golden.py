@@ -29,7 +29,8 @@ DEFAULTS = Defaults(
 )
 
 COMPLETE = {"type": "Complete", "status": "True", "reason": "Succeeded", "message": ""}
-OUTPUT = {"claim": "stdlib-output", "path": "0b8e7a4c-5c4d-4f7e-9a53-2f3f6f6f4b11/model"}
+JOB_UID = "0b8e7a4c-5c4d-4f7e-9a53-2f3f6f6f4b11"
+OUTPUT = {"claim": "stdlib-output", "path": f"{JOB_UID}/model"}
 
 
 def claim(mode: str) -> Obj:
@@ -37,7 +38,7 @@ def claim(mode: str) -> Obj:
 
 
 JOB_DONE = {
-    ("TrainingJob", "stdlib"): {"status": {"conditions": [COMPLETE], "output": OUTPUT}},
+    ("TrainingJob", "stdlib"): {"metadata": {"uid": JOB_UID}, "status": {"conditions": [COMPLETE], "output": OUTPUT}},
     ("PersistentVolumeClaim", "stdlib-output"): claim("ReadWriteOnce"),
 }
 

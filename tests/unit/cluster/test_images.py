@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bed import addons, base, catalog
-from bed.images import build_command
+from bed.gobuild import GoBuilder
+from bed.images import ImageBuilder, build_command
 from bed.modes import Mode
-from bed.places import CLUSTER_DIR, IMAGES
+from bed.places import CLUSTER_DIR, IMAGES, Places
+from bed.shell import Failure, RealShell
+from bed.steps import Steps
 
 KUBEADM_LIST = """registry.k8s.io/kube-apiserver:v1.34.4
 registry.k8s.io/kube-proxy:v1.34.4
@@ -28,7 +32,25 @@ def test_the_node_pauses_with_the_image_that_it_carries() -> None:
 
 
 def test_addon_images_run_as_somebody_other_than_root() -> None:
-    assert all("USER 65532" in image.dockerfile() for image in catalog.ADDON_IMAGES)
+    images = [image for addon in catalog.ADDON_IMAGES.values() for image in addon]
+    assert len(images) == 4
+    assert all("USER 65532" in image.dockerfile() for image in images)
+
+
+def test_every_image_has_its_dockerfile_and_every_component_its_stages() -> None:
+    for image in catalog.FILE_IMAGES.values():
+        text = image.dockerfile.read_text()
+        for key, value in image.args:
+            assert f"ARG {key}=" in text, f"{image.name}: its Dockerfile knows no {key}"
+            if key == "COMPONENT":
+                assert f" AS lock-{value}\n" in text
+                assert f" AS run-{value}\n" in text
+
+
+def test_images_of_one_dockerfile_have_stamps_of_their_own() -> None:
+    operator, gateway = catalog.FILE_IMAGES["operator"], catalog.FILE_IMAGES["gateway"]
+    assert operator.dockerfile == gateway.dockerfile
+    assert operator.stamp() != gateway.stamp()
 
 
 def test_an_image_changes_with_the_one_below_it() -> None:
@@ -43,7 +65,7 @@ def test_builds_use_the_hosts_network_and_carry_their_stamp(tmp_path: Path) -> N
 
 
 def test_every_image_that_the_manifests_name_is_replaced_by_a_built_one() -> None:
-    built = {image.tag for image in catalog.ADDON_IMAGES}
+    built = {image.tag for addon in catalog.ADDON_IMAGES.values() for image in addon}
     replaced = addons.images_of("keda", Mode.BUILT) + addons.images_of("training-operator", Mode.BUILT)
     assert {f"{image['newName']}:{image['newTag']}" for image in replaced} == built
 
@@ -58,3 +80,10 @@ def test_the_manifests_leave_open_only_what_is_filled() -> None:
         for word in path.read_text().split():
             if word.startswith("$") and word[1:2].isupper():
                 assert word[1:].split("/")[0] in filled, f"{path.name}: {word}"
+
+
+def test_an_unknown_addon_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    places, shell, steps = Places(tmp_path), RealShell(), Steps()
+    images = ImageBuilder(places, shell, steps, GoBuilder(places, shell, steps))
+    with pytest.raises(Failure, match=r"no such add-on: kueue\. There are: prometheus, training-operator, keda"):
+        images.addons(["training-operator", "kueue"])

@@ -9,7 +9,7 @@ import uvloop
 
 from slipway_gateway.settings import Settings
 
-from .gateway_harness import QUICK, Harness, Start
+from .harness import QUICK, Harness, Start
 
 
 def pytest_asyncio_loop_factories(

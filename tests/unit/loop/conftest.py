@@ -6,7 +6,7 @@ import pytest
 
 from slipway.kube.client import KubeClient
 
-from .loopfakeapi import FakeApi, serving
+from .fakeapi import FakeApi, serving
 
 
 @pytest.fixture

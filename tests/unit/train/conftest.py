@@ -12,7 +12,7 @@ from slipway_train.corpus import Corpus, open_corpus
 from slipway_train.strategies.ddp import Ddp
 from slipway_train.tokenizer import load_tokenizer, train_tokenizer
 
-from .train_support import free_port, parse, recipe_json, write_dataset
+from .support import free_port, parse, recipe_json, write_dataset
 
 
 @pytest.fixture(scope="session")

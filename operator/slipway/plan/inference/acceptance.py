@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from ...api.inferenceservice import InferenceServiceSpec
+from .. import depth
 from ..conditions import Finding
 from ..observed import Owner
 from ..outcome import Defaults
-from ..podpolicy import violations
+from ..pod.policy import violations
 from . import engine, engineargs
 from .pods import RESERVED
 from .source import URI_FIELD, parse_uri
@@ -21,6 +22,8 @@ Check = Callable[[InferenceServiceSpec, Defaults], Finding | None]
 
 def parse(owner: Owner) -> InferenceServiceSpec | Finding:
     """The spec, or every field that is wrong in it. (The API server refuses most of this before it is stored.)"""
+    if excess := depth.excess(owner.spec):
+        return excess
     try:
         return InferenceServiceSpec.model_validate(owner.spec)
     except ValidationError as error:

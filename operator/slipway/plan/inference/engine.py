@@ -8,7 +8,7 @@ from ...api.inferenceservice import InferenceServiceSpec
 from ..names import ENGINE_PORT, MAIN_CONTAINER, MODEL_MOUNT, model_path, qualified_model
 from ..observed import Obj, Owner
 from ..outcome import Defaults
-from ..podtemplate import container_security
+from ..pod.template import container_security
 from ..volumes import mount
 from .source import Model
 

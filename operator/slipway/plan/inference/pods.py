@@ -16,8 +16,8 @@ from ..names import (
 )
 from ..observed import Obj, Owner
 from ..outcome import Defaults
-from ..podpolicy import Reserved
-from ..podtemplate import container_security, merged, pod_security
+from ..pod.policy import Reserved
+from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir, mount
 from . import engine
 from .children import child_labels, selector_labels

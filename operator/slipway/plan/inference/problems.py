@@ -1,7 +1,7 @@
 """Why replicas do not answer: the ordered list of what a person should be told first.
 
-What every pod can suffer from (image, scheduling, configuration) is decided in ../podproblems.py; here stands what only
-an inference pod has: a model that its check refuses, an engine that exits.
+What every pod can suffer from (image, scheduling, configuration) is decided in ../pod/problems.py; here stands what
+only an inference pod has: a model that its check refuses, an engine that exits.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from ..conditions import Finding, find
 from ..names import MAIN_CONTAINER, MODEL_CHECK_CONTAINER
 from ..observed import Child, Container, Pod
-from ..podproblems import first_problem
+from ..pod.problems import first_problem
 
 TAIL_CHARACTERS = 1500  # of a container's last words: a traceback says at its end what was wrong
 

@@ -5,7 +5,7 @@ a service may be Ready while it is not fully Available. Reasons: docs/conditions
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..conditions import (
     ACCEPTED,
@@ -26,8 +26,10 @@ from ..conditions import (
 from ..names import qualified_model
 from ..observed import Obj, Owner
 from ..outcome import Event
+from . import drift
 from .children import selector
 from .replicas import Replicas
+from .served import FIELD, Served, address, record, recorded
 
 SCALED_TO_ZERO = "ScaledToZero"
 # What passes by itself. Everything else that is not True wants somebody's attention: an Event of type Warning.
@@ -38,16 +40,21 @@ IN_PROGRESS = frozenset({"NotAnsweredYet", "RollingOut", "Starting", "WaitingFor
 class View:
     """What the conditions are told from.
 
-    `refused`: why the spec is not accepted; `missing`: why there is no model; `trouble`: why replicas do not answer.
-    `revision` is what the pods should be, None when that is not known; `desired` likewise.
+    `refused`: why the spec is not accepted; `missing`: why there is no model to start a pod from; `trouble`: why
+    replicas do not answer. `served` is what the Deployment is made from, None when it is left as it is; `source_lost`
+    why it is no longer what its TrainingJob says. `revision` is what the pods should be, None when that is not known;
+    `desired` likewise. `additions` are others', in the Deployment's pod template.
     """
 
     replicas: Replicas
     refused: Finding | None = None
     missing: Finding | None = None
+    source_lost: Finding | None = None
+    served: Served | None = None
     trouble: Finding | None = None
     revision: str | None = None
     desired: int | None = None
+    additions: tuple[str, ...] = ()
     scaling: Condition = unknown(SCALING, "NotAccepted", "not looked at while Accepted is False")  # noqa: RUF009
 
 
@@ -63,13 +70,38 @@ def status(owner: Owner, view: View, *, gateway_url: str, now: float) -> Obj:
         "modelName": qualified_model(owner.namespace, owner.name),
         "answeredRevision": answered_revision(owner, view),
     }
+    if served := view.served or recorded(owner.status):
+        result[FIELD] = record(served)
+    if view.additions:
+        result[drift.FIELD] = drift.listed(view.additions)
     return {**result, "url": f"{gateway_url.rstrip('/')}/v1"} if gateway_url else result
 
 
 def events(owner: Owner, view: View) -> tuple[Event, ...]:
-    """One for each of Ready and Scaling whose status or reason changed. Ready repeats what the others say."""
+    """One for each of Ready and Scaling whose status or reason changed (Ready repeats what the others say), and for
+    what Ready does not repeat: that a model has lost its source, or was replaced without a change of the spec, and
+    what others added to the pod template."""
     wanted = [condition for condition in conditions(owner, view) if condition.type in (READY, SCALING)]
-    return tuple(_event(condition) for condition in wanted if _worth_telling(owner, condition))
+    told = tuple(_event(condition) for condition in wanted if _worth_telling(owner, condition))
+    return (*told, *_source_lost(owner, view), *_replaced(owner, view), *drift.events(owner, view.additions))
+
+
+def _source_lost(owner: Owner, view: View) -> tuple[Event, ...]:
+    condition, lost = _model_ready(view), view.source_lost
+    if lost is None or condition.reason != lost.reason or not turned(owner.status, condition):
+        return ()
+    return (Event("Warning", lost.reason, bounded(lost.message, EVENT_MESSAGE_MAX)),)
+
+
+def _replaced(owner: Owner, view: View) -> tuple[Event, ...]:
+    before, served = recorded(owner.status), view.served
+    if before is None or served is None or not before.is_replaced_by(served):
+        return ()
+    message = (
+        f"TrainingJob {served.training_job!r} was made anew and is Complete: its model at {address(served.at)} "
+        f"replaces the one at {address(before.at)}, which spec.model.uri can still name"
+    )
+    return (Event("Warning", "ModelReplaced", bounded(message, EVENT_MESSAGE_MAX)),)
 
 
 def conditions(owner: Owner, view: View) -> list[Condition]:
@@ -103,10 +135,24 @@ def _model_ready(view: View) -> Condition:
         return unknown(MODEL_READY, "NotAccepted", "not looked at while Accepted is False")
     if view.missing:
         return false(MODEL_READY, view.missing.reason, view.missing.message)
-    return true(MODEL_READY, "ModelFound")
+    if view.source_lost:
+        return true(MODEL_READY, view.source_lost.reason, view.source_lost.message)
+    return true(MODEL_READY, "ModelFound", _place(view.served))
+
+
+def _place(served: Served | None) -> str:
+    if served is None:
+        return ""
+    writer = f", written by TrainingJob {served.training_job!r}" if served.training_job else ""
+    return f"{address(served.at)}{writer}"
 
 
 def _available(view: View) -> Condition:
+    told = _counted(view)
+    return replace(told, message=told.message + drift.told(view.additions))
+
+
+def _counted(view: View) -> Condition:
     ready = view.replicas.ready
     if view.desired is None:
         counts = f"{ready} replicas ready"

@@ -6,23 +6,27 @@ while a gang is there: what runs was accepted.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from .. import podpolicy
+from .. import conditions
 from ..conditions import Finding
-from ..observed import Obj, Ref, Verdict
-from ..podtemplate import INVALID, rejection, trial
+from ..observed import Obj, Ref
+from ..pod import policy
+from ..pod.template import INVALID, steady
 from ..volumes import unusable
-from . import claims
-from .pods import RESERVED, pod_template
+from . import claims, trials
+from .pods import RESERVED
 from .situation import Situation
 
 INVALID_SPEC = "InvalidSpec"
 BACKEND_UNAVAILABLE = "BackendUnavailable"
 REFUSED = "Refused"
 
-ANY_NAME, ANY_UID = "any-job", "00000000-0000-0000-0000-000000000000"
-
+# What the API server says of a claim that was kept from an earlier job, when this one asks for another size or class.
+KEPT_CLAIM_DIFFERS = (
+    "spec is immutable after creation",
+    "field can not be less than",
+    "only dynamically provisioned pvc can be resized",
+)
 NO_BACKEND = ("could not find the requested resource", "404 page not found", "no matches for kind")
 DEAF_BACKEND = ("failed calling webhook", "no endpoints available for service")
 
@@ -109,15 +113,15 @@ def _gang_name_free(situation: Situation) -> Finding | None:
 
 def _template_policy(situation: Situation) -> Finding | None:
     user = situation.spec.pod_template
-    found = podpolicy.violations(user.model_dump(), RESERVED) if user else []
+    found = policy.violations(user.model_dump(), RESERVED) if user else []
     if not found:
         return None
     return Finding(INVALID, "; ".join(f"{violation.path}: {violation.message}" for violation in found))
 
 
 def _template_verdict(situation: Situation) -> Finding | None:
-    asked = template_trial(situation)
-    return rejection(situation.observed.verdicts.get(asked[0], Verdict())) if asked else None
+    before = conditions.find(situation.observed.owner.status, conditions.ACCEPTED)
+    return steady(trials.objection(situation, rank_0=True), before)
 
 
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
@@ -162,23 +166,6 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
     return tuple(ref for ref in wanted if ref not in situation.observed.read)
 
 
-def template_trial(situation: Situation) -> tuple[str, Obj] | None:
-    """What the API server is to be asked about the user's podTemplate; None when there is none.
-
-    Asked as of a job of no name, so that the answer holds for all jobs of the namespace with the same template: names
-    and uids differ from job to job, and never decide whether a pod template is valid.
-    """
-    if situation.spec.pod_template is None:
-        return None
-    if "trial" not in situation.derived:
-        observed = situation.observed
-        nobody = replace(observed, owner=replace(observed.owner, name=ANY_NAME, uid=ANY_UID))
-        template = pod_template(replace(situation, observed=nobody, attempt=0, derived={}), rank_0=True)
-        situation.derived["trial"] = trial(observed.owner.namespace, template)
-    asked: tuple[str, Obj] = situation.derived["trial"]
-    return asked
-
-
 def gang_is_unseen(situation: Situation) -> bool:
     """Whether the attempt's gang is there, though no watch has told of it yet."""
     gang = situation.observed.read.get(situation.gang_ref)
@@ -192,7 +179,21 @@ def refused_claim(situation: Situation) -> Finding | None:
     answer = situation.observed.refused.get(ref)
     if not answer or not claims.is_own(situation.spec):
         return None
+    if any(sign in answer for sign in KEPT_CLAIM_DIFFERS):
+        return Finding("ClaimDiffers", _differs(ref.name, situation))
     return Finding("ClaimRefused", f"the API server refuses PersistentVolumeClaim {ref.name!r}: {answer}")
+
+
+def _differs(name: str, situation: Situation) -> str:
+    """The API server's own words are a difference of two Go structures."""
+    output = situation.spec.output
+    asked = f"size {output.size or claims.DEFAULT_SIZE}"
+    asked += f", storageClassName {output.storage_class_name}" if output.storage_class_name is not None else ""
+    return (
+        f"spec.output: PersistentVolumeClaim {name!r} is there from before and cannot become what this job asks for "
+        f"({asked}): a claim never shrinks nor changes its class, and grows only once it is bound, if its class "
+        f"allows it. Ask for what it has (kubectl get pvc {name}), name it as spec.output.claim, or delete it"
+    )
 
 
 def refused_gang(situation: Situation) -> Finding | None:

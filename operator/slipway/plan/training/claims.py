@@ -9,6 +9,7 @@ from .situation import Situation
 
 DEFAULT_SIZE = "10Gi"
 PVC_SCHEME = "pvc://"
+NAMED_SECONDS = 8.0  # a claim that the user named bears no label of ours: it is read, not watched
 
 
 def output_ref(situation: Situation) -> Ref:
@@ -40,12 +41,27 @@ def seen(situation: Situation) -> Child | None:
 
 
 def is_going(situation: Situation) -> bool:
-    """Whether the output's claim is being deleted, which Kubernetes does when no pod of the job is left.
-
-    Only of Slipway's own: a claim that the user named is not watched.
-    """
+    """Whether the output's claim is being deleted, which Kubernetes does when no pod of the job is left."""
+    if not is_own(situation.spec):
+        ref = output_ref(situation)
+        return ref in situation.observed.read and _is_lost(situation.observed.read[ref])
     claim = seen(situation)
     return claim is not None and claim.deleting
+
+
+def to_watch(situation: Situation) -> tuple[Ref, ...]:
+    """The user's own claim, of which no watch tells, less what has been read."""
+    ref = output_ref(situation)
+    return () if is_own(situation.spec) or ref in situation.observed.read else (ref,)
+
+
+def look_again_seconds(situation: Situation) -> float | None:
+    """When to look at the user's own claim again while a gang writes to it."""
+    return None if is_own(situation.spec) else NAMED_SECONDS
+
+
+def _is_lost(claim: Obj | None) -> bool:
+    return claim is None or bool(claim.get("metadata", {}).get("deletionTimestamp"))
 
 
 def belongs(owner: Owner, claim: Obj) -> bool:

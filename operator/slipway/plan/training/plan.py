@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from ...api.trainingjob import TrainingJob
-from .. import conditions, podtemplate
+from .. import conditions, depth
 from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
-from . import accepted, claims, cleanup, ended, events, lost, progress, running, status
+from ..pod import template as podtemplate
+from . import accepted, claims, cleanup, ended, events, lost, progress, running, status, trials
 from .ended import End
 from .gang import pytorchjob
 from .situation import Situation, look, recorded_attempt
@@ -50,17 +51,22 @@ def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
     owner = observed.owner
     if owner.deleting:
         return Plan(status=owner.status)
+    if excess := depth.excess(owner.spec):
+        return _unreadable(observed, excess.message, now)
     try:
         spec = TrainingJob.read({"spec": owner.spec}).spec
     except ValidationError as error:
-        return _unreadable(observed, error, now)
+        return _unreadable(observed, _complaints(error), now)
     situation = look(observed, spec, now, defaults)
     question = _question(situation)
     return question or _plan(situation, _step(situation))
 
 
-def _unreadable(observed: Observed, error: ValidationError, now: float) -> Plan:
-    complaints = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in error.errors())
+def _complaints(error: ValidationError) -> str:
+    return "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in error.errors())
+
+
+def _unreadable(observed: Observed, complaints: str, now: float) -> Plan:
     refused = false(conditions.ACCEPTED, accepted.INVALID_SPEC, complaints)
     written, wanted = status.rejected(observed.owner, refused, now)
     told = events.of_turn(observed.owner, wanted, attempt=recorded_attempt(written), ended=True)
@@ -74,17 +80,29 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 def _question(situation: Situation) -> Plan | None:
     """What must be known before a gang may be made or given up, and is not."""
-    if ended.recorded(situation) or ended.succeeded(situation) or accepted.early_complaint(situation):
+    if ended.recorded(situation) or accepted.early_complaint(situation):
         return None
-    if situation.gang:
-        unread = lost.to_read(situation)
+    if ended.succeeded(situation):
+        unread = claims.to_watch(situation)
         return Plan(status=situation.observed.owner.status, reads=unread) if unread else None
+    if situation.gang:
+        return _question_of_gang(situation)
     if unread := accepted.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
     if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or accepted.complaint(situation):
         return None
-    trial = accepted.template_trial(situation)
-    if trial is None or trial[0] in situation.observed.verdicts:
+    return _try(situation, trials.of_gang(situation, rank_0=True))
+
+
+def _question_of_gang(situation: Situation) -> Plan | None:
+    if unread := (*lost.to_read(situation), *claims.to_watch(situation)):
+        return Plan(status=situation.observed.owner.status, reads=unread)
+    missing = trials.of_missing(situation) if ended.failure(situation) is None else None
+    return _try(situation, missing) if missing else None
+
+
+def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
+    if trial[0] in situation.observed.verdicts:
         return None
     return Plan(status=situation.observed.owner.status, templates=(trial,))
 
@@ -116,8 +134,18 @@ def _watch(situation: Situation) -> _Step:
         running=running.of_gang(situation),
         apply=_own_claim(situation),
         delete=cleanup.stale(situation),
-        look_again_seconds=ended.settle_seconds(situation) or None,
+        look_again_seconds=_watch_seconds(situation),
     )
+
+
+def _watch_seconds(situation: Situation) -> float | None:
+    """When to look at a gang again that tells nothing by itself."""
+    waits = (
+        ended.settle_seconds(situation),
+        trials.look_again_seconds(situation),
+        claims.look_again_seconds(situation),
+    )
+    return min((seconds for seconds in waits if seconds), default=None)
 
 
 def _start(situation: Situation) -> _Step:

@@ -9,8 +9,8 @@ from typing import Any
 from ...api.trainingjob import TrainingJobSpec
 from .. import labels, names
 from ..observed import Obj, Owner
-from ..podtemplate import container_security, merged, pod_security
-from ..policytypes import Reserved
+from ..pod.policytypes import Reserved
+from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir, mount
 from .claims import dataset_access, dataset_claim, output_access, output_ref
 from .recipe import recipe_json

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from .. import conditions
 from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
-from ..podproblems import first_problem, steady
-from . import claims
+from ..pod.problems import first_problem, steady
+from ..pod.template import steady as steady_words
+from . import claims, trials
 from .situation import Situation
 
 RUNNING = "Running"
@@ -129,6 +130,16 @@ def _suspended(situation: Situation) -> Finding | None:
     return Finding(SUSPENDED, f"PyTorchJob {situation.gang_ref.name} is suspended: {mend}")
 
 
+def _refused_pods(situation: Situation) -> Finding | None:
+    """Told before anything of the pods that exist: they wait for those that the API server will not have."""
+    refusal = trials.refused_missing(situation)
+    if refusal is None:
+        return None
+    exist = f"{len(situation.pods)} of {_count(situation.spec.nodes, 'pod')} exist"
+    before = conditions.find(situation.observed.owner.status, conditions.RUNNING)
+    return steady_words(Finding(refusal.reason, f"{exist}; {refusal.message}"), before)
+
+
 def _some_pods(situation: Situation) -> Finding:
     waiting = [pod.name for pod in situation.pods if not _runs(pod)]
     run = len(situation.pods) - len(waiting)
@@ -138,6 +149,7 @@ def _some_pods(situation: Situation) -> Finding:
 
 REASONS: tuple[Callable[[Situation], Finding | None], ...] = (
     _suspended,
+    _refused_pods,
     _problem,
     _restart_goes_on,
     _no_pods,

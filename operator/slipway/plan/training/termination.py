@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..observed import Container, Obj, Pod
-from ..podproblems import ending
+from ..pod.problems import ending
 from .pods import CONTAINER
 
 DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")

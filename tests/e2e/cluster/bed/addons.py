@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
@@ -66,16 +67,25 @@ class Addons:
         """`go` finds the sources that the manifests come from."""
         self._cluster, self._mode, self._places, self._go, self._steps = cluster, mode, places, go, steps
 
-    def install(self) -> None:
-        """Apply everything, then wait for everything: they start side by side."""
-        for addon in ("prometheus", "training-operator", "keda"):
+    def install(self, names: Sequence[str]) -> None:
+        """Apply these add-ons, then wait for them: they start side by side."""
+        for addon in names:
             with self._steps.step(f"add-on {addon}: apply"):
                 self._apply(addon)
+        waits = {"prometheus": self._prometheus, "training-operator": self._training_operator, "keda": self._keda}
+        for addon in names:
+            waits[addon]()
+
+    def _prometheus(self) -> None:
         with self._steps.step("add-on prometheus: wait"):
             self._rollout("monitoring", "prometheus")
+
+    def _training_operator(self) -> None:
         with self._steps.step("add-on training-operator: wait until it accepts a PyTorchJob"):
             self._rollout("kubeflow", "training-operator")
             self._until_accepted()
+
+    def _keda(self) -> None:
         with self._steps.step("add-on keda: wait until the external metrics API is available"):
             for deployment in ("keda-operator", "keda-metrics-apiserver", "keda-admission"):
                 self._rollout("keda", deployment)

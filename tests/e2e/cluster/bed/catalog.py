@@ -53,7 +53,6 @@ class FileImage:
     programs: tuple[str, ...] = ()
     on: str = ""
     args: tuple[tuple[str, str], ...] = ()
-    also_tag: str = ""
 
     @property
     def dockerfile(self) -> Path:
@@ -83,8 +82,10 @@ def control_plane_images(kubeadm_list: str) -> list[ProgramImage]:
 
 
 # Not root: their manifests say runAsNonRoot, which the kubelet checks against the image.
-ADDON_IMAGES = (
-    ProgramImage("training-operator", "slipway.local/training-operator:1", "training-operator", "/manager", "65532"),
+_TRAINING_OPERATOR = ProgramImage(
+    "training-operator", "slipway.local/training-operator:1", "training-operator", "/manager", "65532"
+)
+_KEDA = (
     ProgramImage("keda", "slipway.local/keda:1", "keda", "/keda", "65532"),
     ProgramImage(
         "keda-metrics-apiserver", "slipway.local/keda-metrics-apiserver:1", "keda-adapter", "/keda-adapter", "65532"
@@ -97,6 +98,9 @@ ADDON_IMAGES = (
         "65532",
     ),
 )
+# By add-on, in the order in which they are installed. Prometheus has a Dockerfile: FILE_IMAGES names it.
+ADDON_IMAGES = {"prometheus": (), "training-operator": (_TRAINING_OPERATOR,), "keda": _KEDA}
+ADDONS = tuple(ADDON_IMAGES)
 PROVISIONER = ProgramImage(
     "local-path-provisioner",
     "slipway.local/local-path-provisioner:1",
@@ -119,8 +123,8 @@ NODE_TAG = "slipway.local/node:1"
 # The torch image is trimmed for machines without a GPU; the Dockerfile alone builds the one for GPUs.
 _FILE_IMAGES = (
     FileImage("prometheus", "slipway.local/prometheus:1", "prometheus", ()),
-    FileImage("operator", "slipway.local/operator:dev", "operator", PRODUCT_SOURCE),
-    FileImage("gateway", "slipway.local/gateway:dev", "gateway", PRODUCT_SOURCE, also_tag="slipway.local/engine:dev"),
+    FileImage("operator", "slipway.local/operator:dev", "slipway", PRODUCT_SOURCE, args=(("COMPONENT", "operator"),)),
+    FileImage("gateway", "slipway.local/gateway:dev", "slipway", PRODUCT_SOURCE, args=(("COMPONENT", "gateway"),)),
     FileImage(
         "torch", "slipway.local/torch:dev", "torch", ("pyproject.toml", "uv.lock"), args=(("ACCELERATOR", "none"),)
     ),
@@ -128,8 +132,7 @@ _FILE_IMAGES = (
     FileImage("vllm", "slipway.local/vllm:dev", "vllm", ("pyproject.toml", "uv.lock"), on="torch"),
 )
 FILE_IMAGES = {image.name: image for image in _FILE_IMAGES}
-# What `up` builds and loads by itself, and what only `images` and `load` do: the latter need minutes and gigabytes.
-ADDON_FILE_IMAGES = ("prometheus",)
+# What only `images` and `load` build and load, since it takes minutes and gigabytes; `up` brings the add-ons by itself.
 PRODUCT_IMAGES = ("operator", "gateway", "trainer", "vllm")
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bed import base, catalog, modes
 from bed.addons import Addons
@@ -49,11 +49,12 @@ class Bed:
         if needed:
             self.go.build(needed)
 
-    def install_addons(self, mode: Mode) -> None:
-        """Build and load the add-ons' images if they are not published, and install them."""
+    def install_addons(self, mode: Mode, names: Sequence[str]) -> None:
+        """Build and load these add-ons' images if they are not published, and install them."""
         if mode is Mode.BUILT:
-            Loader(self.cluster, self.places, self.shell, self.steps).load([base.TAG, *self.images.addons()])
-        Addons(self.cluster, mode, self.places, self.go, self.steps).install()
+            tags = [base.TAG, *self.images.addons(names)]
+            Loader(self.cluster, self.places, self.shell, self.steps).load(tags)
+        Addons(self.cluster, mode, self.places, self.go, self.steps).install(names)
 
 
 def setup(bed: Bed) -> None:
@@ -86,15 +87,15 @@ def up(bed: Bed) -> None:
     bed.ready_programs(mode)
     image = bed.images.node() if mode is Mode.BUILT else modes.PUBLISHED_NODE
     bed.cluster.up(mode=mode, image=image, nodes=bed.options.nodes)
-    if not bed.options.no_addons:
-        bed.install_addons(mode)
+    if bed.options.addons:
+        bed.install_addons(mode, bed.options.addons)
     bed.steps.say(f"kubeconfig: {bed.places.kubeconfig(bed.options.name)}")
 
 
 def addons(bed: Bed) -> None:
     """Install the add-ons into a cluster that is up."""
     mode = bed.ready_engine()
-    bed.install_addons(mode)
+    bed.install_addons(mode, bed.options.names or catalog.ADDONS)
 
 
 def load(bed: Bed) -> None:
@@ -140,12 +141,14 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--mode", choices=[mode.value for mode in Mode], help="where images come from; found out once"
         )
-        if name in ("build", "images", "load"):
+        if name in ("build", "images", "load", "addons"):
             command.add_argument("names", nargs="+" if name == "load" else "*", help="which ones; all if none is named")
     commands.choices["up"].add_argument(
         "--nodes", type=int, default=1, help="how many nodes, the control plane included"
     )
-    commands.choices["up"].add_argument("--no-addons", action="store_true", help="the bare cluster only")
+    commands.choices["up"].add_argument(
+        "--addons", nargs="*", default=catalog.ADDONS, help=f"which of {', '.join(catalog.ADDONS)}; alone: none"
+    )
     commands.choices["down"].add_argument("--all", action="store_true", help="stop the bed's own engine too")
     return top
 

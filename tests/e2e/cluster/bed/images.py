@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bed import base, catalog
@@ -64,18 +64,20 @@ class ImageBuilder:
             below = catalog.FILE_IMAGES[image.on].tag if image.on else base.TAG
             args = (("BASE", below), *image.args)
             self._docker_build(image.tag, image.stamp(), image.dockerfile, REPOSITORY, args)
-            if image.also_tag:
-                self._shell.run(["docker", "tag", image.tag, image.also_tag])
 
-    def addons(self) -> list[str]:
-        """Make sure that the add-ons' images are there; return their tags."""
-        for image in catalog.ADDON_IMAGES:
+    def addons(self, names: Sequence[str] = catalog.ADDONS) -> list[str]:
+        """Make sure that these add-ons' images are there; return their tags."""
+        if unknown := sorted(set(names) - set(catalog.ADDONS)):
+            raise Failure(f"no such add-on: {', '.join(unknown)}. There are: {', '.join(catalog.ADDONS)}")
+        images = [image for name in names for image in catalog.ADDON_IMAGES[name]]
+        if programs := [image.program for image in images if not self._is_current(image.tag, image.stamp())]:
+            self._go.build(programs)  # all at once: programs of one module share one build
+        for image in images:
             self.program(image)
-        for name in catalog.ADDON_FILE_IMAGES:
+        files = [name for name in names if name in catalog.FILE_IMAGES]
+        for name in files:
             self.file(name)
-        return [image.tag for image in catalog.ADDON_IMAGES] + [
-            catalog.FILE_IMAGES[name].tag for name in catalog.ADDON_FILE_IMAGES
-        ]
+        return [image.tag for image in images] + [catalog.FILE_IMAGES[name].tag for name in files]
 
     def drop_unused(self, *, engine_is_ours: bool) -> None:
         """Delete what rebuilding left over: nameless images of ours and, where nobody else builds, old build cache."""

@@ -46,8 +46,9 @@ PROGRAMS = (
     _cni("main", "loopback"),
     _cni("ipam", "host-local"),
     _cni("meta", "portmap"),
-    Program("coredns", "coredns", "github.com/coredns/coredns"),
-    Program("local-path-provisioner", "local-path-provisioner", "github.com/rancher/local-path-provisioner"),
+    # One module for both, so that they share one client-go: it is most of what either compiles.
+    Program("coredns", "nodeaddons", "slipway.dev/testbed/nodeaddons/coredns"),
+    Program("local-path-provisioner", "nodeaddons", "github.com/rancher/local-path-provisioner"),
     Program("training-operator", "training-operator", "github.com/kubeflow/training-operator/cmd/training-operator.v1"),
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     Program(

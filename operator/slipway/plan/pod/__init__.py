@@ -1,0 +1,4 @@
+"""What holds for every pod, a trainer's or an engine's: the user's template in it, and why it does not run.
+
+template.py merges, policy.py and containers.py refuse (policytypes.py is what they share), problems.py explains.
+"""

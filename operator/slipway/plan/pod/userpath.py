@@ -1,0 +1,96 @@
+"""From the field that the API server complains of to the field that the user wrote.
+
+A dry run is made of the merged template, in which the user's second container may be the third, and in a training pod
+`main` has another name. A path that leads to something of the user's is told as `spec.podTemplate....`; one that does
+not is left as it is, for then the template itself is Slipway's.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..names import MAIN_CONTAINER
+
+TRIAL = "slipway-trial-"  # how the names of what is tried begin
+IMAGE_FIELD = "spec.image"
+
+# Keys by which core/v1 itself merges these lists (its strategic merge patch).
+DEEP = {"containers": "name", "initContainers": "name"}  # elements with the same key merge
+KEYED = {  # an element replaces the one with the same key
+    "volumes": "name",
+    "env": "name",
+    "imagePullSecrets": "name",
+    "volumeMounts": "mountPath",
+    "volumeDevices": "devicePath",
+    "ports": "containerPort",
+    "hostAliases": "ip",
+    "resourceClaims": "name",
+}
+
+OBJECT = re.compile(rf'(?:Pod|PodTemplate|pods|podtemplates) "{TRIAL}[0-9a-f]+" is (?:invalid|forbidden): ')
+PATH = re.compile(r"(?<![\w.\"])(?:template\.)?(?:spec|metadata)(?:\.[A-Za-z]\w*|\[[^\]\s]*\])+")
+STEP = re.compile(r"\.?(\w+)|\[([^\]]*)\]")
+
+# A step along a path: a field's name, or what stands in brackets.
+Step = tuple[str, str]
+
+
+def in_users_words(complaint: str, *, user: Mapping[str, Any], template: Mapping[str, Any], main: str) -> str:
+    """`complaint` with the user's own paths, and without the name of the object that was only tried.
+
+    `template` is `user` over the rendered one; `main` is its name of the container that the user calls `main`.
+    """
+    said = OBJECT.sub("", complaint)
+    return PATH.sub(lambda found: _translated(found[0], user, template, main), said)
+
+
+def _translated(path: str, user: Mapping[str, Any], template: Mapping[str, Any], main: str) -> str:
+    steps: list[Step] = [(name, inside) for name, inside in STEP.findall(path.removeprefix("template."))]
+    if _is_main_image(steps, template, main):
+        return IMAGE_FIELD
+    mine = _walk(steps, user, template, main)
+    return path if mine is None else mine
+
+
+def _walk(steps: list[Step], user: Any, template: Any, main: str) -> str | None:  # noqa: ANN401 - any JSON value
+    """The path in the user's own template; None when it leads to nothing of it. What the user left out of an element
+    of theirs is still theirs to write.
+    """
+    path, field = "spec.podTemplate", ""
+    for depth, (name, inside) in enumerate(steps):
+        if isinstance(template, list) and inside.isdecimal():
+            index = _same(user, template, int(inside), field, main)
+            if index is None:
+                return None
+            user, template, path = user[index], template[int(inside)], f"{path}[{index}]"
+            continue
+        key = name or inside
+        if not isinstance(user, Mapping) or key not in user:
+            return path + _rest(steps[depth:]) if depth > 2 else None
+        user, template = user[key], template.get(key) if isinstance(template, Mapping) else None
+        path, field = path + _rest([(name, inside)]), key
+    return path
+
+
+def _same(user: Any, template: list[Any], index: int, field: str, main: str) -> int | None:  # noqa: ANN401
+    """Where in the user's list the element of the merged list stands."""
+    if not isinstance(user, list) or index >= len(template):
+        return None
+    element, key = template[index], DEEP.get(field) or KEYED.get(field)
+    if key is None or not isinstance(element, Mapping):
+        return next((n for n, entry in enumerate(user) if entry == element), None)
+    wanted = MAIN_CONTAINER if field == "containers" and element.get(key) == main else element.get(key)
+    return next((n for n, entry in enumerate(user) if isinstance(entry, Mapping) and entry.get(key) == wanted), None)
+
+
+def _is_main_image(steps: list[Step], template: Mapping[str, Any], main: str) -> bool:
+    head = [name or inside for name, inside in steps]
+    containers = (template.get("spec") or {}).get("containers")
+    if len(head) != 4 or head[:2] != ["spec", "containers"] or head[3] != "image" or not isinstance(containers, list):
+        return False
+    at = int(head[2]) if head[2].isdecimal() else len(containers)
+    return at < len(containers) and isinstance(containers[at], Mapping) and containers[at].get("name") == main
+
+
+def _rest(steps: list[Step]) -> str:
+    return "".join(f".{name}" if name else f"[{inside}]" for name, inside in steps)

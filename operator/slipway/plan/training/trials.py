@@ -1,0 +1,99 @@
+"""What the API server is asked about a gang's pods, before they are made and when some of them do not come.
+
+The PyTorchJob is taken whatever its pods are, and the words of a refusal end up in its events. So a pod of the gang is
+tried before the gang is made; the whole gang cannot be (a dry run uses up no quota), so a pod that does not come is
+tried again: then the quota is used by its peers, and the answer says so.
+
+Jobs of one shape share an answer: what is tried bears nobody's name, uid or attempt.
+"""
+
+from dataclasses import replace
+
+from .. import conditions
+from ..conditions import Finding
+from ..observed import Obj, Verdict
+from ..pod.template import rejection, trial
+from .lost import pod_names
+from .pods import CONTAINER, pod_template
+from .situation import Situation
+
+ANYONE, ANY_UID = "trial", "00000000-0000-0000-0000-000000000000"
+PATIENCE_SECONDS = 3.0  # after the gang was made, before it is asked why a pod does not come
+LATER_MAX_SECONDS = 60.0
+SUSPENDED = "Suspended"  # the backend's condition
+
+
+def of_gang(situation: Situation, *, rank_0: bool) -> tuple[str, Obj]:
+    """What is to be tried for rank 0's pod, or for any other, as `Plan.templates` wants it."""
+    known = f"trial, rank 0 {rank_0}"
+    if known not in situation.derived:
+        # PyTorchJob's pods never restart; the backend writes that into them.
+        template = _nobodys(situation, rank_0=rank_0)
+        whole = {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}
+        situation.derived[known] = trial(situation.observed.owner.namespace, whole)
+    asked: tuple[str, Obj] = situation.derived[known]
+    return asked
+
+
+def objection(situation: Situation, *, rank_0: bool) -> Finding | None:
+    """The API server's, if it was asked and has one."""
+    digest, _ = of_gang(situation, rank_0=rank_0)
+    user = situation.spec.pod_template
+    return rejection(
+        situation.observed.verdicts.get(digest, Verdict()),
+        user=user.model_dump() if user else {},
+        template=_nobodys(situation, rank_0=rank_0),
+        main=CONTAINER,
+    )
+
+
+def of_missing(situation: Situation) -> tuple[str, Obj] | None:
+    """What is to be tried because a pod of the gang does not come; None while there is no such pod, or patience."""
+    if not is_late(situation):
+        return None
+    return of_gang(situation, rank_0=_rank_0_is_missing(situation))
+
+
+def refused_missing(situation: Situation) -> Finding | None:
+    """Why the pod that does not come is not made, if it is the API server that will not have it."""
+    return objection(situation, rank_0=_rank_0_is_missing(situation)) if is_late(situation) else None
+
+
+def is_late(situation: Situation) -> bool:
+    """Whether pods of a gang that was made a while ago are not there."""
+    return some_missing(situation) and _age_seconds(situation) >= PATIENCE_SECONDS
+
+
+def some_missing(situation: Situation) -> bool:
+    """Whether pods of the gang are still to be made: none is missing of one that ran, or that is held back."""
+    if situation.gang is None or situation.has_run or conditions.is_true(situation.gang.status, SUSPENDED):
+        return False
+    return len(situation.pods) < situation.spec.nodes
+
+
+def look_again_seconds(situation: Situation) -> float | None:
+    """When to ask for a missing pod, and again: each time after as long as it took until now, within a minute. No
+    watch tells that a refusal has another reason now; that it has ended, the pod's own event does.
+    """
+    if not some_missing(situation):
+        return None
+    return min(max(PATIENCE_SECONDS, _age_seconds(situation)), LATER_MAX_SECONDS)
+
+
+def _age_seconds(situation: Situation) -> float:
+    return situation.now - situation.gang.created if situation.gang else 0.0
+
+
+def _rank_0_is_missing(situation: Situation) -> bool:
+    return pod_names(situation)[0] not in {pod.name for pod in situation.pods}
+
+
+def _nobodys(situation: Situation, *, rank_0: bool) -> Obj:
+    known = f"nobody's, rank 0 {rank_0}"
+    if known not in situation.derived:
+        observed = situation.observed
+        anyone = replace(observed, owner=replace(observed.owner, name=ANYONE, uid=ANY_UID))
+        bare = replace(situation, observed=anyone, attempt=0, derived={})
+        situation.derived[known] = pod_template(bare, rank_0=rank_0)
+    template: Obj = situation.derived[known]
+    return template

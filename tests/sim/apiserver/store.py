@@ -1,0 +1,145 @@
+"""Objects by kind and name, one counter of versions, and a log of changes from which watches are answered.
+
+A stored object is never changed: a write stores another. So whatever is handed out may be kept, as long as nobody
+writes into it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from . import selectors
+from .answers import Expired, Obj, WatchEvent
+from .ownership import Managers
+from .selectors import Selector
+
+Name = tuple[str, str]  # (namespace, name); namespace "" at cluster scope
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`uneven`: it was stored in another form than it is read, so that a write of nothing new is stored once more.
+
+    (What the real server does with empty metadata of applied custom resources: labels: {} is written, and not read.)
+    """
+
+    body: Obj
+    managers: Managers
+    uneven: bool = False
+
+    @property
+    def uid(self) -> str:
+        return str(self.body["metadata"]["uid"])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the log. `before` None: created; `after` None: deleted, and `last` is what watches are told."""
+
+    version: int
+    name: Name
+    before: Obj | None
+    after: Obj | None
+    last: Obj
+
+
+class Store:
+    def __init__(self) -> None:
+        self.version = 1
+        self.oldest = 0  # a watch may begin at this version or later
+        self._objects: dict[str, dict[Name, Stored]] = {}
+        self._log: dict[str, list[Change]] = {}
+        self._numbers = 0
+        self._listeners: list[Callable[[], None]] = []
+
+    def serve(self, resource: str) -> None:
+        self._objects.setdefault(resource, {})
+        self._log.setdefault(resource, [])
+
+    def drop(self, resource: str) -> None:
+        """The kind and everything of it, as when its CRD is deleted."""
+        for name in tuple(self._objects.get(resource, ())):
+            self.remove(resource, name)
+        self._objects.pop(resource, None)
+        self._log.pop(resource, None)
+
+    def number(self) -> int:
+        """A number that was not given before."""
+        self._numbers += 1
+        return self._numbers
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def get(self, resource: str, name: Name) -> Stored | None:
+        return self._objects[resource].get(name)
+
+    def all(self) -> Iterator[tuple[str, Name, Stored]]:
+        """Everything, kind by kind in the order in which they are served."""
+        for resource, objects in self._objects.items():
+            for name, stored in objects.items():
+                yield resource, name, stored
+
+    def put(self, resource: str, name: Name, body: Obj, managers: Managers, *, uneven: bool = False) -> Stored:
+        before = self._objects[resource].get(name)
+        self.version += 1
+        made = Stored(_versioned(body, self.version), managers, uneven)
+        self._objects[resource][name] = made
+        self._note(resource, Change(self.version, name, before.body if before else None, made.body, made.body))
+        return made
+
+    def remove(self, resource: str, name: Name) -> Obj:
+        """The object as it was last, with the version of its deletion."""
+        stored = self._objects[resource].pop(name)
+        self.version += 1
+        last = _versioned(stored.body, self.version)
+        self._note(resource, Change(self.version, name, stored.body, None, last))
+        return last
+
+    def _note(self, resource: str, change: Change) -> None:
+        self._log[resource].append(change)
+        for listener in self._listeners:
+            listener()
+
+    def listing(self, resource: str, namespace: str | None, selector: Selector) -> list[Obj]:
+        """In the order of etcd's keys."""
+        found = [
+            (name, stored.body)
+            for name, stored in self._objects[resource].items()
+            if (not namespace or name[0] == namespace) and selectors.matches(selector, stored.body)
+        ]
+        return [body for _, body in sorted(found, key=lambda each: each[0])]
+
+    def since(self, resource: str, namespace: str | None, selector: Selector, version: int) -> list[WatchEvent]:
+        """Raises Expired."""
+        if version < self.oldest:
+            raise Expired(version, self.oldest)
+        log = self._log[resource]
+        start = bisect_right(log, version, key=lambda change: change.version)
+        made = []
+        for change in log[start:]:
+            if namespace and change.name[0] != namespace:
+                continue
+            if event := _told(change, selector):
+                made.append(event)
+        return made
+
+    def compact(self, version: int) -> None:
+        self.oldest = max(self.oldest, version)
+        for resource, log in self._log.items():
+            self._log[resource] = log[bisect_right(log, self.oldest, key=lambda change: change.version) :]
+
+
+def _versioned(body: Obj, version: int) -> Obj:
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
+
+
+def _told(change: Change, selector: Selector) -> WatchEvent | None:
+    """What a watch with this selector is told: an object that starts or stops matching comes or goes for it."""
+    was, now = selectors.matches(selector, change.before), selectors.matches(selector, change.after)
+    if change.after is not None and now:
+        return WatchEvent("MODIFIED" if was else "ADDED", change.after, change.version)
+    if was and change.before is not None:
+        gone = change.last if change.after is None else _versioned(change.before, change.version)
+        return WatchEvent("DELETED", gone, change.version)
+    return None

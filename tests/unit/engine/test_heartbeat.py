@@ -1,0 +1,245 @@
+"""Readiness by generated tokens: each transition by itself. test_lives.py has whole lives."""
+
+import pytest
+
+from slipway_engine.heartbeat import (
+    FIRST,
+    Action,
+    Observation,
+    Reading,
+    Refused,
+    Settings,
+    State,
+    Token,
+    Unanswered,
+    Unreachable,
+    Unreadable,
+    drain,
+    explain,
+    step,
+)
+
+SETTINGS = Settings()
+REFUSED = Unreachable("Connection refused")
+
+
+def after(*observations: tuple[float, Observation], state: State | None = None) -> tuple[State, Action]:
+    """State and action after what was seen, each with its time."""
+    state, action = state or State(), FIRST
+    for now, observation in observations:
+        state, action = step(state, observation, now, SETTINGS)
+    return state, action
+
+
+READY = ((0.0, Token()), (5.0, Reading(tokens=10, requests=0)))
+
+
+def test_a_fresh_engine_is_asked_at_once_and_is_not_ready() -> None:
+    assert Action("probe", 0.0) == FIRST
+    assert not State().ready
+    assert explain(State(), 0.0) == ("starting", "the engine has not been asked yet")
+
+
+@pytest.mark.parametrize(
+    ("observation", "message"),
+    [
+        (REFUSED, "the engine is starting: Connection refused"),
+        (Refused("the engine answers 503: loading"), "warming: the engine answers 503: loading"),
+        (Unreadable("404"), "warming: 404"),
+    ],
+    ids=["refused connection", "error", "no counters"],
+)
+def test_while_starting_it_is_asked_every_second_and_says_why(observation: Observation, message: str) -> None:
+    state, action = after((3.0, observation))
+    assert not state.ready
+    assert action == Action("probe", 1.0)
+    assert explain(state, 3.0) == ("starting", message)
+
+
+def test_a_first_token_that_is_late_is_found_in_the_counters() -> None:
+    """An engine that needs longer than a time-out for each token, or that restarted into a full queue, is alive."""
+    state, action = after((5.0, Unanswered()))
+    assert action == Action("look", 0.0)
+    assert explain(state, 5.0) == ("starting", "warming: no token within 5 s")
+    state, action = step(state, Reading(tokens=0, requests=1), 5.1, SETTINGS)
+    assert (state.ready, action) == (False, Action("probe", 1.0))
+    state, _ = after((11.0, Unanswered()), (11.1, Reading(tokens=0, requests=1)), state=state)
+    assert not state.ready
+    state, action = step(state, Reading(tokens=1, requests=1), 17.0, SETTINGS)
+    assert (state.ready, action) == (True, Action("look", 5.0))
+
+
+def test_counters_of_before_the_start_are_no_token() -> None:
+    assert not after((5.0, Unanswered()), (5.1, Reading(tokens=50, requests=0)))[0].ready
+    assert not after((5.0, Unanswered()), (5.1, Reading(tokens=50, requests=0)), (6.0, Reading(tokens=1, requests=0)))[
+        0
+    ].ready
+
+
+def test_an_answer_that_is_no_token_does_not_make_it_ready() -> None:
+    assert not after((0.0, Refused("404")), (1.0, Refused("500")))[0].ready
+
+
+def test_the_first_token_makes_it_ready_and_from_then_on_counters_are_looked_at() -> None:
+    state, action = after((0.0, REFUSED), (1.0, Unanswered()), (2.0, Token()))
+    assert state.ready
+    assert state.last_token_at == 2.0
+    assert action == Action("look", 5.0)
+
+
+def test_moving_counters_are_life_without_a_probe_however_long_the_queue() -> None:
+    state, action = after(*READY, (10.0, Reading(tokens=11, requests=5000)))
+    assert state.ready
+    assert state.last_token_at == 10.0
+    assert action == Action("look", 5.0)
+
+
+def test_an_idle_engine_is_asked_only_after_the_idle_interval() -> None:
+    looks = [(5.0 + 5 * k, Reading(tokens=10, requests=0)) for k in range(1, 5)]
+    state, action = after(*READY, *looks)
+    assert state.ready
+    assert action == Action("look", 5.0)
+    state, action = step(state, Reading(tokens=10, requests=0), 29.0, SETTINGS)
+    assert action == Action("look", 1.0)
+    state, action = step(state, Reading(tokens=10, requests=0), 30.0, SETTINGS)
+    assert (state.ready, action) == (True, Action("probe", 0.0))
+
+
+def test_requests_without_tokens_are_borne_for_wedge_seconds_and_no_longer() -> None:
+    state, action = after(*READY, (10.0, Reading(tokens=20, requests=3)))
+    for now in (15.0, 20.0, 25.0, 30.0):
+        state, action = step(state, Reading(tokens=20, requests=3), now, SETTINGS)
+        assert state.ready
+    assert action == Action("look", 5.0)
+    state, _ = step(state, Reading(tokens=20, requests=3), 35.0, SETTINGS)
+    assert not state.ready
+    assert explain(state, 40.0) == ("silent", "no token for 35 s: 3 requests are in the engine")
+
+
+def test_silence_counts_from_the_look_before_the_last_token_so_that_the_promise_holds() -> None:
+    """The last token came some time between the looks at 5 and 10: at 35, it may have been 30 seconds."""
+    state, _ = after(*READY, (10.0, Reading(tokens=20, requests=3)))
+    assert state.quiet_since == 5.0
+
+
+def test_a_token_of_our_own_is_later_than_the_look_before_it() -> None:
+    state, _ = after(
+        *READY, (30.0, Reading(tokens=10, requests=0)), (34.0, Token()), (39.0, Reading(tokens=11, requests=1))
+    )
+    assert state.quiet_since == 34.0
+
+
+def test_a_look_falls_on_the_moment_when_patience_ends() -> None:
+    _, action = after(*READY, (7.0, Reading(tokens=20, requests=1)), (32.0, Reading(tokens=20, requests=1)))
+    assert action == Action("look", 3.0)
+
+
+def test_an_engine_that_seems_busy_is_asked_before_it_is_given_up() -> None:
+    """A gauge left over from aborted requests must not cost an idle engine its readiness."""
+    state, action = after(*READY, (10.0, Reading(tokens=10, requests=0)), (26.0, Reading(tokens=10, requests=1)))
+    assert action == Action("probe", 5.0)
+    state, _ = step(state, Token(), 32.0, SETTINGS)
+    assert state.ready
+    assert state.quiet_since == 32.0
+
+
+def test_a_silent_engine_is_ready_again_with_the_next_counted_token() -> None:
+    silent, action = after(*READY, (40.0, Reading(tokens=10, requests=2)))
+    assert (silent.phase, action) == ("silent", Action("probe", 5.0))
+    state, _ = step(silent, Reading(tokens=11, requests=2), 45.0, SETTINGS)
+    assert state.ready
+    assert step(silent, Token(), 45.0, SETTINGS)[0].ready
+
+
+def test_gauges_that_fall_to_zero_do_not_make_a_silent_engine_ready() -> None:
+    silent, _ = after(*READY, (40.0, Reading(tokens=10, requests=2)))
+    state, action = step(silent, Reading(tokens=10, requests=0), 45.0, SETTINGS)
+    assert not state.ready
+    assert action == Action("probe", 5.0)
+
+
+def test_requests_that_end_without_a_token_leave_nothing_owed() -> None:
+    state, _ = after(*READY, (20.0, Reading(tokens=10, requests=1)), (25.0, Reading(tokens=10, requests=0)))
+    state, _ = step(state, Reading(tokens=10, requests=1), 45.0, SETTINGS)
+    assert state.ready
+
+
+def test_an_unanswered_probe_is_judged_by_the_counters() -> None:
+    """A saturated engine may be late with an answer and alive."""
+    state, action = after(*READY, (30.0, Reading(tokens=10, requests=0)), (35.0, Unanswered()))
+    assert (state.ready, action) == (True, Action("look", 0.0))
+    state, action = step(state, Reading(tokens=500, requests=90), 35.1, SETTINGS)
+    assert (state.ready, state.suspect, action) == (True, False, Action("look", 5.0))
+
+
+def test_after_an_unanswered_probe_idle_gauges_are_not_believed() -> None:
+    """vLLM's gauges read 0 throughout a wedge that began while it was idle."""
+    idle = Reading(tokens=10, requests=0)
+    state, action = after(*READY, (30.0, idle), (35.0, Unanswered()), (35.1, idle))
+    assert (state.ready, action) == (True, Action("probe", 5.0))
+    state, _ = after((45.0, Unanswered()), (45.1, idle), (55.0, Unanswered()), state=state)
+    assert state.ready
+    state, _ = step(state, idle, 60.0, SETTINGS)
+    assert explain(state, 60.0) == ("silent", "no token for 30 s: it leaves a request unanswered")
+
+
+def test_metrics_that_hang_are_silence_too() -> None:
+    state, _ = after(*READY, (15.0, Unanswered()), (20.0, Unanswered()), (30.0, Unanswered()))
+    assert state.ready
+    state, _ = step(state, Unanswered(), 35.0, SETTINGS)
+    assert not state.ready
+
+
+def test_an_error_to_a_probe_is_believed_at_once_and_mended_by_a_token() -> None:
+    state, action = after(*READY, (30.0, Refused("the engine answers 500: EngineDeadError")))
+    assert not state.ready
+    assert action == Action("probe", 5.0)
+    assert explain(state, 31.0) == ("failing", "the engine answers 500: EngineDeadError")
+    state, _ = step(state, Reading(tokens=10, requests=0), 32.0, SETTINGS)
+    assert not state.ready
+    assert step(state, Token(), 35.0, SETTINGS)[0].ready
+
+
+def test_without_readable_counters_only_tokens_count() -> None:
+    state, action = after((0.0, Token()), (5.0, Unreadable("404")))
+    assert (state.ready, action) == (True, Action("probe", 0.0))
+    state, action = step(state, Token(), 5.1, SETTINGS)
+    assert (state.ready, action) == (True, Action("look", 5.0))
+
+
+@pytest.mark.parametrize(
+    "last", [Token(), Reading(tokens=99, requests=1), Unanswered()], ids=lambda o: type(o).__name__
+)
+def test_a_refused_connection_ends_readiness_at_once_and_begins_anew(last: Observation) -> None:
+    state, action = after(*READY, (10.0, last), (15.0, REFUSED))
+    assert not state.ready
+    assert action == Action("probe", 1.0)
+    assert explain(state, 15.0) == ("starting", "the engine has gone and is to start again: Connection refused")
+    assert not step(state, Reading(tokens=1000, requests=0), 16.0, SETTINGS)[0].ready
+    assert step(state, Token(), 17.0, SETTINGS)[0].ready
+
+
+def test_counters_that_fell_betray_a_restart_between_two_looks() -> None:
+    state, action = after(*READY, (10.0, Reading(tokens=3, requests=0)))
+    assert not state.ready
+    assert action == Action("probe", 0.0)
+    assert explain(state, 10.0) == ("starting", "the engine was restarted")
+
+
+def test_counters_of_the_engine_before_a_restart_are_forgotten() -> None:
+    state, _ = after(*READY, (10.0, REFUSED), (40.0, Token()), (45.0, Reading(tokens=1, requests=0)))
+    assert state.ready
+
+
+@pytest.mark.parametrize("seen", [Token(), Reading(tokens=99, requests=1), Unanswered(), Refused("x"), Unreadable("x")])
+def test_a_draining_pod_is_never_ready_and_its_engine_is_not_asked(seen: Observation) -> None:
+    state, action = after((12.0, seen), state=drain(after(*READY)[0]))
+    assert not state.ready
+    assert action == Action("look", 1.0)
+    assert explain(state, 12.0) == ("draining", "the pod is stopping; requests in flight go on")
+
+
+def test_a_draining_engine_that_has_gone_ends_the_watch() -> None:
+    state, action = after((12.0, REFUSED), state=drain(after(*READY)[0]))
+    assert action == Action("stop", 0.0)
+    assert not state.ready

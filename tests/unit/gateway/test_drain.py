@@ -1,0 +1,197 @@
+"""Start and end: the admin port, SIGTERM, and the process as it is run."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from slipway_gateway.admin import server
+from slipway_gateway.app import drain
+from slipway_gateway.settings import Listen
+
+from .fake_engine import SSE_HEAD, Call, FakeEngine, chunk
+from .harness import BODY, Client, Harness, Start, get, post
+
+EVENT = b'data: {"x":1}\n\n'
+
+
+async def _begun_stream(harness: Harness, go_on: asyncio.Event) -> Client:
+    """A client in the middle of a stream that ends when `go_on` is set."""
+    engine = await harness.engine()
+
+    async def stream(call: Call) -> None:
+        await call.send(SSE_HEAD + chunk(EVENT))
+        await go_on.wait()
+        await call.send(chunk(EVENT) + b"0\r\n\r\n")
+
+    engine.script.append(stream)
+    harness.service(engine)
+    client = await harness.client()
+    await client.send(post())
+    client._rest = await asyncio.wait_for(client.reader.readuntil(EVENT), 5)
+    return client
+
+
+async def test_drain_fails_no_request(start: Start) -> None:
+    harness = await start()
+    go_on, port = asyncio.Event(), harness.port
+    streaming = await _begun_stream(harness, go_on)
+    idle = await harness.client()
+    await idle.ask(get("/v1/models"), "GET")
+    halfway = await harness.client()
+    await halfway.send(post()[:-5])
+    await harness.until(lambda: len(harness.gateway.connections) == 3)
+    draining = harness.gateway.loop.create_task(drain(harness.gateway, harness.listener))
+    assert await idle.rest() == b""
+    with pytest.raises(ConnectionError):
+        await asyncio.open_connection("127.0.0.1", port)
+    last = await halfway.ask(post()[-5:])
+    assert (last.status, last.header("connection")) == (200, "close")
+    assert not draining.done()
+    go_on.set()
+    assert (await streaming.reply()).body == EVENT + EVENT
+    streaming.close()
+    halfway.close()
+    await asyncio.wait_for(draining, 5)
+
+
+async def test_connections_still_come_during_the_delay_and_are_told_to_close(start: Start) -> None:
+    harness = await start(drain_delay_seconds=60.0)
+    harness.service(await harness.engine())
+    kept = await harness.client()
+    assert (await kept.ask(post())).header("connection") is None
+    draining = harness.gateway.loop.create_task(drain(harness.gateway, harness.listener))
+    await harness.until(lambda: harness.gateway.draining)
+    for client in (kept, await harness.client()):
+        reply = await client.ask(post())
+        assert (reply.status, reply.header("connection")) == (200, "close")
+        assert await client.rest() == b""
+    draining.cancel()
+
+
+async def test_what_is_left_after_the_drain_is_answered_or_broken_off(start: Start) -> None:
+    harness = await start(drain_seconds=0.05, linger_seconds=0.05)
+    streaming = await _begun_stream(harness, asyncio.Event())
+    harness.ready()
+    held = await harness.client()
+    await held.send(post())
+    await harness.until(lambda: harness.load() == (1, 1))
+    began = harness.gateway.now()
+    await drain(harness.gateway, harness.listener)
+    assert harness.gateway.now() - began < 2
+    reply = await held.reply()
+    assert (reply.status, reply.error["code"], reply.header("retry-after")) == (503, "shutting_down", "1")
+    rest = await streaming.rest()
+    assert b"shutting down" in rest
+    assert not rest.endswith(b"0\r\n\r\n")
+    assert harness.load() == (0, 0)
+
+
+async def test_admin_port(start: Start) -> None:
+    harness = await start()
+    harness.service()
+    harness.table.synced = False
+    admin = server(harness.gateway, Listen("127.0.0.1", 0))
+    serving = asyncio.get_running_loop().create_task(admin.serve())
+    await harness.until(lambda: admin.started)
+    port = admin.servers[0].sockets[0].getsockname()[1]
+
+    async def ask(path: str) -> tuple[int, bytes]:
+        client = Client(*await asyncio.open_connection("127.0.0.1", port))
+        reply = await client.ask(get(path), "GET")
+        client.close()
+        return reply.status, reply.body
+
+    assert await ask("/healthz") == (200, b"ok\n")
+    assert await ask("/readyz") == (503, b"the routes have not been read yet\n")
+    harness.table.synced = True
+    assert await ask("/readyz") == (200, b"ok\n")
+    harness.gateway.draining = True
+    assert await ask("/readyz") == (503, b"shutting down\n")
+    assert (
+        b'slipway_gateway_requests{inference_namespace="team",inference_service="chat",state="held"} 0.0'
+        in (await ask("/metrics"))[1]
+    )
+    admin.should_exit = True
+    await asyncio.wait_for(serving, 5)
+
+
+async def _process(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "slipway_gateway",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def _port_of(process: asyncio.subprocess.Process, says: bytes) -> int:
+    assert process.stderr is not None
+    while True:
+        line = await asyncio.wait_for(process.stderr.readline(), 30)
+        assert line, "the gateway ended"
+        if says in line:
+            return int(line.rstrip(b"\n").rstrip(b")").rpartition(b" ")[2])
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_the_program_serves_a_file_and_ends_on_sigterm_without_failing_a_request(tmp_path: Path) -> None:
+    engine = await FakeEngine().start()
+    go_on = asyncio.Event()
+
+    async def stream(call: Call) -> None:
+        await call.send(SSE_HEAD + chunk(EVENT))
+        await go_on.wait()
+        await call.send(chunk(EVENT) + b"0\r\n\r\n")
+
+    engine.script.append(stream)
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(f"services: [{{name: chat, endpoints: ['127.0.0.1:{engine.port}']}}]")
+    local = "127.0.0.1:0"
+    process = await _process("--routes", str(routes), "--listen", local, "--admin", local, "--drain-delay-seconds", "0")
+    try:
+        port = await _port_of(process, b"listening on")
+        client = Client(*await asyncio.open_connection("127.0.0.1", port))
+        await client.send(post(BODY))
+        client._rest = await asyncio.wait_for(client.reader.readuntil(EVENT), 10)
+        process.send_signal(signal.SIGTERM)
+        await _refusing(port)
+        go_on.set()
+        assert (await client.reply()).body == EVENT + EVENT
+        client.close()
+        out, _ = await asyncio.wait_for(process.communicate(), 10)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        await engine.stop()
+    assert process.returncode == 0
+    (line,) = [json.loads(text) for text in out.splitlines()]
+    assert (line["model"], line["status"], line["outcome"]) == ("default/chat", 200, "ok")
+
+
+async def _refusing(port: int) -> None:
+    """Returns once the listener is closed."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_the_program_says_why_it_cannot_start(tmp_path: Path) -> None:
+    local = "127.0.0.1:0"
+    process = await _process("--routes", str(tmp_path / "none.yaml"), "--listen", local, "--admin", local)
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert b"none.yaml" in errors
+    assert b"Traceback" not in errors

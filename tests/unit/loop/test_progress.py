@@ -1,0 +1,284 @@
+"""Progress: who may report, what is believed, and how often it shows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestClient, TestServer
+
+from slipway.kube.client import KubeClient
+from slipway.kube.kinds import POD, TRAINING_JOB
+from slipway.plan.observed import Reported
+from slipway.reconcile import tokens as tokens_module
+from slipway.reconcile.index import Index
+from slipway.reconcile.keys import Key
+from slipway.reconcile.progress import ProgressStore
+from slipway.reconcile.progress_server import ProgressServer
+from slipway.reconcile.tokens import Caller, Tokens, caller_of
+from slipway.telemetry.metrics import Metrics
+
+from .build import JOB, body, child_labels, job
+from .clock import virtually
+from .fakeapi import FakeApi
+
+AUDIENCE = "slipway.dev/progress"
+Obj = dict[str, Any]
+
+
+def reported(step: int, received: float = 0.0) -> Reported:
+    return Reported(pod_uid="pod-uid", received=received, step=step)
+
+
+def review(
+    *, name: str = "pod", uid: str = "pod-uid", audience: str = AUDIENCE, user: str = "system:serviceaccount:ns:default"
+) -> Obj:
+    extra = {"authentication.kubernetes.io/pod-name": [name], "authentication.kubernetes.io/pod-uid": [uid]}
+    return {"authenticated": True, "audiences": [audience], "user": {"username": user, "extra": extra}}
+
+
+# ---------------------------------------------------------------------------- how often it shows
+
+
+def test_the_first_report_shows_at_once_and_then_the_newest_every_interval() -> None:
+    async def scenario() -> None:
+        visits: list[tuple[float, int]] = []
+        loop = asyncio.get_running_loop()
+
+        def add(key: Key) -> None:
+            shown = store.shown(key, "uid")
+            visits.append((loop.time(), shown.step if shown else -1))
+
+        store = ProgressStore(add, interval_seconds=30.0)
+        for second in range(70):
+            store.report(JOB, "uid", reported(second, float(second)))
+            shown = store.shown(JOB, "uid")
+            assert shown is not None
+            assert shown.step == max(step for _, step in visits), "between visits the snapshot stands still"
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(100.0)
+        assert [round(when) for when, _ in visits] == [0, 30, 60, 90]
+        assert visits[0] == (0.0, 0)
+        assert visits[-1][1] == 69, "the last one shows, too"
+
+    virtually(scenario())
+
+
+def test_after_a_silence_a_report_shows_at_once() -> None:
+    async def scenario() -> None:
+        visits: list[float] = []
+        store = ProgressStore(lambda key: visits.append(asyncio.get_running_loop().time()), interval_seconds=30.0)
+        store.report(JOB, "uid", reported(1))
+        await asyncio.sleep(100.0)
+        store.report(JOB, "uid", reported(2))
+        await asyncio.sleep(0.1)
+        assert visits == [0.0, 100.0]
+
+    virtually(scenario())
+
+
+def test_a_namesake_starts_afresh_and_an_older_report_is_dropped() -> None:
+    async def scenario() -> None:
+        store = ProgressStore(lambda key: None, interval_seconds=30.0)
+        store.report(JOB, "uid", reported(5, 10.0))
+        store.report(JOB, "uid", reported(4, 9.0))
+        await asyncio.sleep(31.0)
+        assert store.shown(JOB, "uid") == reported(5, 10.0)
+        store.report(JOB, "new", reported(1, 11.0))
+        assert store.shown(JOB, "uid") is None
+        assert store.shown(JOB, "new") == reported(1, 11.0)
+
+    virtually(scenario())
+
+
+def test_what_is_forgotten_fires_no_timer() -> None:
+    async def scenario() -> None:
+        visits: list[Key] = []
+        store = ProgressStore(visits.append, interval_seconds=30.0)
+        store.report(JOB, "uid", reported(1))
+        store.report(JOB, "uid", reported(2))
+        store.clear()
+        await asyncio.sleep(100.0)
+        assert visits == [JOB]
+        assert store.shown(JOB, "uid") is None
+
+    virtually(scenario())
+
+
+# ---------------------------------------------------------------------------- who is calling
+
+
+@pytest.mark.parametrize(
+    ("status", "caller"),
+    [
+        (review(), Caller("ns", "pod", "pod-uid")),
+        (review(audience="https://kubernetes.default.svc"), None),
+        (review() | {"audiences": None}, None),
+        (review() | {"authenticated": False}, None),
+        (review(user="kubernetes-admin"), None),
+        ({}, None),
+        (review() | {"user": {"username": "system:serviceaccount:ns:default"}}, Caller("ns", "", "")),
+    ],
+)
+def test_who_a_token_review_names(status: Obj, caller: Caller | None) -> None:
+    assert caller_of(status) == caller
+
+
+async def test_a_token_is_reviewed_once_a_minute_and_a_bad_one_once_in_ten_seconds(
+    client: KubeClient, fake: FakeApi
+) -> None:
+    times = iter([0.0, 59.0, 61.0, 100.0, 109.0, 111.0])
+    tokens = Tokens(client, clock=lambda: next(times))
+    fake.reviews["good"] = review()
+    for _ in range(3):
+        assert await tokens.caller("good") == Caller("ns", "pod", "pod-uid")
+    assert len(fake.requests) == 2
+    assert fake.requests[0].body["spec"] == {"token": "good", "audiences": [AUDIENCE]}
+    for _ in range(3):
+        assert await tokens.caller("bad") is None
+    assert len(fake.requests) == 4
+
+
+async def test_remembered_tokens_are_bounded(
+    client: KubeClient, fake: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens_module, "REMEMBERED", 2)
+    tokens = Tokens(client, clock=lambda: 0.0)
+    for token in ("a", "b", "c", "a"):
+        await tokens.caller(token)
+    assert len(fake.requests) == 4
+
+
+# ---------------------------------------------------------------------------- the server
+
+
+class Bench:
+    def __init__(self, client: KubeClient, fake: FakeApi) -> None:
+        self.fake, self.index, self.metrics, self.leading, self.now = fake, Index(), Metrics(), True, 0.0
+        self.visits: list[Key] = []
+        self.store = ProgressStore(self.visits.append)
+        self.server = ProgressServer(
+            self.index,
+            self.store,
+            Tokens(client),
+            self.metrics,
+            leading=lambda: self.leading,
+            clock=lambda: self.now,
+            wall=lambda: 1234.5,
+        )
+        self.index.record(TRAINING_JOB, "ADDED", job())
+        self.index.record(POD, "ADDED", body(POD, "pod", uid="pod-uid", labels=child_labels()))
+        fake.reviews["good"] = review()
+        self.http: TestClient[Any, Any] | None = None
+
+    async def post(
+        self, json: object = None, *, token: str | None = "good", data: bytes | None = None
+    ) -> tuple[int, str, str]:
+        """(status, error, Retry-After)"""
+        assert self.http is not None
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        payload = {"data": data} if data is not None else {"json": {"step": 1} if json is None else json}
+        async with self.http.post("/v1/progress", headers=headers, **payload) as answer:
+            text = "" if answer.status == 204 else (await answer.json())["error"]
+            return answer.status, text, answer.headers.get("Retry-After", "")
+
+
+@pytest.fixture
+async def bench(client: KubeClient, fake: FakeApi) -> AsyncIterator[Bench]:
+    made = Bench(client, fake)
+    async with TestClient(TestServer(made.server.application())) as made.http:
+        yield made
+    made.store.clear()
+
+
+async def test_a_report_is_kept_whole(bench: Bench) -> None:
+    sent = {"step": 40, "totalSteps": 200, "loss": "4.1234", "tokensPerSecond": 5120, "lastCheckpointStep": 20}
+    assert await bench.post(sent) == (204, "", "")
+    assert bench.visits == [JOB]
+    assert bench.store.shown(JOB, "job-uid") == Reported("pod-uid", 1234.5, 40, 200, "4.1234", 5120, 20)
+    assert 'slipway_progress_reports_total{code="204"} 1.0' in bench.metrics.exposition().decode()
+
+
+async def test_a_standby_sends_away_without_asking_anybody(bench: Bench) -> None:
+    bench.leading = False
+    status, error, retry = await bench.post()
+    assert (status, retry) == (503, "2")
+    assert "does not lead" in error
+    assert bench.fake.requests == []
+
+
+@pytest.mark.parametrize("token", [None, "", "bad", "x" * 5_000])
+async def test_without_a_valid_token_401(bench: Bench, token: str | None) -> None:
+    assert (await bench.post(token=token))[0] == 401
+    assert bench.visits == []
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        review(name="other"),
+        review(uid="another-pod-of-that-name"),
+        review(user="system:serviceaccount:elsewhere:default"),
+        review(name="", uid=""),
+    ],
+)
+async def test_a_token_of_no_pod_of_a_job_403(bench: Bench, status: Obj) -> None:
+    bench.fake.reviews["good"] = status
+    assert (await bench.post())[0] == 403
+    assert bench.visits == []
+
+
+async def test_a_pod_that_is_none_of_a_job_403(bench: Bench) -> None:
+    bench.index.record(POD, "MODIFIED", body(POD, "pod", uid="pod-uid", version=9))
+    assert (await bench.post())[0] == 403
+
+
+async def test_a_pod_of_a_job_that_is_gone_403(bench: Bench) -> None:
+    bench.index.record(TRAINING_JOB, "DELETED", job(9))
+    assert await bench.post() == (403, "there is no TrainingJob ns/job", "")
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [
+        (b"not json", "body"),
+        (b"[]", "body"),
+        (b"{}", "step"),
+        (b'{"step": -1}', "step"),
+        (b'{"step": "1"}', "step"),
+        (b'{"step": 1.5}', "step"),
+        (b'{"step": 1, "loss": 4.1}', "loss"),
+        (b'{"step": 1, "loss": "much"}', "loss"),
+        (b'{"step": 1, "unknown": 1}', "unknown"),
+        (b'{"step": 99999999999999999999}', "step"),
+        (b'{"step": 1, "loss": "' + b"1" * 5000 + b'"}', "larger than 4096 bytes"),
+    ],
+)
+async def test_a_bad_body_400(bench: Bench, sent: bytes, complaint: str) -> None:
+    status, error, _ = await bench.post(data=sent)
+    assert status == 400
+    assert complaint in error
+    assert bench.visits == []
+
+
+async def test_too_often_429(bench: Bench) -> None:
+    answers = [await bench.post() for _ in range(11)]
+    assert [status for status, _, _ in answers] == [204] * 10 + [429]
+    assert answers[-1][2] == "1"
+    bench.now += 1.0
+    assert (await bench.post())[0] == 204
+    assert (await bench.post())[0] == 429
+
+
+async def test_when_nobody_can_say_503(bench: Bench) -> None:
+    bench.fake.fail("POST .*tokenreviews", 500)
+    status, _, retry = await bench.post()
+    assert (status, retry) == (503, "5")
+
+
+async def test_only_posts_and_only_there(bench: Bench) -> None:
+    assert bench.http is not None
+    assert isinstance(bench.http.session, ClientSession)
+    assert (await bench.http.get("/v1/progress")).status == 405
+    assert (await bench.http.post("/metrics")).status == 404

@@ -1,0 +1,241 @@
+"""A small cluster for the plan of a TrainingJob: objects, backend, garbage collector, and a loop that may crash.
+
+It keeps the rules that the plan relies on and checks them at every step: a name is taken while its object exists, what
+is deleted goes with a delay, the status is what was written last. What the plan asks is answered from the live objects.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from slipway.plan.observed import Child, Observed, Pod, Ref, Verdict
+from slipway.plan.outcome import Delete, Plan
+from slipway.plan.training import plan
+
+from .builders import DEFAULTS, JOB, NAMESPACE, NOW, RECIPE, UID, claim_child, container, ended, gang, owner
+
+Obj = dict[str, Any]
+ROLES = ("master-0", "worker-0")
+
+
+class Violated(AssertionError):
+    """The plan did what it must never do."""
+
+
+@dataclass
+class World:
+    spec: Obj = field(default_factory=lambda: dict(RECIPE))
+    status: Obj = field(default_factory=dict)
+    gangs: dict[str, Child] = field(default_factory=dict)
+    pods: dict[str, Pod] = field(default_factory=dict)
+    claims: dict[str, Child] = field(default_factory=dict)
+    created: list[str] = field(default_factory=list)  # every gang that was ever made
+    user_deleted: int = 0
+    now: float = NOW
+    serial: int = 0
+    writes: int = 0
+    behind: tuple[tuple[Pod, ...], tuple[Child, ...]] | None = None  # what a late index still shows
+
+    # What the loop does
+
+    def observe(self) -> Observed:
+        """What the index has, which may be behind; the status is the operator's own last write."""
+        pods, children = self.behind or self.index()
+        return Observed(owner=owner(self.spec, self.status), pods=pods, children=children)
+
+    def index(self) -> tuple[tuple[Pod, ...], tuple[Child, ...]]:
+        return tuple(self.pods.values()), (*self.gangs.values(), *self.claims.values())
+
+    def plan(self) -> Plan:
+        """The plan, when all that it asked for has been answered."""
+        observed = self.observe()
+        for _ in range(4):
+            made = plan(observed, self.now, DEFAULTS)
+            if not made.reads and not made.templates:
+                return made
+            answers = {ref: self.live(ref) for ref in made.reads}
+            verdicts = {digest: Verdict() for digest, _ in made.templates}
+            observed = replace(observed, read={**observed.read, **answers}, verdicts={**observed.verdicts, **verdicts})
+        raise Violated("the plan never stops asking")
+
+    def visit(self, crash_after: int | None = None) -> Plan:
+        """Plan once and carry it out in order; `crash_after` effects, the operator dies."""
+        made = self.plan()
+        effects: list[tuple[Callable[[Any], object], Any]] = [
+            *((self.apply, body) for body in made.apply),
+            *((self.create, body) for body in made.create),
+            *((self.delete, what) for what in made.delete),
+            (self.write_status, made.status),
+        ]
+        for effect, argument in effects[:crash_after]:
+            effect(argument)
+        return made
+
+    def live(self, ref: Ref) -> Obj | None:
+        if ref.kind == "Pod":
+            pod = self.pods.get(ref.name)
+            going = {"deletionTimestamp": "now"} if pod and pod.deleting else {}
+            return {"metadata": going, "status": {"phase": pod.phase}} if pod else None
+        if ref.kind == "PyTorchJob":
+            found = self.gangs.get(ref.name)
+            reference = {"uid": UID, "controller": True}
+            return {"metadata": {"ownerReferences": [reference]}} if found else None
+        labels = {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/training-job": JOB}
+        return {"metadata": {"labels": labels}, "spec": {}} if ref.name in self.claims else None
+
+    def apply(self, body: Obj) -> None:
+        if body["metadata"]["name"] not in self.claims:
+            self.writes += 1
+        self.claims[body["metadata"]["name"]] = claim_child()
+
+    def create(self, body: Obj) -> None:
+        name = body["metadata"]["name"]
+        if self.over:
+            raise Violated(f"{name} was made after the end")
+        if name in self.gangs:
+            return
+        if self.pods or self.gangs:
+            raise Violated(f"{name} was made while {[*self.gangs, *self.pods]} are there")
+        self.writes += 1
+        self.created.append(name)
+        self.serial += 1
+        attempt = int(name.rpartition("-")[2])
+        self.gangs[name] = gang(attempt, uid=f"gang-{self.serial}")
+
+    def delete(self, what: Delete) -> None:
+        """By uid, as the loop does it: an object that was made anew meanwhile is not the one that was meant."""
+        name = what.ref.name
+        if what.ref.kind == "PyTorchJob" and name in self.gangs and self.gangs[name].uid == what.uid:
+            self.writes += 1
+            del self.gangs[name]
+        if what.ref.kind == "Pod" and name in self.pods and self.pods[name].uid == what.uid:
+            self.writes += 1
+            self.pods[name] = replace(self.pods[name], deleting=True)
+
+    def write_status(self, status: Obj) -> None:
+        if status != self.status:
+            self.writes += 1
+        if self.over and not _over(status):
+            raise Violated("a job that was over is not any more")
+        if status["attempt"] < self.status.get("attempt", 0):
+            raise Violated("attempts are not counted down")
+        self.status = status
+
+    @property
+    def over(self) -> bool:
+        return _over(self.status)
+
+    @property
+    def reason(self) -> str:
+        return str(next(each["reason"] for each in self.status["conditions"] if each["type"] == "Ready"))
+
+    # What others do
+
+    def backend(self) -> None:
+        """The training operator: makes missing pods, tells what has ended, and then deletes what still runs."""
+        for name, found in list(self.gangs.items()):
+            if found.status:
+                self._clean(name)
+                continue
+            for role in ROLES:
+                self._make_pod(name, role)
+            self._judge(name)
+
+    def _make_pod(self, gang_name: str, role: str) -> None:
+        name = f"{gang_name}-{role}"
+        if name in self.pods:
+            return
+        self.serial += 1
+        labels = {"slipway.dev/owner-uid": UID, "slipway.dev/attempt": gang_name.rpartition("-")[2]}
+        self.pods[name] = Pod(
+            namespace=NAMESPACE,
+            name=name,
+            uid=f"pod-{self.serial}",
+            labels=labels,
+            phase="Pending",
+            reason="",
+            message="",
+            node="",
+            ready=False,
+            deleting=False,
+            created=self.now,
+            started=None,
+            scheduled=False,
+            unschedulable_message="",
+        )
+
+    def _judge(self, name: str) -> None:
+        mine = [pod for pod in self.pods.values() if pod.name.startswith(f"{name}-")]
+        if any(pod.phase == "Succeeded" and pod.name.endswith("master-0") for pod in mine):
+            self._verdict(name, "Succeeded")
+        elif any(pod.phase == "Failed" for pod in mine):
+            self._verdict(name, "Failed")
+
+    def _verdict(self, name: str, kind: str) -> None:
+        status = {"conditions": [{"type": kind, "status": "True", "lastTransitionTime": "2027-01-15T07:00:00Z"}]}
+        self.gangs[name] = replace(self.gangs[name], status=status)
+
+    def _clean(self, name: str) -> None:
+        for pod in [pod for pod in self.pods.values() if pod.name.startswith(f"{name}-")]:
+            if pod.phase in ("Pending", "Running"):
+                self.pods[pod.name] = replace(pod, deleting=True)
+
+    def collect(self) -> None:
+        """The garbage collector and the kubelet: pods without a gang are deleted, pods that are deleted go."""
+        for pod in list(self.pods.values()):
+            if pod.deleting:
+                del self.pods[pod.name]
+            elif pod.name.removesuffix("-master-0").removesuffix("-worker-0") not in self.gangs:
+                self.pods[pod.name] = replace(pod, deleting=True)
+
+    def start_pods(self) -> None:
+        for pod in list(self.pods.values()):
+            if pod.phase == "Pending" and not pod.deleting:
+                self.pods[pod.name] = replace(pod, phase="Running", scheduled=True, containers=(container(),))
+
+    def end_pod(self, role: str, exit_code: int) -> None:
+        for pod in list(self.pods.values()):
+            if pod.name.endswith(role) and pod.phase == "Running" and not pod.deleting:
+                phase = "Failed" if exit_code else "Succeeded"
+                self.pods[pod.name] = replace(pod, phase=phase, containers=(ended(exit_code),))
+
+    def user_deletes_pod(self, role: str) -> None:
+        for pod in list(self.pods.values()):
+            if pod.name.endswith(role):
+                self.pods[pod.name] = replace(pod, deleting=True)
+
+    def user_deletes_gang(self) -> None:
+        self.user_deleted += len(self.gangs)
+        self.gangs.clear()
+
+    def user_deletes_claim(self) -> None:
+        self.claims.clear()
+
+    # What must always hold
+
+    def check(self) -> None:
+        if len(self.gangs) > 1:
+            raise Violated(f"two gangs at once: {list(self.gangs)}")
+        again = len(self.created) - len(set(self.created))
+        if again > self.user_deleted:
+            raise Violated(f"made more than once: {self.created}")
+
+    def settle(self, turns: int = 200) -> None:
+        """Let everybody act until nothing changes; time goes on, and the index catches up."""
+        self.behind = None
+        for _ in range(turns):
+            before = (dict(self.status), dict(self.gangs), dict(self.pods), dict(self.claims))
+            self.visit()
+            self.backend()
+            self.start_pods()
+            self.collect()
+            self.check()
+            self.now += 20
+            if before == (self.status, self.gangs, self.pods, self.claims):
+                return
+        raise Violated("the cluster never comes to rest")
+
+
+def _over(status: Obj) -> bool:
+    conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
+    return "True" in (conditions.get("Complete"), conditions.get("Failed"))

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+
+from slipway_train import corpus as corpus_module
+from slipway_train.config import Dataset
+from slipway_train.corpus import open_corpus
+from slipway_train.errors import RecipeError
+
+from .support import write_dataset
+
+
+def look(root: Path, *include: str, held_out_percent: int = 20) -> corpus_module.Corpus:
+    return open_corpus(Dataset(path=str(root), include=include or ("**/*.py",), held_out_percent=held_out_percent))
+
+
+def test_every_file_is_on_one_side_and_the_share_is_about_right(tmp_path: Path) -> None:
+    write_dataset(tmp_path, files=400)
+    corpus = look(tmp_path)
+    assert not set(corpus.training) & set(corpus.held_out)
+    assert len(corpus.training) + len(corpus.held_out) == 400
+    assert 60 <= len(corpus.held_out) <= 100
+
+
+def test_new_files_move_no_old_one(tmp_path: Path) -> None:
+    write_dataset(tmp_path, files=40)
+    before = look(tmp_path)
+    write_dataset(tmp_path, files=80)
+    after = look(tmp_path)
+    assert set(before.held_out) <= set(after.held_out)
+    assert set(before.training) <= set(after.training)
+    assert before.fingerprint != after.fingerprint
+
+
+def test_the_fingerprint_is_the_same_for_the_same_files_elsewhere(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_dataset(tmp_path / name)
+    assert look(tmp_path / "one").fingerprint == look(tmp_path / "two").fingerprint
+
+
+@pytest.mark.parametrize("percent", [1, 50])
+def test_two_files_are_enough_for_both_sides(tmp_path: Path, percent: int) -> None:
+    write_dataset(tmp_path, files=2)
+    corpus = look(tmp_path, held_out_percent=percent)
+    assert (len(corpus.training), len(corpus.held_out)) == (1, 1)
+
+
+def test_empty_files_and_links_are_left_out(tmp_path: Path) -> None:
+    write_dataset(tmp_path, files=6)
+    (tmp_path / "empty.py").touch()
+    (tmp_path / "link.py").symlink_to(tmp_path / "part0" / "m0.py")
+    corpus = look(tmp_path)
+    assert len(corpus.training) + len(corpus.held_out) == 6
+
+
+def test_patterns_overlap_without_counting_twice(tmp_path: Path) -> None:
+    write_dataset(tmp_path, files=6)
+    corpus = look(tmp_path, "**/*.py", "part0/*")
+    assert len(corpus.training) + len(corpus.held_out) == 6
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"dataset\.path: .*nowhere is not a directory"):
+        look(tmp_path / "nowhere")
+
+
+def test_no_match_names_the_patterns(tmp_path: Path) -> None:
+    write_dataset(tmp_path, files=3)
+    with pytest.raises(RecipeError, match=r"dataset\.include: 0 file\(s\) match \*\.md"):
+        look(tmp_path, "*.md")
+
+
+def test_a_pattern_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"dataset\.include: "):
+        look(tmp_path, "/etc/*")
+
+
+def test_pieces_are_bounded_and_give_the_text_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_module, "PIECE_BYTES", 10)
+    text = "short\nlonger than a piece: ä€𐍈 without any line end\r\n" * 4
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_bytes(text.encode())
+    pieces = list(look(tmp_path).pieces("a.py"))
+    assert "".join(pieces) == text
+    assert max(len(piece.encode()) for piece in pieces) <= 20 + 3  # a character may be finished by the next piece
+
+
+def test_a_file_ends_where_it_stops_being_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_module, "PIECE_BYTES", 4)
+    (tmp_path / "a.py").write_bytes(b"good\nbad \xff\nmore\n")
+    (tmp_path / "b.py").write_bytes(b"cut in the middle \xe2\x82")
+    corpus = look(tmp_path)
+    assert "".join(corpus.pieces("a.py")) == "good\n"
+    assert "".join(corpus.pieces("b.py")).startswith("cut in the middle")
+    assert list(corpus.pieces("a.py")) == list(corpus.pieces("a.py")), "the same every time"
