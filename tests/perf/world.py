@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from tests.controlplane.apiserver import ApiServer, api_server, binary, running
+from tests.controlplane.apiserver import WITHOUT_ACCOUNTS, ApiServer, api_server, binary, running
 from tests.integration.loopbed import PYTORCH_JOBS, SCALED_OBJECTS, establish, free_port, http
 
 Obj = dict[str, Any]
@@ -32,6 +32,7 @@ MODEL_CLAIM = "models"
 PATIENCE_SECONDS = 120.0
 
 POLICY_FLAGS = (
+    *WITHOUT_ACCOUNTS,
     "--feature-gates=MutatingAdmissionPolicy=true",
     "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
     # A benchmark's own generator must not be held back for fairness with what it measures.
