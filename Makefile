@@ -1,5 +1,5 @@
 # One line a target, each to a script: read scripts/ for what they do.
-.PHONY: help setup fmt check integration sim sim-mutants test demo mutation verify clean
+.PHONY: help setup fmt check integration sim sim-mutants test demo bench mutation verify clean
 help: ; @scripts/help.sh
 setup: ; @scripts/setup.sh
 fmt: ; @scripts/fmt.sh
@@ -9,6 +9,7 @@ sim: ; @scripts/sim.sh
 sim-mutants: ; @WHAT=mutants scripts/sim.sh
 test: ; @scripts/test.sh
 demo: ; @scripts/demo.sh
+bench: ; @scripts/bench.sh
 mutation: ; @scripts/mutation.sh
 verify: ; @scripts/verify.sh
 clean: ; @scripts/clean.sh

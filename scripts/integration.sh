@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The API, the control loop and a gang of two against real parts without a cluster: etcd, kube-apiserver, torch.
+# The API, the control loop, its number of requests and a gang of two against real parts without a cluster: etcd,
+# kube-apiserver, torch.
 source "$(dirname "$0")/lib.sh"
 scripts/setup.sh
 step "simulation" uv run --no-sync pytest -p no:cacheprovider -n 2 --dist loadfile tests/sim/runs
 step "build the control plane's programs" bed build etcd kube-apiserver kubectl
-step "API, control loop, gang" uv run --no-sync pytest -p no:cacheprovider tests/crd tests/integration
+step "API, control loop, requests, gang" uv run --no-sync pytest -p no:cacheprovider tests/crd tests/integration tests/perf
 times

@@ -1,8 +1,8 @@
 """kopf, and nothing but kopf: watch streams and their retries. Record in the index, enqueue the owners' keys, return.
 
 Only `on.event`: change-detecting handlers, timers and daemons would write annotations or finalizers. Selectors are the
-API server's work (kopf's `labels=` filters after the fact). That a listing is complete is no event of kopf's: see
-listings.py.
+API server's work (kopf's `labels=` filters after the fact). Objects are taken before kopf calls a
+handler: see listings.py.
 """
 
 from collections.abc import Awaitable, Callable
@@ -32,6 +32,8 @@ def registry(recorded: Recorded, login: Login) -> kopf.OperatorRegistry:
 
 
 def _watch(made: kopf.OperatorRegistry, resource: Resource, recorded: Recorded) -> None:
+    """Says that `resource` is to be watched. What has slipped past listings.py is taken here."""
+
     @kopf.on.event(resource.group, resource.version, resource.plural, id=resource.full, registry=made)
     async def _event(event: kopf.RawEvent, **_: object) -> None:
         recorded(resource, event["type"], cast(Obj, event["object"]))

@@ -1,22 +1,31 @@
-"""When a listing of kopf's is complete: by that alone a deletion is found that happened while no watch ran.
+"""Objects, taken where kopf gets them from the API server; they go no further. All we use of kopf's insides is here.
 
-kopf has no hook for it, so the one private function through which every listing goes is wrapped. All that we use of
-kopf's insides is in this file.
+kopf would make a task, a queue and a memory of each object, which is what handlers need that may wait, and ours never
+do: 0.4 ms and 4 kB an object, a third of the operator's CPU at full load (docs/performance.md). Workers of kopf's may
+also swap two events. And only here it shows that a listing is complete, by which alone a deletion is found that
+happened while no watch ran.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 import kopf
-from kopf._cogs.clients import fetching
+from kopf._cogs.clients import fetching, watching
 from kopf._cogs.helpers.typedefs import Logger
 from kopf._cogs.structs.references import NamespaceName
 
 from .kube.kinds import WATCHED, Resource
 from .plan.observed import Obj
 
+log = logging.getLogger(__name__)
+
+CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
+
 Recorded = Callable[[Resource, str | None, Obj], None]
+Fetch = Callable[..., AsyncIterator[tuple[Collection[Any], str]]]
+Watch = Callable[..., AsyncIterator[Any]]
 
 
 class Listed(Protocol):
@@ -32,31 +41,59 @@ def watched_as(resource: kopf.Resource) -> Resource | None:
 
 
 @contextmanager
-def reported(recorded: Recorded, listed: Listed) -> Iterator[None]:
-    """While active, each complete listing of a watched kind is reported to `listed`, after its objects to `recorded`.
+def taken(recorded: Recorded, listed: Listed) -> Iterator[None]:
+    """While active, what kopf lists and watches of our kinds goes to `recorded`, and each complete listing to `listed`.
 
-    The narrowest way in: kopf (1.45) has no hook here, so its `fetch_objs`, through which every listing goes, is
-    wrapped. tests/unit/loop/test_kopf.py fails when that is no longer so.
+    The narrowest way in: kopf (1.45) has no hook here, so its `fetch_objs` and `watch_objs`, through which all objects
+    come, are wrapped. tests/unit/loop/test_kopf.py fails when that is no longer so.
     """
-    original = fetching.fetch_objs
+    fetch, watch = fetching.fetch_objs, watching.watch_objs
+    fetching.fetch_objs = _fetching(fetch, recorded, listed)
+    watching.watch_objs = _watching(watch, recorded)
+    try:
+        yield
+    finally:
+        fetching.fetch_objs, watching.watch_objs = fetch, watch
 
-    async def reporting(
+
+def _take(recorded: Recorded, resource: Resource, event_type: str | None, body: Obj) -> None:
+    """An object that cannot be taken in must not end the watch of all others."""
+    try:
+        recorded(resource, event_type, body)
+    except Exception:
+        log.exception("an object could not be taken in: %s %s", resource.full, body["metadata"].get("name"))
+
+
+def _fetching(fetch: Fetch, recorded: Recorded, listed: Listed) -> Fetch:
+    async def taking(
         *, settings: kopf.OperatorSettings, resource: kopf.Resource, namespace: NamespaceName | None, logger: Logger
     ) -> AsyncIterator[tuple[Collection[Any], str]]:
         known, version = watched_as(resource), ""
         uids: set[str] = set()
-        chunks = original(settings=settings, resource=resource, namespace=namespace, logger=logger)
-        async for objects, version in chunks:
-            if known is not None:
-                for body in objects:
-                    uids.add(body["metadata"].get("uid", ""))
-                    recorded(known, None, cast(Obj, body))
-            yield objects, version
+        async for objects, version in fetch(settings=settings, resource=resource, namespace=namespace, logger=logger):
+            if known is None:
+                yield objects, version
+                continue
+            for body in objects:
+                uids.add(body["metadata"].get("uid", ""))
+                _take(recorded, known, None, cast(Obj, body))
+            yield (), version
         if known is not None:
             listed(known, namespace, uids, version)
 
-    fetching.fetch_objs = reporting
-    try:
-        yield
-    finally:
-        fetching.fetch_objs = original
+    return taking
+
+
+def _watching(watch: Watch, recorded: Recorded) -> Watch:
+    async def taking(*, resource: kopf.Resource, **rest: Any) -> AsyncIterator[Any]:  # noqa: ANN401 - kopf's own
+        known = watched_as(resource)
+        async for event in watch(resource=resource, **rest):
+            if known is None or event["type"] not in CHANGES:
+                yield event
+                continue
+            _take(recorded, known, event["type"], event["object"])
+            # kopf goes on from here when the stream breaks, and does nothing else with a bookmark.
+            version = event["object"]["metadata"].get("resourceVersion")
+            yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
+
+    return taking

@@ -211,4 +211,4 @@ def test_the_operator_accepts_the_environment_that_the_chart_gives_it(render: Re
     assert settings.lease.name == "slipway"
     assert settings.leader_service == "slipway-leader"
     assert settings.defaults.prometheus_url == EVERYTHING["prometheus.url"]
-    assert settings.writes_per_second == 200
+    assert settings.writes_per_second == 1000

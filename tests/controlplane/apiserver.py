@@ -3,6 +3,8 @@
 What is decided here: tests of the API and of the control loop talk to the real API server, because what it does with
 CEL, server-side apply, defaulting and RBAC is exactly what an imitation gets wrong. It starts in seconds, writes only
 into one directory, listens only on 127.0.0.1, and dies with the process that started it.
+
+For those who count what it is asked, it can keep an audit log, in which each program is known by a user of its own.
 """
 
 import contextlib
@@ -16,8 +18,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,14 @@ READY_WITHIN_SECONDS = 120.0  # about 6 s on an idle machine; builds may take bo
 STOP_WITHIN_SECONDS = 10.0
 POLL_SECONDS = 0.1
 ADMIN_TOKEN = "admin-token-of-a-throw-away-api-server"
-BUILD_COMMAND = "python3 tests/e2e/cluster build kube-apiserver etcd kubectl"
+BUILD_COMMAND = "python3 tests/e2e/cluster build"
+# Who did what, one line a request, when it is answered.
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
 
 
 class BinaryMissing(RuntimeError):
@@ -41,18 +50,23 @@ def binary(name: str) -> Path:
     cache = Path(os.environ.get("SLIPWAY_CACHE", "~/.cache/slipway")).expanduser()
     path = cache / "bin" / name
     if not path.is_file():
-        raise BinaryMissing(f"{path} does not exist: build it with `{BUILD_COMMAND}`")
+        raise BinaryMissing(f"{path} does not exist: build it with `{BUILD_COMMAND} {name}`")
     return path
 
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Where a running API server is and how its administrator (group system:masters) enters."""
+    """Where a running API server is and how its administrator (group system:masters) enters.
+
+    `pids` are those of `etcd` and `kube-apiserver`. `audit_log` has one JSON object a line, where it was asked for.
+    """
 
     url: str
     token: str
     ca_file: Path
     kubeconfig_path: Path
+    pids: Mapping[str, int] = field(default_factory=dict)
+    audit_log: Path | None = None
 
     def request(
         self,
@@ -87,6 +101,12 @@ class ApiServer:
             with error:
                 return error.code, _json_or_text(error.read())
 
+    def kubeconfig_of(self, user: str) -> Path:
+        """A kubeconfig of one of the `users` that the server was started with."""
+        path = self.kubeconfig_path.with_name(f"kubeconfig-{user}")
+        path.write_text(_kubeconfig(self).replace(self.token, _token_of(user)))
+        return path
+
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.ca_file))
 
@@ -107,31 +127,54 @@ WITHOUT_ACCOUNTS = ("--disable-admission-plugins=ServiceAccount",)
 
 
 @contextlib.contextmanager
-def api_server(directory: Path, *, flags: tuple[str, ...] = WITHOUT_ACCOUNTS) -> Iterator[ApiServer]:
-    """A running API server with all its files in `directory`; stopped on leaving. Raises BinaryMissing, StartFailed."""
+def api_server(
+    directory: Path, *, flags: Sequence[str] = WITHOUT_ACCOUNTS, users: Sequence[str] = (), audited: bool = False
+) -> Iterator[ApiServer]:
+    """A running API server with all its files in `directory`; stopped on leaving. Raises BinaryMissing, StartFailed.
+
+    `flags` are further ones of kube-apiserver. `users` may do everything, each with a kubeconfig of its own.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     etcd_port, peer_port, port = _free_ports(3)
-    server = _describe(directory, port)
+    server = _describe(directory, port, users)
+    more = [*flags, *(_audit_flags(directory) if audited else ())]
     with contextlib.ExitStack() as stack:
-        processes = [
-            stack.enter_context(_running(command, directory / f"{name}.log"))
+        processes = {
+            name: stack.enter_context(running(command, directory / f"{name}.log"))
             for name, command in (
                 ("etcd", _etcd_command(directory, etcd_port, peer_port)),
-                ("kube-apiserver", [*_apiserver_command(directory, etcd_port, port), *flags]),
+                ("kube-apiserver", [*_apiserver_command(directory, etcd_port, port), *more]),
             )
-        ]
-        _wait_until_ready(server, processes, directory)
-        yield server
+        }
+        _wait_until_ready(server, list(processes.values()), directory)
+        pids = {name: process.pid for name, process in processes.items()}
+        yield replace(server, pids=pids, audit_log=_audit_log(directory) if audited else None)
 
 
-def _describe(directory: Path, port: int) -> ApiServer:
+def _audit_log(directory: Path) -> Path:
+    return directory / "audit.jsonl"
+
+
+def _audit_flags(directory: Path) -> list[str]:
+    policy = directory / "audit-policy.json"
+    policy.write_text(json.dumps(AUDIT_POLICY))
+    return [f"--audit-policy-file={policy}", f"--audit-log-path={_audit_log(directory)}", "--audit-log-maxsize=1000"]
+
+
+def _token_of(user: str) -> str:
+    return f"{ADMIN_TOKEN}-for-{user}"
+
+
+def _describe(directory: Path, port: int, users: Sequence[str] = ()) -> ApiServer:
     server = ApiServer(
         url=f"https://127.0.0.1:{port}",
         token=ADMIN_TOKEN,
         ca_file=directory / "certificates" / "apiserver.crt",
         kubeconfig_path=directory / "kubeconfig",
     )
-    (directory / "tokens.csv").write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n")
+    tokens = {"admin": ADMIN_TOKEN} | {user: _token_of(user) for user in users}
+    lines = [f"{token},{user},{user},system:masters\n" for user, token in tokens.items()]
+    (directory / "tokens.csv").write_text("".join(lines))
     key = directory / "service-account.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     server.kubeconfig_path.write_text(_kubeconfig(server))
@@ -182,11 +225,15 @@ def _apiserver_command(directory: Path, etcd_port: int, port: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def running(
+    command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """The process of `command`, which is told to stop when the block or this interpreter ends, however it ends."""
     tied = ["setpriv", "--pdeathsig", "TERM", *command] if shutil.which("setpriv") else command
     with log.open("wb") as output:
-        process = subprocess.Popen(tied, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            tied, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+        )
     try:
         yield process
     finally:

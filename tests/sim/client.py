@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .world import World
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-Answered = tuple[int, str, dict[str, str]]
+Answered = tuple[int, bytes, Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -92,4 +92,4 @@ class SimClient(KubeClient):
         answer = self._world.api.request(
             sent.method, sent.path, query=dict(sent.query), body=body, content_type=sent.content_type
         )
-        return answer.status, json.dumps(answer.body), {k.title(): v for k, v in answer.headers.items()}
+        return answer.status, json.dumps(answer.body).encode(), {k.title(): v for k, v in answer.headers.items()}

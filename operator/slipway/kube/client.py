@@ -4,15 +4,13 @@ Nothing is retried here. Whoever asks knows what may be repeated: the queue repe
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
-from typing import cast
 
 import aiohttp
 
 from ..plan.observed import Obj, Ref
 from ..telemetry.metrics import Metrics
-from . import connect
+from . import connect, wire
 from .errors import NOT_FOUND, UNAUTHORIZED, ApiError, from_answer
 from .kinds import POD, TOKEN_REVIEW, collection_path, object_path, resource_of
 
@@ -23,6 +21,7 @@ MERGE = "application/merge-patch+json"
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 64
+UNTIMED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)  # `request` bounds the whole
 
 
 class KubeClient:
@@ -74,29 +73,28 @@ class KubeClient:
         if status == UNAUTHORIZED:  # for whoever repeats the request
             connect.reload(self.configuration)
         if status >= 400 or not isinstance(answer, dict):
-            raise from_answer(status, answer, headers)
+            raise from_answer(status, answer, {name.title(): value for name, value in headers.items()})
         return answer
 
     async def _exchange(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Obj | None, content_type: str
-    ) -> tuple[int, str, dict[str, str]]:
+    ) -> tuple[int, bytes, Mapping[str, str]]:
         headers = {"Accept": JSON}
         if token := await connect.authorization(self.configuration):
             headers["Authorization"] = token
         data = None
         if body is not None:
             headers["Content-Type"] = content_type
-            # As UTF-8: an apply is read as YAML, which does not know JSON's escapes of characters beyond the BMP.
-            data = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+            data = wire.dumps(body)
         async with self._open().request(
             method,
             self._base + path,
             params=query,
             data=data,
             headers=headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            timeout=UNTIMED,
         ) as response:
-            return response.status, await response.text(), {k.title(): v for k, v in response.headers.items()}
+            return response.status, await response.read(), response.headers
 
     async def get(self, target: Ref) -> Obj | None:
         """The object as it is now, or None when there is none (or no such kind)."""
@@ -171,8 +169,8 @@ class KubeClient:
         return dict(answer.get("status") or {})
 
 
-def _parse(text: str) -> object:
+def _parse(text: bytes) -> object:
     try:
-        return cast(object, json.loads(text))
+        return wire.loads(text)
     except ValueError:
-        return text
+        return text.decode(errors="replace")

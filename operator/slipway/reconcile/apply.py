@@ -1,7 +1,8 @@
 """Server-side apply with a cache: an apply that would change nothing is not sent.
 
 A hit needs the same intent as last time and an object whose content (all but status) is what the API server returned
-then. Anyone's edit, a deletion or a new intent is a miss, and the apply repairs it.
+then; or, as after a restart, an object of which we own just what we want to own, with those values. Anyone's edit, a
+deletion or a new intent is a miss, and the apply repairs it.
 """
 
 import time
@@ -16,7 +17,8 @@ from ..telemetry.metrics import Metrics
 from .gate import Gate
 from .index import Index
 from .memory import OwnerMemory, Written, stands
-from .versions import digest, stamp_of
+from .owned import intent_digest
+from .versions import digest, older, stamp_of
 
 
 class Applier:
@@ -31,18 +33,18 @@ class Applier:
     ) -> None:
         self._client, self._index, self._gate, self._metrics, self._clock = client, index, gate, metrics, clock
 
-    async def apply(self, memory: OwnerMemory, body: Obj) -> bool:
-        """Make `body`'s fields so; returns whether something was sent. Raises ApiError, NotLeader.
+    async def apply(self, memory: OwnerMemory, body: Obj) -> Obj | None:
+        """Make `body`'s fields so; returns the object as it is now if something was sent. Raises ApiError, NotLeader.
 
         An object that is on its way out is left alone: its end will be told, and then it is made anew.
         """
         target, intent = ref_of(body), digest(body)
         known = self._index.child(target)
         if known is not None and known.deleting:
-            return False
-        if stands(memory.applied.get(target), intent, index=self._index, target=target, now=self._clock()):
+            return None
+        if self._stands(memory, target, intent, body):
             self._metrics.applies_skipped.inc()
-            return False
+            return None
         memory.applied.pop(target, None)  # until it is answered, nothing is known
         try:
             answer = await self._send(target, body)
@@ -51,6 +53,17 @@ class Applier:
                 raise
             answer = await self._overrule(target, body, error)
         memory.applied[target] = Written(stamp_of(answer, with_digest=True), intent, self._clock())
+        return answer
+
+    def _stands(self, memory: OwnerMemory, target: Ref, intent: str, body: Obj) -> bool:
+        written, seen = memory.applied.get(target), self._index.stamp(target)
+        if stands(written, intent, index=self._index, target=target, now=self._clock()):
+            return True
+        if seen is None or not seen.owned or seen.owned != intent_digest(body):
+            return False
+        if written is not None and older(seen.resource_version, than=written.stamp.resource_version):
+            return False  # the watch has not told yet what we made of it since
+        memory.applied[target] = Written(seen, intent, self._clock())
         return True
 
     async def _send(self, target: Ref, body: Obj) -> Obj:

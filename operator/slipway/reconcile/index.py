@@ -6,20 +6,23 @@ an older state; the dead stay dead (tombstones by uid); and a complete listing i
 whatever it does not name.
 """
 
+import sys
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..kube.kinds import CLAIM, INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
+from ..plan.labels import FIELD_MANAGER
 from ..plan.observed import Child, Obj, Owner, Pod, Ref
 from . import observe
 from .keys import Key, owner_of
+from .owned import owned_digest
+from .packed import Record, pack, unpack
 from .versions import Stamp, older, stamp_of
 
 TOMBSTONES = 20_000
 OWNER_PLURALS = frozenset(r.full for r in OWNERS)
-
-Record = Owner | Pod | Child
 
 
 class Id(NamedTuple):
@@ -30,14 +33,21 @@ class Id(NamedTuple):
     name: str
 
 
+@dataclass(slots=True)
+class _Entry:
+    """What is kept of an object. `key` is that of its owner, None for one that names none, and for owners."""
+
+    packed: bytes
+    stamp: Stamp
+    key: Key | None = None
+
+
 class Index:
     """Records by object and by owner. Not thread-safe: it lives in one event loop, and no method awaits."""
 
     def __init__(self) -> None:
-        self._records: dict[Id, Record] = {}
-        self._stamps: dict[Id, Stamp] = {}
-        self._owner_of: dict[Id, Key] = {}
-        self._children: dict[Key, dict[Id, None]] = {}
+        self._entries: dict[Id, _Entry] = {}
+        self._children: dict[Key, tuple[Id, ...]] = {}
         self._servers: dict[Key, set[Key]] = {}  # TrainingJob -> InferenceServices that serve it
         self._serves: dict[Key, Key] = {}
         self._graves: OrderedDict[str, str] = OrderedDict()  # uid -> resourceVersion of its end
@@ -46,30 +56,38 @@ class Index:
 
     def owner(self, key: Key) -> Owner | None:
         resource = TRAINING_JOB if key.kind == TRAINING_JOB.kind else INFERENCE_SERVICE
-        record = self._records.get(Id(resource.full, key.namespace, key.name))
+        record = self._record(Id(resource.full, key.namespace, key.name))
         return record if isinstance(record, Owner) else None
 
     def keys(self) -> list[Key]:
-        return [_key_of(identity) for identity in self._records if identity.plural in OWNER_PLURALS]
+        return [_key_of(identity) for identity in self._entries if identity.plural in OWNER_PLURALS]
 
     def pods(self, key: Key) -> tuple[Pod, ...]:
-        found = [r for r in map(self._records.__getitem__, self._children.get(key, ())) if isinstance(r, Pod)]
-        return tuple(sorted(found, key=lambda pod: pod.name))
+        found = (self._record(identity) for identity in self._children.get(key, ()) if identity.plural == POD.full)
+        return tuple(sorted((r for r in found if isinstance(r, Pod)), key=lambda pod: pod.name))
 
     def children(self, key: Key) -> tuple[Child, ...]:
-        found = [r for r in map(self._records.__getitem__, self._children.get(key, ())) if isinstance(r, Child)]
-        return tuple(sorted(found, key=lambda child: (child.ref.plural, child.ref.name)))
+        found = (self._record(identity) for identity in self._children.get(key, ()) if identity.plural != POD.full)
+        return tuple(sorted((r for r in found if isinstance(r, Child)), key=_place))
 
     def pod(self, namespace: str, name: str) -> Pod | None:
-        record = self._records.get(Id(POD.full, namespace, name))
+        record = self._record(Id(POD.full, namespace, name))
         return record if isinstance(record, Pod) else None
 
     def child(self, target: Ref) -> Child | None:
-        record = self._records.get(Id(target.plural, target.namespace, target.name))
+        record = self._record(Id(target.plural, target.namespace, target.name))
         return record if isinstance(record, Child) else None
 
     def stamp(self, target: Ref) -> Stamp | None:
-        return self._stamps.get(Id(target.plural, target.namespace, target.name))
+        return self._stamp(Id(target.plural, target.namespace, target.name))
+
+    def _record(self, identity: Id) -> Record | None:
+        entry = self._entries.get(identity)
+        return unpack(entry.packed) if entry is not None else None
+
+    def _stamp(self, identity: Id) -> Stamp | None:
+        entry = self._entries.get(identity)
+        return entry.stamp if entry is not None else None
 
     def gone(self, uid: str) -> bool:
         """Whether the end of this very object has been seen."""
@@ -82,7 +100,7 @@ class Index:
 
         `event_type` is ADDED, MODIFIED, DELETED, or None for an object from a listing.
         """
-        identity = Id(resource.full, body["metadata"].get("namespace", ""), body["metadata"]["name"])
+        identity = _identity(resource, body)
         if event_type == "DELETED":
             return self._bury(identity, stamp_of(body, with_digest=False))
         return self._take(resource, identity, body) if self._is_news(identity, body) else set()
@@ -92,10 +110,10 @@ class Index:
     ) -> set[Key]:
         """A listing of `resource` (of one namespace, or None for all) is complete: bury what it does not name."""
         missing = [
-            (identity, self._stamps[identity])
-            for identity in self._records
+            (identity, entry.stamp)
+            for identity, entry in self._entries.items()
             if identity.plural == resource.full and namespace in (None, identity.namespace)
-            and self._stamps[identity].uid not in uids
+            and entry.stamp.uid not in uids
         ]  # fmt: skip
         ended = (
             (identity, Stamp(stamp.uid, resource_version or stamp.resource_version)) for identity, stamp in missing
@@ -103,7 +121,7 @@ class Index:
         return _union(self._bury(identity, stamp) for identity, stamp in ended)
 
     def _is_news(self, identity: Id, body: Obj) -> bool:
-        new, known = stamp_of(body, with_digest=False), self._stamps.get(identity)
+        new, known = stamp_of(body, with_digest=False), self._stamp(identity)
         if new.uid in self._graves and not older(self._graves[new.uid], than=new.resource_version):
             return False  # an event that arrives after the end; a returned object (relabelled) is newer than its grave
         if known is None:
@@ -115,17 +133,17 @@ class Index:
 
     def _take(self, resource: Resource, identity: Id, body: Obj) -> set[Key]:
         record = _record(resource, body)
-        same = self._records.get(identity) == record
-        known, new = self._stamps.get(identity), stamp_of(body, with_digest=isinstance(record, Child))
-        if known is not None and known.uid != new.uid:
-            self._entomb(known.uid, new.resource_version)
-        self._graves.pop(new.uid, None)
-        self._records[identity], self._stamps[identity] = record, new
+        known, new = self._entries.get(identity), _Entry(pack(record), _stamp(body, record))
+        if known is not None and known.stamp.uid != new.stamp.uid:
+            self._entomb(known.stamp.uid, new.stamp.resource_version)
+        self._graves.pop(new.stamp.uid, None)
+        new.key = known.key if known is not None else None
+        self._entries[identity] = new
         touched = self._link(identity, record)
-        return set() if same else touched
+        return set() if known is not None and known.packed == new.packed else touched
 
     def _bury(self, identity: Id, stamp: Stamp) -> set[Key]:
-        known = self._stamps.get(identity)
+        known = self._stamp(identity)
         outlived = (
             known is not None and known.uid == stamp.uid and older(stamp.resource_version, known.resource_version)
         )
@@ -135,7 +153,7 @@ class Index:
         if known is None or known.uid != stamp.uid:
             return set()
         touched = self._unlink(identity)
-        del self._records[identity], self._stamps[identity]
+        del self._entries[identity]
         return touched
 
     def _entomb(self, uid: str, resource_version: str) -> None:
@@ -149,12 +167,14 @@ class Index:
     def _link(self, identity: Id, record: Record) -> set[Key]:
         if isinstance(record, Owner):
             return self._link_owner(_key_of(identity), record)
-        key, before = owner_of(identity.namespace, record.labels), self._owner_of.get(identity)
-        if before is not None and before != key:
-            self._drop_child(before, identity)
-        if key is not None:
-            self._owner_of[identity] = key
-            self._children.setdefault(key, {})[identity] = None
+        entry = self._entries[identity]
+        key, before = owner_of(identity.namespace, record.labels), entry.key
+        if key != before:
+            if before is not None:
+                self._drop_child(before, identity)
+            if key is not None:
+                self._children[key] = (*self._children.get(key, ()), identity)
+            entry.key = key
         return self._with_servers(identity, {k for k in (key, before) if k is not None})
 
     def _with_servers(self, identity: Id, keys: set[Key]) -> set[Key]:
@@ -176,17 +196,17 @@ class Index:
             touched = {key} | self._servers.get(key, set())
             self._stop_serving(key)
             return touched
-        before = self._owner_of.get(identity)
+        before = self._entries[identity].key
         if before is None:
             return set()
         self._drop_child(before, identity)
         return self._with_servers(identity, {before})
 
     def _drop_child(self, key: Key, identity: Id) -> None:
-        del self._owner_of[identity]
-        siblings = self._children[key]
-        del siblings[identity]
-        if not siblings:
+        siblings = tuple(each for each in self._children[key] if each != identity)
+        if siblings:
+            self._children[key] = siblings
+        else:
             del self._children[key]
 
     def _stop_serving(self, key: Key) -> None:
@@ -206,10 +226,26 @@ def serves(service: Owner) -> Key | None:
     return Key(TRAINING_JOB.kind, service.namespace, name) if isinstance(name, str) and name else None
 
 
+def _identity(resource: Resource, body: Obj) -> Id:
+    """Names that many objects share are kept once."""
+    metadata = body["metadata"]
+    return Id(sys.intern(resource.full), sys.intern(metadata.get("namespace", "")), metadata["name"])
+
+
+def _place(child: Child) -> tuple[str, str]:
+    return child.ref.plural, child.ref.name
+
+
 def _record(resource: Resource, body: Obj) -> Record:
     if resource in OWNERS:
         return observe.owner(body)
     return observe.pod(body) if resource == POD else observe.child(resource, body)
+
+
+def _stamp(body: Obj, record: Record) -> Stamp:
+    if not isinstance(record, Child):
+        return stamp_of(body, with_digest=False)
+    return replace(stamp_of(body, with_digest=True), owned=owned_digest(body, FIELD_MANAGER))
 
 
 def _key_of(identity: Id) -> Key:

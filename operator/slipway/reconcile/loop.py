@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from ..kube.client import KubeClient
 from ..kube.errors import ApiError, NotLeader, Stale
@@ -32,6 +33,8 @@ from .versions import digest, older
 
 ROUNDS = 6  # a plan may ask for something only after it has seen an answer; none needs more steps than these
 STALE_SECONDS = 1.0
+
+T = TypeVar("T")
 
 Planner = Callable[[Observed, float, Defaults], Plan]
 
@@ -120,8 +123,9 @@ class Reconciler:
         memory = self.memory.of(key, owner.uid)
         if self._is_behind_own_status(owner, memory):
             return Again(STALE_SECONDS)
-        plan, observed = await self._plan(key, owner, memory)
-        await self._write(key, owner, plan, memory)
+        plan, observed = await self._plan(key, self._observe(key, owner, memory))
+        plan, observed = await self._apply(key, plan, observed, memory)
+        await self._once(key, owner, plan, memory)
         if (refused := memory.refusals.messages()) != observed.refused:
             plan = self._again(key, replace(observed, refused=refused))
         with tracer().start_as_current_span("status"):
@@ -153,15 +157,17 @@ class Reconciler:
 
     # ------------------------------------------------------------------ plan
 
-    async def _plan(self, key: Key, owner: Owner, memory: OwnerMemory) -> tuple[Plan, Observed]:
-        """Plan until nothing more is asked for."""
-        observed = Observed(
+    def _observe(self, key: Key, owner: Owner, memory: OwnerMemory) -> Observed:
+        return Observed(
             owner=owner,
             pods=self._index.pods(key),
             children=self._index.children(key),
             refused=memory.refusals.messages(),
             reported=self._reported(key, owner.uid),
         )
+
+    async def _plan(self, key: Key, observed: Observed) -> tuple[Plan, Observed]:
+        """Plan until nothing more is asked for."""
         with tracer().start_as_current_span("plan"):
             for _ in range(ROUNDS):
                 plan = self._again(key, observed)
@@ -187,15 +193,27 @@ class Reconciler:
 
     # ------------------------------------------------------------------ writes, but for the status
 
-    async def _write(self, key: Key, owner: Owner, plan: Plan, memory: OwnerMemory) -> None:
-        memory.refusals.keep_only({ref_of(body) for body in (*plan.apply, *plan.create)})
-        with tracer().start_as_current_span("apply"):
-            refused = [body for body in plan.apply if not await self._apply(memory, body)]
-            # What is created once may rest on what was refused: a gang on its claim.
-            await self._once(key, owner, plan if not refused else replace(plan, create=()), memory)
+    async def _apply(self, key: Key, plan: Plan, observed: Observed, memory: OwnerMemory) -> tuple[Plan, Observed]:
+        """Apply until a plan that knows the API server's answers wants nothing more applied; returns that plan.
 
-    async def _apply(self, memory: OwnerMemory, body: Obj) -> bool:
-        """Returns whether the object stands."""
+        An answer is as good as a live read. So a gang is created in the visit that made its claim, and one status
+        tells of both, where otherwise the claim's watch event would have to come first.
+        """
+        for _ in range(ROUNDS):
+            memory.refusals.keep_only({ref_of(body) for body in (*plan.apply, *plan.create)})
+            with tracer().start_as_current_span("apply"):
+                answers = {ref_of(body): await self._applied(memory, body) for body in plan.apply}
+            if not memory.refusals.messages().keys().isdisjoint(answers):
+                # What is created once may rest on what was refused: a gang on its claim.
+                return replace(plan, create=()), observed
+            known = {target: answer for target, answer in answers.items() if answer is not None}
+            if not known:
+                return plan, observed
+            plan, observed = await self._plan(key, replace(observed, read={**observed.read, **known}))
+        raise RuntimeError(f"the plan for {key} still changes after {ROUNDS} applies: this is a mistake in the plan")
+
+    async def _applied(self, memory: OwnerMemory, body: Obj) -> Obj | None:
+        """What the API server answered; None when nothing was sent, or it was refused."""
         return await self._unless_refused(memory, body, partial(self._effects.applier.apply, memory, body))
 
     async def _once(self, key: Key, owner: Owner, plan: Plan, memory: OwnerMemory) -> None:
@@ -209,13 +227,13 @@ class Reconciler:
         for wanted in plan.delete:
             await once.delete(wanted)
 
-    async def _unless_refused(self, memory: OwnerMemory, body: Obj, send: Callable[[], Awaitable[object]]) -> bool:
+    async def _unless_refused(self, memory: OwnerMemory, body: Obj, send: Callable[[], Awaitable[T]]) -> T | None:
         """Send; remember a refusal, and do not ask for the same again too soon. Raises any other ApiError."""
         target, intent = ref_of(body), digest(body)
         if memory.refusals.holds(target, intent, self._clock()):
-            return False
+            return None
         try:
-            await send()
+            answer = await send()
         except ApiError as error:
             if not error.refused:
                 raise
@@ -223,9 +241,9 @@ class Reconciler:
             log.log(level, "the API server refuses %s %s: %s", target.kind, target.name, error)
             self._metrics.refusals.labels(target.plural).inc()
             memory.refusals.note(target, intent, error.message, self._clock())
-            return False
+            return None
         memory.refusals.clear(target)
-        return True
+        return answer
 
     def _after(self, plan: Plan, memory: OwnerMemory) -> float | None:
         """The plan's wish, or when a refused object is due again, or when the index is to be believed about what it

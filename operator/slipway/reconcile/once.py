@@ -24,6 +24,7 @@ from .observe import owner_uid
 from .versions import stamp_of
 
 ENDED = ("Succeeded", "Failed")  # a pod's phases
+FIRST = "0"  # value of the attempt label
 CREATED_ONCE = ""  # a created object has no intent that could change
 
 log = logging.getLogger(__name__)
@@ -66,10 +67,15 @@ class Once:
         memory.created[target] = Written(stamp_of(answer, with_digest=True), CREATED_ONCE, self._clock())
 
     async def _confirm_alone(self, body: Obj) -> None:
-        """Raises Stale while pods of another attempt of the same job exist."""
+        """Raises Stale while pods of another attempt of the same job exist.
+
+        Of a job whose attempt is the first there has been no other: its status, read live just now, would say so, since
+        a number is written before its gang is made. That listing would cost most where it matters least: the API
+        server goes through all pods of the namespace for it.
+        """
         labels = body["metadata"].get("labels") or {}
         job, attempt = labels.get(TRAINING_JOB), labels.get(ATTEMPT)
-        if job is None or attempt is None:
+        if job is None or attempt is None or attempt == FIRST:
             return
         pods = await self._client.list_pods(body["metadata"]["namespace"], f"{TRAINING_JOB}={job},{ATTEMPT}!={attempt}")
         if pods:

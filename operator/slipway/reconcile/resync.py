@@ -1,10 +1,12 @@
 """Visiting everything: when leadership begins, and every ten hours (give or take a tenth) as a net under every mistake
-that no event would uncover."""
+that no event would uncover. What has no answer yet comes first: somebody waits for that, and for the rest nobody does.
+"""
 
 import asyncio
 import random
 from collections.abc import Callable
 
+from ..plan.observed import Owner
 from .index import Index
 from .keys import Key
 
@@ -15,9 +17,13 @@ JITTER = 0.1
 def everything(index: Index, add: Callable[[Key], None]) -> int:
     """Add every key; returns how many."""
     keys = index.keys()
-    for key in keys:
+    for key in sorted(keys, key=lambda key: _is_answered(index.owner(key))):
         add(key)
     return len(keys)
+
+
+def _is_answered(owner: Owner | None) -> bool:
+    return owner is not None and owner.status.get("observedGeneration") == owner.generation
 
 
 async def forever(

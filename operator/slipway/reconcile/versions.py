@@ -6,9 +6,9 @@ Deployment or ScaledObject has many, is no reason to apply again.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 
+from ..kube import wire
 from ..plan.observed import Obj
 
 _BOOKKEEPING = (
@@ -24,11 +24,12 @@ _BOOKKEEPING = (
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """One state of one object."""
+    """One state of one object. `owned` is the digest of what of it is ours (reconcile/owned.py), "" for nothing."""
 
     uid: str
     resource_version: str
     digest: str = ""
+    owned: str = ""
 
 
 def older(version: str, than: str) -> bool:
@@ -38,8 +39,7 @@ def older(version: str, than: str) -> bool:
 
 def digest(value: object) -> str:
     """A short hash of JSON data, the same for the same data in whatever order its keys come."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(wire.canonical(value), digest_size=12).hexdigest()
 
 
 def content_digest(body: Obj) -> str:

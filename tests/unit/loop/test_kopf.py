@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kopf._cogs.clients import fetching, watching
+from kopf._core.reactor import inventory
 
 from slipway import handlers, listings
 from slipway.kube.kinds import CHILDREN, OWNERS, POD, TRAINING_JOB, WATCHED, Resource
@@ -51,6 +52,8 @@ class FakeWatchApi:
         self.watched.set()
         while True:
             event = await queue.get()
+            if event["type"] == "END":  # as when the API server closes a watch
+                return response
             await response.write(json.dumps(event).encode() + b"\n")
             if event["type"] == "ERROR":
                 return response
@@ -87,8 +90,11 @@ class Watching:
         self.recorded: list[tuple[str, str | None, str]] = []
         self.listed: dict[str, list[set[str]]] = {}
         self.changed = fake.watched
+        self.unloved = ""  # the name of an object that `record` cannot take
 
     def record(self, resource: Resource, event: str | None, body: Obj) -> None:
+        if body["metadata"]["name"] == self.unloved:
+            raise RuntimeError("by order of the test")
         self.recorded.append((resource.full, event, body["metadata"]["name"]))
         self.changed.set()
 
@@ -118,7 +124,7 @@ async def running() -> AsyncIterator[Watching]:
         async def login() -> kopf.ConnectionInfo:
             return kopf.ConnectionInfo(server=url)
 
-        with listings.reported(made.record, made.note):
+        with listings.taken(made.record, made.note):
             task = asyncio.create_task(
                 kopf.operator(
                     registry=handlers.registry(made.record, login),
@@ -171,12 +177,48 @@ async def test_an_expired_watch_lists_again_and_the_deletion_in_between_is_found
     assert running.listed["pods"] == [{"pod-uid"}, set()]
 
 
-def test_the_shim_is_where_kopf_lists_and_is_taken_back() -> None:
-    before = fetching.fetch_objs
-    with listings.reported(lambda *_: None, lambda *_: None):
-        assert fetching.fetch_objs is not before
+async def test_kopf_makes_nothing_of_an_object(running: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a worker nor a memory: what is listed and watched is taken before."""
+    made: list[str] = []
+    monkeypatch.setattr(inventory.ResourceMemories, "recall", lambda *_, **__: made.append("memory"))
+    await running.until(lambda: len(running.listed) == len(WATCHED))
+    await running.until(lambda: "trainingjobs" in running.fake.streams)
+    running.fake.streams["trainingjobs"].put_nowait({"type": "ADDED", "object": job(600, name="new", uid="new")})
+    await running.until(lambda: (TRAINING_JOB.full, "ADDED", "new") in running.recorded)
+    assert (TRAINING_JOB.full, None, "job") in running.recorded
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("worker")] == []
+    assert made == []
+
+
+async def test_an_object_that_cannot_be_taken_in_does_not_end_the_watch(
+    running: Watching, caplog: pytest.LogCaptureFixture
+) -> None:
+    await running.until(lambda: len(running.listed) == len(WATCHED))
+    running.unloved = "odd"
+    stream = running.fake.streams.setdefault("trainingjobs", asyncio.Queue())
+    for name in ("odd", "even"):
+        stream.put_nowait({"type": "ADDED", "object": job(600, name=name, uid=name)})
+    await running.until(lambda: (TRAINING_JOB.full, "ADDED", "even") in running.recorded)
+    assert "could not be taken in: trainingjobs.slipway.dev odd" in caplog.text
+
+
+async def test_a_watch_goes_on_from_the_last_object_that_was_taken(running: Watching) -> None:
+    await running.until(lambda: len(running.listed) == len(WATCHED))
+    await running.until(lambda: "pods" in running.fake.streams)
+    running.fake.streams["pods"].put_nowait(
+        {"type": "MODIFIED", "object": body(POD, "pod", uid="pod-uid", version=612)}
+    )
+    running.fake.streams["pods"].put_nowait({"type": "END", "object": {}})
+    await running.until(lambda: any(q.get("resourceVersion") == "612" for q in running.fake.queries["pods"]))
+
+
+def test_the_shim_is_where_kopf_lists_and_watches_and_is_taken_back() -> None:
+    before = fetching.fetch_objs, watching.watch_objs
+    with listings.taken(lambda *_: None, lambda *_: None):
+        assert fetching.fetch_objs is not before[0]
+        assert watching.watch_objs is not before[1]
         assert vars(watching)["fetching"].fetch_objs is fetching.fetch_objs, "continuous_watch looks it up there"
-    assert fetching.fetch_objs is before
+    assert (fetching.fetch_objs, watching.watch_objs) == before
 
 
 def test_kopf_is_told_to_write_nothing() -> None:

@@ -30,3 +30,13 @@ def test_everything_is_visited_every_ten_hours_give_or_take_one() -> None:
         assert visits == [(JOB, 0.0), (JOB, 9.0), (JOB, 20.0), (JOB, 30.0)]
 
     virtually(scenario())
+
+
+def test_what_has_no_answer_yet_is_visited_first() -> None:
+    index, visits = Index(), list[str]()
+    for number, seen in enumerate([1, 0, 1, None]):
+        status = {} if seen is None else {"observedGeneration": seen}
+        made = job(name=f"job-{number}", uid=f"uid-{number}", metadata={"generation": 1}, status=status)
+        index.record(TRAINING_JOB, "ADDED", made)
+    assert everything(index, lambda key: visits.append(key.name)) == 4
+    assert visits == ["job-1", "job-3", "job-0", "job-2"]

@@ -276,6 +276,27 @@ async def test_a_plan_that_never_stops_asking_is_a_mistake(bench: Bench) -> None
     )
 
 
+async def test_what_an_apply_is_answered_is_known_in_the_same_visit(bench: Bench) -> None:
+    """The gang is created, and the status written, as if the applied object had been read: one visit, one status."""
+    made = ref(SERVICE, "ns", "job")
+
+    def planner(observed: Observed, now: float, defaults: Defaults) -> Plan:
+        there = observed.read.get(made) is not None
+        return Plan(status={"there": there}, apply=(service(),), create=(gang(),) if there else ())
+
+    bench.planner = planner
+    await bench.visit()
+    assert bench.fake.writes == [f"PATCH {SERVICES}/job", f"POST {GANGS}", f"PATCH {JOB_PATH}/status"]
+    assert bench.fake.objects[JOB_PATH]["status"] == {"there": True}
+    assert (bench.seen[-1].read[made] or {})["metadata"]["resourceVersion"], "the API server's answer, whole"
+
+
+async def test_a_plan_that_always_applies_something_else_is_a_mistake(bench: Bench) -> None:
+    bench.planner = lambda observed, now, defaults: Plan(status={}, apply=(service(80 + len(bench.seen)),))
+    with pytest.raises(RuntimeError, match="still changes after 6 applies"):
+        await bench.visit()
+
+
 def says_refused(observed: Observed, now: float, defaults: Defaults) -> Plan:
     status = {"attempt": 0, "refused": sorted(observed.refused.values())}
     return Plan(status=status, apply=(service(),), create=(gang(),))

@@ -38,7 +38,8 @@ class Bench:
         self.memory = OwnerMemory("job-uid")
 
     async def apply(self, port: int = 80) -> bool:
-        return await self.applier.apply(self.memory, service(port))
+        """Whether something was sent."""
+        return await self.applier.apply(self.memory, service(port)) is not None
 
     def tell(self, path: str, event: str = "MODIFIED") -> None:
         """The watch catches up with one object."""
@@ -232,14 +233,20 @@ async def test_a_namesake_that_is_going_is_waited_for(bench: Bench) -> None:
 
 async def test_no_gang_while_a_pod_of_another_attempt_is_left(bench: Bench) -> None:
     """Asked live: the watch may not have told of the pod, and two gangs would write the same checkpoints."""
-    old = child_labels(**{"slipway.dev/attempt": "1"})
+    old = child_labels(**{"slipway.dev/attempt": "0"})
     bench.fake.put("/api/v1/namespaces/ns/pods/old", body(POD, "old", labels=old))
     with pytest.raises(Stale, match="1 pods of other attempts are still there: old"):
-        await bench.once.create(bench.memory, bench.owner(), gang())
+        await bench.once.create(bench.memory, bench.owner(), gang(1))
     assert bench.fake.writes == []
-    own = child_labels(**{"slipway.dev/attempt": "0"})
+    own = child_labels(**{"slipway.dev/attempt": "1"})
     bench.fake.put("/api/v1/namespaces/ns/pods/old", body(POD, "old", labels=own))
-    await bench.once.create(bench.memory, bench.owner(), gang())
+    await bench.once.create(bench.memory, bench.owner(), gang(1))
+
+
+async def test_the_first_gang_asks_for_no_listing_of_pods(bench: Bench) -> None:
+    """There is no other attempt before it; and each listing goes through all pods of the namespace."""
+    await bench.once.create(bench.memory, bench.owner(), gang(0))
+    assert [str(request) for request in bench.fake.requests] == [f"POST {GANG_PATH.removesuffix('/job-0')}"]
 
 
 async def test_the_owner_must_be_what_was_planned_from(bench: Bench) -> None:

@@ -96,12 +96,10 @@ def _own_claim_free(situation: Situation) -> Finding | None:
 
 
 def _own_claim_stays(situation: Situation) -> Finding | None:
-    claim = claims.seen(situation)
-    if not claims.is_own(situation.spec) or claim is None or not claim.deleting:
+    if not claims.is_own(situation.spec) or not claims.own_is_going(situation):
         return None
-    message = (
-        f"PersistentVolumeClaim {claim.ref.name!r} of an earlier job is being deleted: the job starts when it is gone"
-    )
+    name = claims.output_ref(situation).name
+    message = f"PersistentVolumeClaim {name!r} of an earlier job is being deleted: the job starts when it is gone"
     return Finding("ClaimTerminating", message)
 
 
@@ -145,7 +143,10 @@ BEFORE_READING = CHECKS[:3]
 
 def complaint(situation: Situation) -> Finding | None:
     """The first complaint of `CHECKS`. Everything that `to_read` names has been read."""
-    return _first(situation, CHECKS)
+    if "complaint" not in situation.derived:
+        situation.derived["complaint"] = _first(situation, CHECKS)
+    found: Finding | None = situation.derived["complaint"]
+    return found
 
 
 def early_complaint(situation: Situation) -> Finding | None:

@@ -74,7 +74,21 @@ def exists(situation: Situation) -> bool:
     """Whether the output's claim is there, as far as is known. Its own is not there while it is being deleted."""
     if is_own(situation.spec) and (child := seen(situation)):
         return not child.deleting
-    return situation.observed.read.get(output_ref(situation)) is not None
+    claim = situation.observed.read.get(output_ref(situation))
+    return claim is not None and not (is_own(situation.spec) and is_deleted(claim))
+
+
+def own_is_going(situation: Situation) -> bool:
+    """Whether the output's claim, of Slipway's own, is being deleted: as the index says, or a live read."""
+    if child := seen(situation):
+        return child.deleting
+    claim = situation.observed.read.get(output_ref(situation))
+    return claim is not None and is_deleted(claim)
+
+
+def is_deleted(claim: Obj) -> bool:
+    """Whether a claim that was read is on its way out."""
+    return bool(claim.get("metadata", {}).get("deletionTimestamp"))
 
 
 def output_access(situation: Situation) -> Access:

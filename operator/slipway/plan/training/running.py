@@ -45,8 +45,9 @@ def _all_run(situation: Situation) -> Condition:
 
 
 def starting(situation: Situation) -> Condition:
-    """Running, of an attempt whose gang has just been asked for."""
-    finding = _restart(situation) or Finding(WAITING_FOR_PODS, f"attempt {situation.attempt} is being made")
+    """Running, of an attempt whose gang is being made: in the words that hold when it is there and its pods are not,
+    so that the gang's own event changes nothing in the status."""
+    finding = _restart_goes_on(situation) or _none_yet(situation)
     return false(conditions.RUNNING, finding.reason, finding.message)
 
 
@@ -98,8 +99,10 @@ def _restart_goes_on(situation: Situation) -> Finding | None:
 
 
 def _no_pods(situation: Situation) -> Finding | None:
-    if situation.pods:
-        return None
+    return None if situation.pods else _none_yet(situation)
+
+
+def _none_yet(situation: Situation) -> Finding:
     name = situation.gang_ref.name
     why = "its events say why if this lasts"
     message = f"the training operator has made no pod of PyTorchJob {name} yet; {why}: {_look(situation)}"

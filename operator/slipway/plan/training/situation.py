@@ -5,7 +5,8 @@ that would have been made anyway. `status.attempt` is only ever written before i
 number than the status therefore means that the status we see is old, and the gang is believed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...api.trainingjob import TrainingJobSpec
 from .. import conditions, labels, names
@@ -30,6 +31,7 @@ class Situation:
     pods: tuple[Pod, ...]  # of `attempt`, rank 0's first
     stale_gangs: tuple[Child, ...]
     stale_pods: tuple[Pod, ...]
+    derived: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what is costly, derived once
 
     @property
     def gang_ref(self) -> Ref:

@@ -25,10 +25,14 @@ SUSPENDED = "Suspended"  # the backend's condition
 
 def of_gang(situation: Situation, *, rank_0: bool) -> tuple[str, Obj]:
     """What is to be tried for rank 0's pod, or for any other, as `Plan.templates` wants it."""
-    # PyTorchJob's pods never restart; the backend writes that into them.
-    template = _nobodys(situation, rank_0=rank_0)
-    whole = {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}
-    return trial(situation.observed.owner.namespace, whole)
+    known = f"trial, rank 0 {rank_0}"
+    if known not in situation.derived:
+        # PyTorchJob's pods never restart; the backend writes that into them.
+        template = _nobodys(situation, rank_0=rank_0)
+        whole = {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}
+        situation.derived[known] = trial(situation.observed.owner.namespace, whole)
+    asked: tuple[str, Obj] = situation.derived[known]
+    return asked
 
 
 def objection(situation: Situation, *, rank_0: bool) -> Finding | None:
@@ -85,6 +89,11 @@ def _rank_0_is_missing(situation: Situation) -> bool:
 
 
 def _nobodys(situation: Situation, *, rank_0: bool) -> Obj:
-    observed = situation.observed
-    anyone = replace(observed, owner=replace(observed.owner, name=ANYONE, uid=ANY_UID))
-    return pod_template(replace(situation, observed=anyone, attempt=0), rank_0=rank_0)
+    known = f"nobody's, rank 0 {rank_0}"
+    if known not in situation.derived:
+        observed = situation.observed
+        anyone = replace(observed, owner=replace(observed.owner, name=ANYONE, uid=ANY_UID))
+        bare = replace(situation, observed=anyone, attempt=0, derived={})
+        situation.derived[known] = pod_template(bare, rank_0=rank_0)
+    template: Obj = situation.derived[known]
+    return template

@@ -28,7 +28,8 @@ def _cni(kind: str, name: str) -> Program:
     return Program(name, "cni", f"github.com/containernetworking/plugins/plugins/{kind}/{name}")
 
 
-# In the order they are wanted: what API tests need first, KEDA last because it takes longest.
+# In the order they are wanted: what API tests need first, KEDA last because it takes longest. Benchmarks alone need
+# kwok and the unthrottled training-operator: `up` builds neither.
 PROGRAMS = (
     _kubernetes("kube-apiserver"),
     _kubernetes("kubectl"),
@@ -49,6 +50,12 @@ PROGRAMS = (
     Program("coredns", "nodeaddons", "slipway.dev/testbed/nodeaddons/coredns"),
     Program("local-path-provisioner", "nodeaddons", "github.com/rancher/local-path-provisioner"),
     Program("training-operator", "training-operator", "github.com/kubeflow/training-operator/cmd/training-operator.v1"),
+    Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    Program(
+        "training-operator-unthrottled",
+        "training-operator-unthrottled",
+        "slipway.dev/testbed/training-operator-unthrottled",
+    ),
     Program("keda", "keda", "github.com/kedacore/keda/v2/cmd/operator"),
     Program("keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter"),
     Program("keda-admission-webhooks", "keda", "github.com/kedacore/keda/v2/cmd/webhooks"),

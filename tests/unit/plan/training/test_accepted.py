@@ -344,10 +344,18 @@ def test_a_gang_of_that_name_that_is_not_this_jobs(body: Any) -> None:
     assert_refused(fresh(read=NOTHING_THERE | {gang_ref(): body}), "GangConflict", message)
 
 
+def test_an_own_claim_that_is_read_live_and_going_is_waited_for() -> None:
+    """No watch has told of it yet; a gang made beside it would lose its output."""
+    going = claim(labels=OURS, deletionTimestamp=NOW_TEXT)
+    message = "PersistentVolumeClaim 'demo-output' of an earlier job is being deleted: the job starts when it is gone"
+    assert_refused(fresh(children=(), read=NOTHING_THERE | {claim_ref(): going}), "ClaimTerminating", message)
+
+
 def test_a_gang_that_no_watch_has_told_of_is_waited_for() -> None:
     made = planned(fresh(read=NOTHING_THERE | {gang_ref(): live_gang()}))
     assert (made.create, made.delete, made.requeue_after) == ((), (), 5.0)
-    assert told(made)["Running"] == ("False", "WaitingForPods", "attempt 0 is being made")
+    none_yet = "the training operator has made no pod of PyTorchJob demo-0 yet; its events say why if this lasts: "
+    assert told(made)["Running"] == ("False", "WaitingForPods", f"{none_yet}kubectl describe pytorchjob demo-0")
 
 
 def test_a_gang_that_no_watch_has_told_of_keeps_its_pods() -> None:

@@ -210,7 +210,8 @@ def test_when_nothing_is_left_the_next_gang_is_made() -> None:
     made = planned(fresh(status=status))
     assert [body["metadata"]["name"] for body in made.create] == ["demo-1"]
     assert made.delete == ()
-    assert told(made)["Running"] == ("False", "Restarting", "restart 1 of 3: why")
+    waits = "(waiting for 2 of 2 pods to be made; if this lasts: kubectl describe pytorchjob demo-1)"
+    assert told(made)["Running"] == ("False", "Restarting", f"restart 1 of 3: why {waits}")
     assert made.status["attempt"] == 1
 
 
@@ -229,7 +230,8 @@ def test_a_gang_that_a_user_deleted_is_made_again_when_its_pods_are_gone() -> No
     after = planned(fresh(status=made.status))
     assert [body["metadata"]["name"] for body in after.create] == ["demo-0"]
     assert after.status["attempt"] == 0
-    assert told(after)["Running"] == ("False", "WaitingForPods", "attempt 0 is being made")
+    assert told(after)["Running"][:2] == ("False", "WaitingForPods")
+    assert "has made no pod of PyTorchJob demo-0 yet" in told(after)["Running"][2]
 
 
 @pytest.mark.parametrize("older", ["0", "older"])
