@@ -109,4 +109,4 @@ def failure(status: int) -> Answered:
     reason = REASONS[status]
     retry = '"details": {"retryAfterSeconds": 1}, ' if status == 429 else ""
     said = f'"status": "Failure", "reason": "{reason}", "code": {status}, "message": "simulated"'
-    return status, f'{{"kind": "Status", {retry}{said}}}', {}
+    return status, f'{{"kind": "Status", {retry}{said}}}'.encode(), {}
