@@ -1,4 +1,4 @@
-"""The fake API server and a client of it."""
+"""The fake API server, a client of it, and a reconciler on both."""
 
 from collections.abc import AsyncIterator
 
@@ -6,6 +6,8 @@ import pytest
 
 from slipway.kube.client import KubeClient
 
+from .bench import Bench
+from .build import JOB_PATH, job
 from .fakeapi import FakeApi, serving
 
 
@@ -18,3 +20,11 @@ def fake() -> FakeApi:
 async def client(fake: FakeApi) -> AsyncIterator[KubeClient]:
     async with serving(fake) as made:
         yield made
+
+
+@pytest.fixture
+def bench(client: KubeClient, fake: FakeApi) -> Bench:
+    made = Bench(client, fake)
+    fake.put(JOB_PATH, job())
+    made.told()
+    return made

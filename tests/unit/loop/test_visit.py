@@ -14,31 +14,19 @@ from slipway.kube.kinds import CLAIM, POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, r
 from slipway.plan.observed import Observed, Verdict
 from slipway.plan.outcome import Defaults, Delete, Event, Plan
 from slipway.reconcile import loop as loop_module
-from slipway.reconcile.apply import Applier
-from slipway.reconcile.events import Recorder
-from slipway.reconcile.gate import Gate
-from slipway.reconcile.index import Index
-from slipway.reconcile.keys import Key
-from slipway.reconcile.loop import Effects, Reconciler
 from slipway.reconcile.memory import LAG_SECONDS
-from slipway.reconcile.once import Once
 from slipway.reconcile.queue import Again, RetryLater
-from slipway.reconcile.status import StatusWriter
-from slipway.reconcile.trial import ACCEPTED_SECONDS, INVALID_SECONDS, REFUSAL_SECONDS, Trial
-from slipway.telemetry.metrics import Metrics
 
+from .bench import Bench
 from .build import (
-    DEFAULTS,
     GANG_PATH,
     JOB,
     JOB_PATH,
     SERVICE_PATH,
-    Planner,
     body,
     child_labels,
     gang,
     job,
-    open_gate,
     service,
 )
 from .fakeapi import FakeApi
@@ -53,61 +41,6 @@ TRIED_POD = {
     "spec": {"containers": []},
 }
 TEMPLATE = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "t", "namespace": "ns"}}
-
-
-class Bench:
-    def __init__(self, client: KubeClient, fake: FakeApi, *, remaining: float = 10.0) -> None:
-        self.fake, self.index, self.metrics, self.now = fake, Index(), Metrics(), 0.0
-        self.seen: list[Observed] = []
-        self.gone: list[Key] = []
-        self.planner: Planner = lambda observed, now, defaults: Plan(status={"attempt": 0})
-        gate = open_gate() if remaining else Gate(lambda: remaining, rate=1.0, burst=1, metrics=self.metrics)
-        self.effects = effects = Effects(
-            client=client,
-            applier=Applier(client, self.index, gate, self.metrics, clock=self.clock),
-            once=Once(client, self.index, gate, clock=self.clock),
-            status=StatusWriter(client, gate, Recorder(client, gate, instance="pod"), clock=self.clock),
-            trial=Trial(client, clock=self.clock),
-        )
-        self.reconciler = Reconciler(
-            self.index,
-            {"TrainingJob": self.plan},
-            DEFAULTS,
-            effects,
-            self.metrics,
-            reported=lambda key, uid: None,
-            on_gone=self.gone.append,
-            wall=lambda: 1_000_000.0,
-            clock=self.clock,
-        )
-
-    def clock(self) -> float:
-        return self.now
-
-    def plan(self, observed: Observed, now: float, defaults: Defaults) -> Plan:
-        assert (now, defaults) == (1_000_000.0, DEFAULTS)
-        self.seen.append(observed)
-        return self.planner(observed, now, defaults)
-
-    def always(self, **plan: object) -> None:
-        made = Plan(**{"status": {"attempt": 0}, **plan})  # type: ignore[arg-type]
-        self.planner = lambda observed, now, defaults: made
-
-    def told(self, path: str = JOB_PATH) -> None:
-        """The watch tells of an object."""
-        resource = {JOB_PATH: TRAINING_JOB, SERVICE_PATH: SERVICE, GANG_PATH: PYTORCH_JOB}[path]
-        self.index.record(resource, "MODIFIED", self.fake.objects[path])
-
-    async def visit(self) -> Again:
-        return await self.reconciler.visit(JOB)
-
-
-@pytest.fixture
-def bench(client: KubeClient, fake: FakeApi) -> Bench:
-    made = Bench(client, fake)
-    fake.put(JOB_PATH, job())
-    made.told()
-    return made
 
 
 async def test_effects_come_in_the_promised_order(bench: Bench) -> None:
@@ -173,98 +106,6 @@ async def test_reads_and_templates_are_answered_and_planned_again(bench: Bench) 
     assert (last.read[there] or {})["metadata"]["name"] == "there"
     dry = [r for r in bench.fake.requests if r.path.endswith("podtemplates")]
     assert [r.query["dryRun"] for r in dry] == ["All"]
-
-
-async def verdicts_after(bench: Bench, *pauses_seconds: float) -> list[tuple[Verdict, int]]:
-    """The verdict of a visit after each pause, with how often the API server has been asked until then."""
-    bench.always(templates=(("hash", TEMPLATE),))
-    tries = []
-    for seconds in pauses_seconds:
-        bench.now += seconds
-        bench.told()
-        await bench.visit()
-        tries.append(
-            (bench.seen[-1].verdicts["hash"], len([r for r in bench.fake.requests if "podtemplates" in r.path]))
-        )
-    return tries
-
-
-async def test_an_accepted_template_is_tried_once_and_an_invalid_one_again_later(bench: Bench) -> None:
-    bench.fake.fail("POST .*podtemplates", 422, message="spec.containers: required")
-    tries = await verdicts_after(bench, 0.0, REFUSAL_SECONDS, INVALID_SECONDS, 1.0, 1000.0)
-    assert tries == [(Verdict("spec.containers: required", invalid=True), 1)] * 2 + [(Verdict(), 2)] * 3
-
-
-@pytest.mark.parametrize(
-    ("status", "message"),
-    [
-        (403, "exceeded quota: pods"),
-        (404, 'namespaces "ns" not found'),
-        (400, 'admission webhook "v.example" denied the request: no'),
-        (422, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"),
-    ],
-)
-async def test_what_admission_refuses_is_not_invalid_and_is_asked_again_soon(
-    bench: Bench, status: int, message: str
-) -> None:
-    bench.fake.fail("POST .*podtemplates", status, message=message)
-    tries = await verdicts_after(bench, 0.0, 1.0, 4.0, 1000.0)
-    assert tries == [(Verdict(message), 1)] * 2 + [(Verdict(), 2)] * 2
-
-
-async def test_a_pod_is_asked_about_as_a_pod_and_its_shape_then_stands(bench: Bench) -> None:
-    """A burst of equal jobs shares an answer; after it a quota may be full."""
-    verdict = Trial(bench.effects.client, clock=bench.clock).verdict
-    for seconds, tries in ((0.0, 1), (ACCEPTED_SECONDS - 1, 1), (1.0, 2)):
-        bench.now += seconds
-        assert await verdict("hash", TRIED_POD) == Verdict()
-        assert bench.fake.writes == [f"POST {PODS}"] * tries
-    bench.now += 1e6
-    assert await verdict("hash", TEMPLATE) == Verdict()
-    assert len(bench.fake.writes) == 2, "what a pod may be, its template may be"
-    assert await verdict("hash", {**TRIED_POD, "metadata": {"name": "t", "namespace": "other"}}) == Verdict()
-    assert len(bench.fake.writes) == 3, "another namespace has other quotas"
-    assert {r.query["dryRun"] for r in bench.fake.requests} == {"All"}
-    assert bench.fake.objects.keys() == {JOB_PATH}
-
-
-@pytest.mark.parametrize(
-    ("status", "message"),
-    [
-        (400, 'admission webhook "x" does not support dry run'),
-        (403, 'pods is forbidden: User "system:serviceaccount:s:s" cannot create resource "pods" in API group ""'),
-        (409, 'pods "slipway-trial-0" already exists'),
-    ],
-)
-async def test_where_nobody_can_say_the_shape_is_asked_about(bench: Bench, status: int, message: str) -> None:
-    trial = Trial(bench.effects.client, clock=bench.clock)
-    bench.fake.fail(f"POST {PODS}", status, message=message, times=2)
-    bench.fake.fail("POST .*podtemplates", 422, message="template.spec.x: Invalid")
-    assert await trial.verdict("bad", TRIED_POD) == Verdict("template.spec.x: Invalid", invalid=True)
-    assert await trial.verdict("good", TRIED_POD) == Verdict()
-    assert bench.fake.writes == [f"POST {PODS}", "POST /api/v1/namespaces/ns/podtemplates"] * 2
-    shape = bench.fake.requests[-1].body
-    assert shape["metadata"] == {"name": "t", "namespace": "ns"}
-    assert shape["template"] == {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": []}}
-
-
-async def test_where_nobody_can_say_anything_nothing_stands_in_the_way(bench: Bench) -> None:
-    bench.fake.fail("POST", 400, message='admission webhook "x" does not support dry run', times=2)
-    assert await Trial(bench.effects.client, clock=bench.clock).verdict("h", TRIED_POD) == Verdict()
-
-
-async def test_a_webhook_that_must_be_asked_and_is_not_there_refuses_the_pods(bench: Bench) -> None:
-    message = 'Internal error occurred: failed calling webhook "w": failed to call webhook: connection refused'
-    bench.fake.fail("POST", 500, message=message)
-    assert await Trial(bench.effects.client, clock=bench.clock).verdict("h", TRIED_POD) == Verdict(message)
-
-
-async def test_a_template_that_could_not_be_tried_is_no_verdict(bench: Bench) -> None:
-    bench.always(templates=(("hash", TEMPLATE),))
-    bench.fake.fail("POST .*podtemplates", 500)
-    with pytest.raises(ApiError):
-        await bench.visit()
-    assert f"PATCH {JOB_PATH}/status" not in bench.fake.writes
 
 
 async def test_a_plan_that_never_stops_asking_is_a_mistake(bench: Bench) -> None:
