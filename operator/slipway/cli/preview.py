@@ -191,7 +191,7 @@ def rendered(previews: Iterable[Preview]) -> str:
     """The objects that would be applied and created, as YAML documents."""
     objects = [obj for each in previews for obj in each.made]
     if not objects:
-        return ""
+        return "# Nothing would be made: `slipway plan` says why.\n"
     return yaml.dump_all(objects, Dumper=PlainDumper, sort_keys=False, width=120, explicit_start=True)
 
 

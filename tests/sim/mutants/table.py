@@ -62,7 +62,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a status older than our own is planned from, and written without a version",
         '[Script("gang restarts", s, "hostile") for s in range(6)]',
-        (VERSION, (LOOP, "if self._is_behind_own_status(owner, memory):", "if owner.deleting:")),
+        (VERSION, (LOOP, "if self._is_behind_own_status(owner, memory):\n            return Again(STALE_SECONDS)", "if owner.deleting:\n            return Again(STALE_SECONDS)")),
     ),
     Mutant(
         "the status is written though nothing changed",
@@ -123,7 +123,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a listing buries nothing",
         '[Script("service starts", 0, "calm", (Silence("services", 4.0, 30.0, True), Meddling(15.0, "delete", "services")))]',
-        ((INDEX, "and self._stamps[identity].uid not in uids", "and not identity.name"),),
+        ((INDEX, "and entry.stamp.uid not in uids", "and not identity.name"),),
     ),
     Mutant(
         "the dead return",
@@ -229,17 +229,17 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "names that are taken are not respected",
         """[Script("the Service's name is taken, and stays so")]""",
-        ((f"{SERVE}/planner.py", "    if names.conflict:\n", "    if not names:\n"),),
+        ((f"{SERVE}/plan.py", "    if names.conflict:\n", "    if not names:\n"),),
     ),
     Mutant(
         "an unwanted scaler stays",
         '[Script("scaling asked for and given up")]',
-        ((f"{SERVE}/planner.py", "if child and not spec.scaling and", "if child and not child.uid and"),),
+        ((f"{SERVE}/plan.py", "if child and not spec.scaling and", "if child and not child.uid and"),),
     ),
     Mutant(
         "a refused spec is carried out",
         '[Script("engine arguments are refused")]',
-        ((f"{SERVE}/planner.py", "    if refusal := acceptance.refusal(spec, defaults):", "    if refusal := None:"),),
+        ((f"{SERVE}/plan.py", "    if refusal := acceptance.refusal(spec, defaults):", "    if refusal := None:"),),
     ),
     Mutant(
         "any revision that answers makes it Ready",
@@ -249,7 +249,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a service sleeps before it has answered",
         '[Script("slow to start, never any load")]',
-        ((f"{SERVE}/planner.py", "least = max(1, scaling.min_replicas) if starting", "least = scaling.min_replicas if starting"),),
+        ((f"{SERVE}/plan.py", "least = max(1, scaling.min_replicas) if awake", "least = scaling.min_replicas if awake"),),
     ),
     Mutant(
         "a pause by another hand stays",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 EVENTS = "events.events.k8s.io"
+OF_FIELDS = {"model": "ModelReplaced", "podTemplateAdditions": "PodTemplateDrift"}  # of the status: Event
 
 
 class Events(Oracle):
@@ -35,6 +36,9 @@ class Events(Oracle):
                 self._turns[uid, c["type"], c["reason"]] += 1
         if status.get("attempt", 0) > before.get("attempt", 0):
             self._turns[uid, "attempt", "Restarting"] += 1
+        for told in ("model", "podTemplateAdditions"):
+            if status.get(told) and status.get(told) != before.get(told):
+                self._turns[uid, told, OF_FIELDS[told]] += 1
         self._before[uid] = status
 
     def ends(self) -> None:

@@ -116,7 +116,7 @@ def test_rendered_is_yaml_of_what_would_be_applied_and_created() -> None:
     text = rendered(preview(JOB + "---" + CLAIM, using()))
     assert list(yaml.safe_load_all(text)) == [obj("Service", "a"), obj("Pod", "b")]
     assert text.startswith("---\n")
-    assert rendered([]) == ""
+    assert rendered([]) == "# Nothing would be made: `slipway plan` says why.\n"
 
 
 def test_shared_parts_are_written_out() -> None:

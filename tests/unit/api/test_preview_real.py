@@ -56,7 +56,7 @@ def test_an_inference_service_becomes_what_serves_and_scales_it(shown: Any) -> N
 
 
 def test_a_service_without_its_claim_makes_nothing_and_says_why(shown: Any) -> None:
-    assert shown("render", SERVICE) == ""
+    assert shown("render", SERVICE) == "# Nothing would be made: `slipway plan` says why.\n"
     summary = shown("plan", SERVICE)
     assert "looked for    PersistentVolumeClaim default/models, which the file does not have" in summary
     assert "Ready         False" in summary

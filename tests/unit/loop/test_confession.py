@@ -10,11 +10,9 @@ from slipway.reconcile import observe
 from slipway.reconcile.confession import confession
 from slipway.reconcile.queue import Again
 
+from .bench import Bench
 from .build import JOB_PATH, job
 from .fakeapi import FakeApi
-from .test_visit import Bench, bench
-
-__all__ = ["bench"]
 
 STATUS = f"PATCH {JOB_PATH}/status"
 EVENTS = "POST /apis/events.k8s.io/v1/namespaces/ns/events"

@@ -19,9 +19,9 @@ from slipway.kube.kinds import INFERENCE_SERVICE, OWNERS, TRAINING_JOB, Resource
 from slipway.reconcile.confession import REASON
 from slipway.reconcile.keys import Key
 
+from .bench import Bench
 from .build import body
 from .fakeapi import FakeApi, serving
-from .test_visit import Bench
 
 EXAMPLES = 25  # each is a server of its own
 REQUESTS_MAX = 40  # of one visit; the longest honest one takes 14

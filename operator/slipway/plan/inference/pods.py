@@ -35,6 +35,7 @@ RESERVED = Reserved(
     # vLLM reads these itself: the sidecar and the gateway would be locked out, or look at another port.
     env=frozenset({"VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP"}),
     ports=frozenset({ENGINE_PORT, SIDECAR_PORT}),
+    gpus="set spec.accelerator and spec.parallelism.tensor",
     main_fields=(
         ("image", "set spec.image"),
         ("command", "the engine is started by Slipway: give flags in spec.engineArgs"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from .policytypes import Container, Reserved, Violation, entries, mapping
 
+GPU = "nvidia.com/gpu"
 FIELDS = frozenset(
     {
         "args",
@@ -47,6 +48,14 @@ def _main_fields(container: Container, reserved: Reserved) -> Iterator[Violation
     for name, instead in reserved.main_fields:
         if container.main and container.body.get(name) is not None:
             yield Violation(f"{container.path}.{name}", instead)
+
+
+def _gpus(container: Container, reserved: Reserved) -> Iterator[Violation]:
+    """How many GPUs is a field of the spec, from which more follows than the limit: the two must not disagree."""
+    resources = mapping(container.body.get("resources"))
+    for kind in ("limits", "requests"):
+        if container.main and mapping(resources.get(kind)).get(GPU) is not None:
+            yield Violation(f"{container.path}.resources.{kind}[{GPU}]", reserved.gpus)
 
 
 def _privileges(container: Container, _: Reserved) -> Iterator[Violation]:
@@ -142,6 +151,7 @@ def _ports(container: Container, reserved: Reserved) -> Iterator[Violation]:
 CHECKS: tuple[Callable[[Container, Reserved], Iterator[Violation]], ...] = (
     _unknown_fields,
     _main_fields,
+    _gpus,
     _privileges,
     _capabilities,
     _runs_as_root,

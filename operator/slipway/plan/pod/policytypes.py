@@ -23,6 +23,7 @@ class Reserved:
     env_prefixes: tuple[str, ...] = ("SLIPWAY_",)
     ports: frozenset[int] = frozenset()
     main_fields: tuple[tuple[str, str], ...] = ()
+    gpus: str = "leave it out"  # what to do instead of giving `main` GPUs
     spec_fields: tuple[tuple[str, str], ...] = ()
 
 

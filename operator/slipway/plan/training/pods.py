@@ -32,6 +32,7 @@ RESERVED = Reserved(
     mount_paths=frozenset({names.OUTPUT_MOUNT, names.DATASET_MOUNT, names.TOKEN_MOUNT}),
     env=frozenset({"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "PYTHONUNBUFFERED"}),
     env_prefixes=("SLIPWAY_", "PET_"),
+    gpus="use spec.accelerator and spec.perNode",
     main_fields=(
         ("image", "use spec.image"),
         ("command", "use spec.command"),

@@ -124,6 +124,11 @@ RESERVED: list[tuple[Obj, str]] = [
         {"command": ["x"]},
         "spec.podTemplate.spec.containers[0].command: the engine is started by Slipway: give flags in spec.engineArgs",
     ),
+    (
+        {"resources": {"limits": {"nvidia.com/gpu": 3}}},
+        "spec.podTemplate.spec.containers[0].resources.limits[nvidia.com/gpu]: "
+        "set spec.accelerator and spec.parallelism.tensor",
+    ),
     ({"args": ["x"]}, "spec.podTemplate.spec.containers[0].args: give the engine's flags in spec.engineArgs"),
     ({"lifecycle": {"preStop": {}}}, "spec.podTemplate.spec.containers[0].lifecycle: set spec.drainSeconds"),
     (

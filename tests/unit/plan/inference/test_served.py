@@ -288,3 +288,8 @@ def test_a_claim_that_came_back_is_served_as_before() -> None:
     outcome = settle(spec(), status=settle(spec(), status=URI_SERVED, objects={CLAIM: None}).status)
     assert said(outcome, "ModelReady")[:2] == ("True", "ModelFound")
     assert outcome.apply == settle(spec()).apply
+
+
+@pytest.mark.parametrize("model", [None, True, {}, {"claim": "c"}, {"claim": "c", "path": "p"}])
+def test_a_record_that_is_none_is_none(model: Any) -> None:
+    assert recorded({"model": model}) is None

@@ -18,6 +18,7 @@ OURS = Reserved(
     env_prefixes=("SLIPWAY_", "PET_"),
     ports=frozenset({8000}),
     main_fields=(("image", "use spec.image"),),
+    gpus="use spec.perNode",
     spec_fields=(("terminationGracePeriodSeconds", "use spec.drainSeconds"),),
 )
 ROOT = "spec.podTemplate"
@@ -293,6 +294,14 @@ def test_fields_of_a_container() -> None:
 def test_fields_of_the_main_container() -> None:
     assert in_main(image="x") == [("spec.containers[0].image", "use spec.image")]
     assert in_main(image=None) == []
+
+
+@pytest.mark.parametrize("kind", ["limits", "requests"])
+def test_gpus_of_the_main_container_are_a_field_of_the_spec(kind: Any) -> None:
+    refused = [(f"spec.containers[0].resources.{kind}[nvidia.com/gpu]", "use spec.perNode")]
+    assert in_main(resources={kind: {"memory": "1Gi", "nvidia.com/gpu": 3}}) == refused
+    assert in_main(resources={kind: {"memory": "1Gi", "nvidia.com/gpu": None}}) == []
+    assert in_spec(containers=[{"name": "side", "image": "x", "resources": {kind: {"nvidia.com/gpu": 1}}}]) == []
 
 
 @pytest.mark.parametrize("name", ["RANK", "SLIPWAY_RECIPE", "PET_NNODES"])
