@@ -109,7 +109,7 @@ def main() -> None:
     with step("cluster, training-operator"):
         bed("up", "--addons", "training-operator")  # KEDA and Prometheus are for scaling, which is not shown here
     with step("images"):
-        bed("images")
+        bed("images", "operator", "gateway", "trainer", "vllm")
         bed("load", *sorted(set(IMAGES.values())))
     kube = connect()
     with step("helm install slipway-crds and slipway"):
