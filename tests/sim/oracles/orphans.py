@@ -1,5 +1,6 @@
 """Nothing is left behind: no child of an owner that is gone, no gang of another attempt, nothing that still runs of a
-job that is over, no scaler that nobody asks for. (A claim that is to be kept is kept.)
+job that is over, no scaler that nobody asks for. (A claim that is to be kept is kept. Pods that a user took from their
+Deployment, with `kubectl delete --cascade=orphan`, and then deleted the service, are the user's.)
 """
 
 from typing import ClassVar
@@ -32,7 +33,8 @@ class Orphans(Oracle):
         key = owner_of(metadata["namespace"], metadata.get("labels") or {})
         owner = owners.get((key.kind, key.name)) if key else None
         if owner is None:
-            if resource != "persistentvolumeclaims" or metadata.get("ownerReferences"):
+            taken = resource == "pods" and key is not None and key.kind == INFERENCE_SERVICE.kind
+            if metadata.get("ownerReferences") or not (taken or resource == "persistentvolumeclaims"):
                 self.wrong(f"{resource} {metadata['name']} is left without its owner")
         elif resource in ("pods", "pytorchjobs.kubeflow.org") and key and key.kind == TRAINING_JOB.kind:
             self._gang(resource, child, owner)
