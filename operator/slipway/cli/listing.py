@@ -100,5 +100,6 @@ def _row(item: Obj) -> tuple[str, ...]:
 
 
 def _shortened(message: str) -> str:
-    line = " ".join(message.split())
+    """On one line, without control characters: a message may quote a tenant, whose escapes are not for a terminal."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
     return line if len(line) <= MESSAGE_MAX else line[: MESSAGE_MAX - 3] + "..."

@@ -48,6 +48,13 @@ def test_a_long_message_is_cut() -> None:
     assert "x" * (listing.MESSAGE_MAX - 2) not in line
 
 
+def test_escapes_of_a_quoted_tenant_do_not_reach_the_terminal() -> None:
+    message = "unknown option --no\x00pe\x1b[31m=1\u202e"
+    shown = listing.table([item("a", condition("Ready", "False", "InvalidEngineArgs", message))])
+    assert all(c.isprintable() or c == "\n" for c in shown)
+    assert "--no pe [31m=1" in shown
+
+
 def test_nothing_is_said_in_words() -> None:
     assert listing.table([]) == "No TrainingJob and no InferenceService.\n"
 
