@@ -4,6 +4,7 @@ It keeps resourceVersions, uids, optimistic locking, delete preconditions and th
 labels replaced, status as a subresource). What the real one does beyond that is tested in tests/integration.
 """
 
+import asyncio
 import copy
 import itertools
 import json
@@ -213,3 +214,6 @@ async def serving(fake: FakeApi, metrics: Metrics | None = None) -> AsyncIterato
             yield client
         finally:
             await client.close()
+    await asyncio.sleep(
+        0
+    )  # a closed transport lets go of its socket in the next turn, which the loop may not live to see
