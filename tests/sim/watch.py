@@ -1,7 +1,7 @@
 """A watch as the operator gets it through kopf: a listing, then events, which may be late, repeated, or lost in a break
 that ends with another listing.
 
-As in kopf, the objects of a listing are told twice (once by `handlers.listings`, once as events), and the events of
+The objects of a listing are told twice (kopf's events would repeat what `listings.taken` has told), and the events of
 different objects may overtake each other, those of one object may not (unless the timing says disorder).
 """
 

@@ -32,7 +32,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Resource):
     """One kind. `custom`: a CRD's; else a core kind, which is decoded as Go does.
 
     `status`: it has a status subresource. `counts`: its generation counts changes of spec; `counts_annotations`: of
@@ -40,9 +40,6 @@ class Kind:
     answers the object, not a Status. `graceful`: a deleted object may go on for a while.
     """
 
-    api_version: str
-    kind: str
-    plural: str
     shape: Shape
     custom: bool
     namespaced: bool = True
@@ -57,18 +54,6 @@ class Kind:
     default: Default = defaults.nothing
     admit: Admit = admission.nothing
     validate: Validate = validation.nothing
-
-    @property
-    def group(self) -> str:
-        return self.api_version.rpartition("/")[0]
-
-    @property
-    def version(self) -> str:
-        return self.api_version.rpartition("/")[2]
-
-    @property
-    def full(self) -> str:
-        return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
     def root(self) -> str:

@@ -33,13 +33,6 @@ from .fakeapi import FakeApi
 
 SERVICES = "/api/v1/namespaces/ns/services"
 GANGS = "/apis/kubeflow.org/v1/namespaces/ns/pytorchjobs"
-PODS = "/api/v1/namespaces/ns/pods"
-TRIED_POD = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "t", "namespace": "ns", "labels": {"a": "b"}},
-    "spec": {"containers": []},
-}
 TEMPLATE = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "t", "namespace": "ns"}}
 
 

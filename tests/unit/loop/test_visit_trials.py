@@ -7,12 +7,8 @@ from slipway.plan.observed import Verdict
 from slipway.reconcile.trial import ACCEPTED_SECONDS, INVALID_SECONDS, REFUSAL_SECONDS, Trial
 
 from .bench import Bench
-from .build import (
-    JOB_PATH,
-)
+from .build import JOB_PATH
 
-SERVICES = "/api/v1/namespaces/ns/services"
-GANGS = "/apis/kubeflow.org/v1/namespaces/ns/pytorchjobs"
 PODS = "/api/v1/namespaces/ns/pods"
 TRIED_POD = {
     "apiVersion": "v1",
