@@ -218,7 +218,7 @@ def _apiserver_command(directory: Path, etcd_port: int, port: int) -> list[str]:
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
         "--service-account-issuer=https://kubernetes.default.svc",
-        "--service-cluster-ip-range=10.0.0.0/24",
+        "--service-cluster-ip-range=10.0.0.0/16",  # a benchmark makes thousands of Services
         "--authorization-mode=RBAC",
         "--endpoint-reconciler-type=none",  # it would refuse to publish a loopback address
     ]

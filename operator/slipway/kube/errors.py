@@ -15,6 +15,8 @@ NO_SUCH_KIND = ("404 page not found", "the server could not find the requested r
 TOO_LARGE = ("request is too large", "message larger than max", "request entity too large")
 # How it says, with 500, that a webhook that must be asked is not there: it refuses the object until somebody mends it.
 DEAF_WEBHOOK = ("failed calling webhook",)
+# How it says, with 500, that the cluster has no address or port left for a Service: until somebody frees or adds some.
+NONE_LEFT = ("failed to allocate",)
 
 
 class ApiError(Exception):
@@ -33,9 +35,9 @@ class ApiError(Exception):
     @property
     def refused(self) -> bool:
         """The server understood and will not: invalid, forbidden, no such kind or namespace, too large to keep, a
-        webhook in the way that does not answer."""
+        webhook in the way that does not answer, no address left."""
         if self.status >= SERVER_ERROR:
-            return any(words in self.message.lower() for words in (*TOO_LARGE, *DEAF_WEBHOOK))
+            return any(words in self.message.lower() for words in (*TOO_LARGE, *DEAF_WEBHOOK, *NONE_LEFT))
         return self.status >= 400 and self.status not in (UNAUTHORIZED, TIMEOUT, CONFLICT, TOO_MANY)
 
     @property

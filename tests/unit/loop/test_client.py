@@ -45,9 +45,10 @@ def test_what_counts_as_refused(status: int, refused: bool) -> None:
         "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2200000 vs. 2097152)",
         "Request entity too large: limit is 3145728",
         'Internal error occurred: failed calling webhook "w": connection refused',
+        "Internal error occurred: failed to allocate a serviceIP: range is full",
     ],
 )
-def test_what_is_too_large_or_asks_a_deaf_webhook_is_refused_though_the_server_blames_itself(message: str) -> None:
+def test_what_a_person_must_mend_is_refused_though_the_server_blames_itself(message: str) -> None:
     assert ApiError(500, "InternalError", message).refused
     assert not ApiError(429, "TooManyRequests", message).refused
 
