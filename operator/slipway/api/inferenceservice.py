@@ -91,7 +91,7 @@ class InferenceServiceSpec(Model):
         ],
         Field(max_length=64),
         Schema(list_type="atomic"),
-    ] = Field(default=[], description="Flags for the engine, each one string: --flag or --flag=value.")
+    ] = Field(default=[], description="Flags for the engine, each one string: --flag or --flag=value. Passed as written.")
     image: ImageRef | None = Field(
         default=None, description="Image of the engine; the operator's for the accelerator when left out."
     )

@@ -185,7 +185,9 @@ class TrainingJobSpec(Model):
         ]
         | None
     ) = Field(
-        default=None, description="Your own program, started once per process by torchrun. Exclusive with recipe."
+        default=None,
+        description="Your own program, started once per process by torchrun. $(NAME) is the pod's variable NAME, as in "
+        "a container's command. Exclusive with recipe.",
     )
     image: ImageRef | None = Field(
         default=None, description="Image of the pods; the operator's trainer image when left out."
