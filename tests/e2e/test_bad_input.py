@@ -134,11 +134,16 @@ def test_an_engine_argument_that_vllm_does_not_have_is_named(kube: Kube, namespa
     kube.until(namespace, SERVICES, "flag", says("Accepted", "UnknownEngineArgument", "--max-model-len"), seconds=SOON)
 
 
-def test_an_engine_argument_out_of_bounds_is_named(kube: Kube, namespace: str) -> None:
-    mistaken = service("flag", {"uri": "pvc://none/model"}, engineArgs=["--gpu-memory-utilization=7"])
-    kube.apply(namespace, mistaken)
+def test_a_service_is_accepted_as_soon_as_its_spec_is_mended(kube: Kube, namespace: str) -> None:
+    model = {"uri": "pvc://none/model"}
+    kube.apply(namespace, service("flag", model, engineArgs=["--gpu-memory-utilization=7"]))
     words = "spec.engineArgs[0]: --gpu-memory-utilization must be above 0 and at most 1"
     kube.until(namespace, SERVICES, "flag", says("Accepted", "InvalidEngineArgument", words), seconds=SOON)
+    kube.apply(namespace, service("flag", model, podTemplate={"spec": {"nodeSelector": ["disk"]}}))
+    words = "spec.podTemplate.spec.nodeSelector: must be a map, not a list"
+    kube.until(namespace, SERVICES, "flag", says("Accepted", "InvalidPodTemplate", words), seconds=SOON)
+    kube.apply(namespace, service("flag", model))
+    kube.until(namespace, SERVICES, "flag", is_true("Accepted"), seconds=SOON)
 
 
 def test_a_services_missing_claim_is_named(kube: Kube, namespace: str) -> None:

@@ -17,7 +17,7 @@ from .policytypes import Violation
 Types = Mapping[str, Mapping[str, str]]
 
 POD_SPEC = "PodSpec"
-QUANTITY = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?\s*", re.ASCII)
+QUANTITY = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d*)([eE][+-]?\d+|[numkMGTPE]|[KMGTPE]i)?\s*", re.ASCII)
 SHOWN_MAX = 40
 
 

@@ -111,7 +111,7 @@ def test_what_is_not_is_told_at_its_place(fields: Any, path: str, said: str) -> 
     assert told == said or said.endswith(("to", "a", "from -9", '"500m"'))
 
 
-@pytest.mark.parametrize("text", ["", ".", "two", "1,5", "1GiB", "1mi", "--1", "1e", "0x10", "1 Gi", "١"])
+@pytest.mark.parametrize("text", ["", "two", "1,5", "1GiB", "1mi", "--1", "1e", "0x10", "1 Gi", "١"])
 def test_no_quantity(text: str) -> None:
     [(path, said)] = found(volumes=[{"name": "a", "emptyDir": {"sizeLimit": text}}])
     assert path == "spec.volumes[0].emptyDir.sizeLimit"
