@@ -11,7 +11,8 @@ An option: `flags` are its spellings; `takes_value` is true, false or "optional"
 compared after the engine's own lower-casing and `-` to `_` when `fold` is true; `repeat` says that it may be given more
 than once; `dotted` that --flag.key=value sets one key of it. `value` is what the engine reads the text as: int, float,
 size (512, 1k, 2G), size|auto, json, config (JSON with sizes) or, when left out, text; a `?` after it says that None is
-allowed too.
+allowed too. `bounds` are those of a number, by pydantic's names (gt, ge, lt, le): the parser takes any number, and the
+engine's configuration, whose field the option fills, ends the engine over one that is out of them.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import importlib.metadata
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 NUMBERS = (  # the first whose sample the engine's own conversion accepts; all of them refuse "x"
@@ -67,7 +68,14 @@ def takes_value(action: argparse.Action) -> bool | str:
     return "optional" if action.nargs == "?" else True
 
 
-def option(action: argparse.Action) -> dict[str, Any]:
+def bounds(action: argparse.Action, configurations: Iterable[type]) -> dict[str, Any]:
+    """What the first of the engine's configurations that has the option's field demands of its number."""
+    fields = (getattr(each, "__pydantic_fields__", {}).get(action.dest) for each in configurations)
+    marks = next((field.metadata for field in fields if field is not None), [])
+    return {name: getattr(mark, name) for mark in marks for name in ("gt", "ge", "lt", "le") if hasattr(mark, name)}
+
+
+def option(action: argparse.Action, configurations: Iterable[type] = ()) -> dict[str, Any]:
     """One option of the parser as the table has it; what is false or plain text is left out."""
     found: dict[str, Any] = {"flags": sorted(action.option_strings), "takes_value": takes_value(action)}
     convert = action.type if callable(action.type) else str
@@ -79,6 +87,8 @@ def option(action: argparse.Action) -> dict[str, Any]:
     elif action.nargs != 0:
         found["value"] = value_kind(convert)
         found["dotted"] = reads_objects(convert)
+        if found["value"].startswith(("int", "float", "size")):
+            found["bounds"] = bounds(action, configurations) or False
     found["repeat"] = isinstance(action, argparse._AppendAction)
     return {
         key: value for key, value in found.items() if key in ("flags", "takes_value") or value not in (False, "text")
@@ -112,11 +122,24 @@ def name_cpu_build() -> None:
 
 
 def options() -> list[dict[str, Any]]:
+    import vllm.config
     from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    actions = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))._actions
-    return sorted((option(action) for action in actions if action.option_strings), key=lambda found: found["flags"])
+    groups = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))._action_groups
+    found = [
+        option(action, named_like(group.title or "", vars(vllm.config)))
+        for group in groups
+        for action in group._group_actions
+        if action.option_strings
+    ]
+    return sorted(found, key=lambda each: each["flags"])
+
+
+def named_like(title: str, names: Mapping[str, Any]) -> list[type]:
+    """The configurations of a group of options: its title is a class's name (CacheConfig), or how the names of several
+    end (OffloadConfig, of UVAOffloadConfig and PrefetchOffloadConfig)."""
+    return [each for name, each in names.items() if title.endswith("Config") and name.endswith(title)]
 
 
 def render(version: str, found: list[dict[str, Any]]) -> str:

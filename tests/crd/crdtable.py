@@ -70,10 +70,51 @@ def changed(base: Obj, change: dict[str, Any]) -> Obj:
     return result
 
 
-NOT_A_NAME = "must be the name of an object: lower-case letters, digits, '-' and '.'"
+NOT_A_NAME = (
+    "must be the name of an object: lower-case letters, digits, '-' and '.', "
+    "with a letter or digit at both ends and around each '.'"
+)
+NOT_A_JOB = "must be the name of a TrainingJob: a DNS label that starts with a letter"
+LONG_CLAIM = "the claim's name has at most 253 characters"
+HOLDS_NUL = "must not hold the character NUL, which no program can be given"
 NOT_A_DECIMAL = 'must be a decimal in quotes, such as "0.001" or "1e-3"'
 NOT_A_QUANTITY = 'must be a quantity such as "500Mi" or "10Gi"'
-NOT_AN_IMAGE = "must be an image reference, without spaces"
+NOT_AN_IMAGE = (
+    'must be an image reference, such as "registry.example/team/image:tag": '
+    "lower-case letters and digits in the path, no spaces, a whole digest"
+)
+LONG_IMAGE = "the image's name, without tag and digest, has at most 255 characters"
 NOT_A_FLAG = "must be a flag: --flag or --flag=value, each in one string"
 STEPS_OUT = "must not step out with '..'"
 BAD_NAME = "the name must be a DNS label that starts with a letter, of at most 40 characters: pods are named after it"
+
+SHA256 = "sha256:" + "0a" * 32
+IMAGES = (
+    "a",
+    "vllm/vllm-openai:v0.32.0",
+    "localhost:5000/a_b/c--d.e__f:T_1.2-3",
+    "Registry.Example:443/team/image@" + SHA256,
+    f"registry.example/a/b:1@{SHA256}",
+    "[fd00::1]:5000/a@sha512:" + "0a" * 64,
+    "a" * 255 + ":" + "t" * 128,
+    "r.example/" + "a" * 245 + "@" + SHA256,
+)
+NOT_IMAGES = (
+    "a b",
+    " a",
+    "é",
+    "Team/Image:1",
+    "image:",
+    "image:a/b",
+    "image:" + "t" * 129,
+    "image@sha256:00",
+    "image@" + SHA256.upper(),
+    "https://registry.example/a",
+    "/a",
+    "a/",
+    "a//b",
+    "a..b",
+    "-a",
+    "$(IMAGE)",
+    "a\n",
+)

@@ -1,6 +1,19 @@
 """InferenceService's rows of the table."""
 
-from .crdtable import ABSENT, BAD_NAME, NOT_A_FLAG, NOT_A_NAME, NOT_AN_IMAGE, SERVICE, Case
+from .crdtable import (
+    ABSENT,
+    BAD_NAME,
+    HOLDS_NUL,
+    IMAGES,
+    LONG_CLAIM,
+    LONG_IMAGE,
+    NOT_A_FLAG,
+    NOT_A_JOB,
+    NOT_AN_IMAGE,
+    NOT_IMAGES,
+    SERVICE,
+    Case,
+)
 
 POD_NAME = (
     "the name must not end as a training pod's does (such as job-0-master-0): a TrainingJob's Services have such names,"
@@ -23,7 +36,17 @@ INFERENCE_SERVICE_CASES = (
     Case("no spec", SERVICE, {"spec": ABSENT}, "spec", "Required value"),
     *(
         Case(f"uri {uri}", SERVICE, {"spec.model": {"uri": uri}}, "spec.model.uri", "must be pvc://claim/path")
-        for uri in ("", "models", "pvc://", "pvc:///path", "pvc://Models/1", "hf://a/b", "file:///models")
+        for uri in (
+            "",
+            "models",
+            "pvc://",
+            "pvc:///path",
+            "pvc://Models/1",
+            "pvc://a..b",
+            "pvc://a-/b",
+            "hf://a",
+            "file:///m",
+        )
     ),
     Case(
         "uri with ..",
@@ -32,12 +55,21 @@ INFERENCE_SERVICE_CASES = (
         "spec.model.uri",
         "must not step out of the claim with '..'",
     ),
+    Case("claim with dots", SERVICE, {"spec.model": {"uri": "pvc://models.v1-2.a/llama"}}),
+    Case("longest claim", SERVICE, {"spec.model": {"uri": f"pvc://{'m' * 253}/llama"}}),
+    Case("long claim", SERVICE, {"spec.model": {"uri": f"pvc://{'m' * 254}/llama"}}, "spec.model.uri", LONG_CLAIM),
+    Case("uri with NUL", SERVICE, {"spec.model": {"uri": "pvc://models/a\0"}}, "spec.model.uri", HOLDS_NUL),
+    Case("longest job name", SERVICE, {"spec.model.from.trainingJob": "a" * 40}),
+    *(
+        Case(f"job {name!r}", SERVICE, {"spec.model.from.trainingJob": name}, "spec.model.from.trainingJob", NOT_A_JOB)
+        for name in ("My Job", "1st", "a.b", "-a", "a-", "é")
+    ),
     Case(
-        "job name",
+        "job name too long",
         SERVICE,
-        {"spec.model.from.trainingJob": "My Job"},
+        {"spec.model.from.trainingJob": "a" * 41},
         "spec.model.from.trainingJob",
-        NOT_A_NAME,
+        "may not be more than 40 bytes",
     ),
     # -- engine
     Case("engine", SERVICE, {"spec.engine": "sglang"}, "spec.engine", 'supported values: "vllm"'),
@@ -46,8 +78,10 @@ INFERENCE_SERVICE_CASES = (
         Case(f"flag {flag!r}", SERVICE, {"spec.engineArgs": [flag]}, "spec.engineArgs[0]", NOT_A_FLAG)
         for flag in ("max-model-len=256", "-tp", "---x", "--=1")
     ),
-    Case("image", SERVICE, {"spec.image": "vllm/vllm-openai:v0.32.0"}),
-    Case("image with a space", SERVICE, {"spec.image": "a b"}, "spec.image", NOT_AN_IMAGE),
+    Case("flag with NUL", SERVICE, {"spec.engineArgs": ["--seed=1\0"]}, "spec.engineArgs[0]", HOLDS_NUL),
+    *(Case(f"image {image}", SERVICE, {"spec.image": image}) for image in IMAGES),
+    *(Case(f"image {image!r}", SERVICE, {"spec.image": image}, "spec.image", NOT_AN_IMAGE) for image in NOT_IMAGES),
+    Case("long image", SERVICE, {"spec.image": "a" * 256 + ":1"}, "spec.image", LONG_IMAGE),
     Case("accelerator", SERVICE, {"spec.accelerator": "amd"}, "spec.accelerator", 'supported values: "cpu", "nvidia"'),
     Case("tensor parallel on GPUs", SERVICE, {"spec.accelerator": "nvidia", "spec.parallelism": {"tensor": 8}}),
     Case(

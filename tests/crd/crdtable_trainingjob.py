@@ -4,10 +4,15 @@ from .crdtable import (
     ABSENT,
     BAD_NAME,
     COMMAND_JOB,
+    HOLDS_NUL,
+    IMAGES,
+    LONG_CLAIM,
+    LONG_IMAGE,
     NOT_A_DECIMAL,
     NOT_A_NAME,
     NOT_A_QUANTITY,
     NOT_AN_IMAGE,
+    NOT_IMAGES,
     RECIPE_JOB,
     STEPS_OUT,
     Case,
@@ -77,9 +82,11 @@ TRAINING_JOB_CASES = (
     Case("command with output", COMMAND_JOB, {"spec.output": {"claim": "results"}}),
     Case("empty program", COMMAND_JOB, {"spec.command": [""]}, "spec.command", "must begin with the program to start"),
     Case("empty argument", COMMAND_JOB, {"spec.command": ["true", ""]}),
+    Case("argument with NUL", COMMAND_JOB, {"spec.command": ["true", "a\0"]}, "spec.command[1]", HOLDS_NUL),
     # -- where and how
-    Case("image", RECIPE_JOB, {"spec.image": "registry.example/a/b:1@sha256:00"}),
-    Case("image with a space", RECIPE_JOB, {"spec.image": "my image"}, "spec.image", NOT_AN_IMAGE),
+    *(Case(f"image {image}", RECIPE_JOB, {"spec.image": image}) for image in IMAGES),
+    *(Case(f"image {image!r}", RECIPE_JOB, {"spec.image": image}, "spec.image", NOT_AN_IMAGE) for image in NOT_IMAGES),
+    Case("long image", RECIPE_JOB, {"spec.image": "a" * 256 + ":1"}, "spec.image", LONG_IMAGE),
     Case("gang", RECIPE_JOB, {"spec.nodes": 4, "spec.perNode": 2, "spec.training.batchSize": 24}),
     Case(
         "unequal shares",
@@ -136,8 +143,22 @@ TRAINING_JOB_CASES = (
             "spec.dataset.uri",
             "must be file:///path or pvc://claim/path",
         )
-        for uri in ("", "/data", "file://data", "s3://bucket/data", "pvc://", "pvc://Claim/data", "hf://a/b")
+        for uri in (
+            "",
+            "/data",
+            "file://data",
+            "s3://bucket/data",
+            "pvc://",
+            "pvc://Claim/data",
+            "pvc://a..b",
+            "hf://a/b",
+        )
     ),
+    Case("longest claim", RECIPE_JOB, {"spec.dataset.uri": f"pvc://{'c' * 253}"}),
+    Case("long claim", RECIPE_JOB, {"spec.dataset.uri": f"pvc://{'c' * 254}/a"}, "spec.dataset.uri", LONG_CLAIM),
+    Case("long file", RECIPE_JOB, {"spec.dataset.uri": f"file:///{'c' * 300}"}),
+    Case("data set with NUL", RECIPE_JOB, {"spec.dataset.uri": "file:///a\0"}, "spec.dataset.uri", HOLDS_NUL),
+    Case("pattern with NUL", RECIPE_JOB, {"spec.dataset.include": ["a\0"]}, "spec.dataset.include[0]", HOLDS_NUL),
     *(
         Case(f"data set {uri}", RECIPE_JOB, {"spec.dataset.uri": uri}, "spec.dataset.uri", STEPS_OUT)
         for uri in ("pvc://text/../other", "file:///data/..")
@@ -179,7 +200,10 @@ TRAINING_JOB_CASES = (
         "spec.output",
         "Slipway does not delete a claim that it did not make: leave whenDeleted at Retain",
     ),
-    Case("claim name", RECIPE_JOB, {"spec.output": {"claim": "Results_1"}}, "spec.output.claim", NOT_A_NAME),
+    *(
+        Case(f"claim {name}", RECIPE_JOB, {"spec.output": {"claim": name}}, "spec.output.claim", NOT_A_NAME)
+        for name in ("Results_1", "a..b", "a.-b", "a.", "-a")
+    ),
     Case(
         "class name", RECIPE_JOB, {"spec.output": {"storageClassName": "-"}}, "spec.output.storageClassName", NOT_A_NAME
     ),

@@ -1,15 +1,15 @@
-"""Bad input ends in a refusal or a condition that names it, within ten seconds, and mends itself when it is mended.
-
-A service's missing image is in test_scaling.py, where an engine starts anyway.
-"""
+"""Bad input ends in a refusal or a condition that names it, within ten seconds, and mends itself when it is mended."""
 
 import pytest
 
+from . import node
+from .install import IMAGES
 from .kube import Kube, Obj, is_true
 from .resources import JOBS, SERVICES, command_job, says, service, tiny_job, trained
 
 pytestmark = [pytest.mark.level(1), pytest.mark.feature("bad-input")]
 SOON = 10
+AFTER_A_PAUSE = 30  # of the kubelet's, before it tries again what failed
 
 
 def test_an_unknown_field_is_refused(kube: Kube, namespace: str) -> None:
@@ -27,9 +27,22 @@ def test_an_impossible_combination_is_refused(kube: Kube, namespace: str) -> Non
     assert "exactly one of recipe and command must be set" in kube.refusal(namespace, job)
 
 
-def test_a_missing_image_is_named(kube: Kube, namespace: str) -> None:
-    kube.apply(namespace, command_job("image", "true", image="slipway.local/nowhere:1"))
-    kube.until(namespace, JOBS, "image", says("Ready", "ImagePullFailed", "slipway.local/nowhere:1"), seconds=SOON)
+@pytest.mark.parametrize("image", ["é", "my image", "Team/Image:1"])
+def test_an_image_that_cannot_be_one_is_refused(kube: Kube, namespace: str, image: str) -> None:
+    assert "must be an image reference" in kube.refusal(namespace, command_job("image", "true", image=image))
+
+
+def test_a_job_that_cannot_be_is_refused(kube: Kube, namespace: str) -> None:
+    assert "spec.model.from.trainingJob" in kube.refusal(namespace, service("x", {"from": {"trainingJob": "j" * 41}}))
+
+
+def test_a_missing_image_is_named_and_runs_when_it_is_there(kube: Kube, namespace: str) -> None:
+    """A TrainingJob's spec cannot change, so it is the image that comes."""
+    image = f"slipway.local/late:{namespace}"
+    kube.apply(namespace, command_job("image", "true", image=image))
+    kube.until(namespace, JOBS, "image", says("Ready", "ImagePullFailed", image), seconds=SOON)
+    with node.image(kube, image, like=IMAGES["images.trainer"]):
+        kube.until(namespace, JOBS, "image", is_true("Complete"), seconds=120)
 
 
 def test_a_missing_claim_is_named_and_then_found(kube: Kube, namespace: str) -> None:
@@ -52,18 +65,39 @@ def test_a_missing_job_is_named(kube: Kube, namespace: str) -> None:
     kube.until(namespace, SERVICES, "orphan", says("ModelReady", "TrainingJobNotFound", "absent"), seconds=SOON)
 
 
-def test_a_missing_model_is_named(kube: Kube, shared_namespace: str) -> None:
-    job = trained(kube, shared_namespace)
-    claim = job["status"]["output"]["claim"]
-    kube.apply(shared_namespace, service("empty", {"uri": f"pvc://{claim}/nothing/here"}))
-    kube.until(shared_namespace, SERVICES, "empty", says("Ready", "ModelCheckFailed", "nothing/here"), seconds=SOON)
-    kube.kubectl("-n", shared_namespace, "delete", SERVICES, "empty")
+def test_a_service_names_what_it_lacks_and_serves_when_it_has_it(kube: Kube, shared_namespace: str) -> None:
+    """A node, a model and an image, one after the other, since an engine takes a minute to start."""
+    made = trained(kube, shared_namespace)["status"]["output"]
+    label = f"e2e/{shared_namespace}"
+    template = {"spec": {"nodeSelector": {label: "yes"}}}
+    model = {"uri": f"pvc://{made['claim']}/late/model"}
+    lacking = service("late", model, podTemplate=template, image="slipway.local/nowhere:1")
+    kube.apply(shared_namespace, lacking)
+    kube.until(shared_namespace, SERVICES, "late", says("Ready", "Unschedulable", "node"), seconds=SOON)
+    with node.label(kube, label):
+        kube.until(shared_namespace, SERVICES, "late", says("Ready", "ModelCheckFailed", "late/model"), seconds=SOON)
+        node.copy_on_volume(kube, shared_namespace, made["claim"], made["path"].removesuffix("/model"), "late")
+        named = says("Ready", "ImagePullFailed", "slipway.local/nowhere:1")
+        kube.until(shared_namespace, SERVICES, "late", named, seconds=AFTER_A_PAUSE)
+        kube.apply(shared_namespace, service("late", model, podTemplate=template))
+        kube.until(shared_namespace, SERVICES, "late", is_true("Ready"), seconds=240)
+    kube.kubectl("-n", shared_namespace, "delete", SERVICES, "late")
 
 
-def test_a_pod_template_that_the_api_server_rejects_is_named(kube: Kube, namespace: str) -> None:
-    template = {"spec": {"containers": [{"name": "main", "ports": [{"containerPort": 99999}]}]}}
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [
+        ({"ports": [{"containerPort": 99999}]}, "ports[0].containerPort: Invalid value: 99999"),
+        ({"ports": [{"containerPort": "80"}]}, "ports[0].containerPort: must be a whole number, not text"),
+        ({"resources": {"limit": {"cpu": "1"}}}, "resources.limit: Kubernetes has no such field here"),
+    ],
+    ids=["value", "type", "field"],
+)
+def test_a_pod_template_that_the_api_server_rejects_is_named(kube: Kube, namespace: str, main: Obj, words: str) -> None:
+    template = {"spec": {"containers": [{"name": "main", **main}]}}
     kube.apply(namespace, command_job("template", "true", podTemplate=template))
-    kube.until(namespace, JOBS, "template", says("Accepted", "InvalidPodTemplate", "99999"), seconds=SOON)
+    told = f"spec.podTemplate.spec.containers[0].{words}"
+    kube.until(namespace, JOBS, "template", says("Accepted", "InvalidPodTemplate", told), seconds=SOON)
 
 
 def test_a_pod_template_that_asks_for_the_host_is_refused(kube: Kube, namespace: str) -> None:
@@ -90,15 +124,26 @@ def test_an_unschedulable_pod_is_named_and_then_placed(kube: Kube, namespace: st
     template = {"spec": {"nodeSelector": {label: "yes"}}}
     kube.apply(namespace, command_job("place", "true", podTemplate=template))
     kube.until(namespace, JOBS, "place", says("Ready", "Unschedulable", "node"), seconds=SOON)
-    kube.kubectl("label", "nodes", "--all", f"{label}=yes")
-    kube.until(namespace, JOBS, "place", is_true("Complete"), seconds=120)
-    kube.kubectl("label", "nodes", "--all", f"{label}-")
+    with node.label(kube, label):
+        kube.until(namespace, JOBS, "place", is_true("Complete"), seconds=120)
 
 
 def test_an_engine_argument_that_vllm_does_not_have_is_named(kube: Kube, namespace: str) -> None:
     mistaken = service("flag", {"uri": "pvc://none/model"}, engineArgs=["--max-model-length=1"])
     kube.apply(namespace, mistaken)
     kube.until(namespace, SERVICES, "flag", says("Accepted", "UnknownEngineArgument", "--max-model-len"), seconds=SOON)
+
+
+def test_a_service_is_accepted_as_soon_as_its_spec_is_mended(kube: Kube, namespace: str) -> None:
+    model = {"uri": "pvc://none/model"}
+    kube.apply(namespace, service("flag", model, engineArgs=["--gpu-memory-utilization=7"]))
+    words = "spec.engineArgs[0]: --gpu-memory-utilization must be above 0 and at most 1"
+    kube.until(namespace, SERVICES, "flag", says("Accepted", "InvalidEngineArgument", words), seconds=SOON)
+    kube.apply(namespace, service("flag", model, podTemplate={"spec": {"nodeSelector": ["disk"]}}))
+    words = "spec.podTemplate.spec.nodeSelector: must be a map, not a list"
+    kube.until(namespace, SERVICES, "flag", says("Accepted", "InvalidPodTemplate", words), seconds=SOON)
+    kube.apply(namespace, service("flag", model))
+    kube.until(namespace, SERVICES, "flag", is_true("Accepted"), seconds=SOON)
 
 
 def test_a_services_missing_claim_is_named(kube: Kube, namespace: str) -> None:

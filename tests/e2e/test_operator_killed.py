@@ -5,7 +5,9 @@ import pytest
 from .install import ask
 from .killing import at_work, kill_operator
 from .kube import Kube, Obj, is_true
-from .resources import JOBS, PYTORCHJOBS, SERVICES, service, tiny_job
+from .resources import JOBS, PYTORCHJOBS, SERVICES, command_job, service, tiny_job
+
+FLEETING = {"size": "1Gi", "whenDeleted": "Delete"}
 
 
 @pytest.mark.level(2)
@@ -96,6 +98,44 @@ def cascades(kube: Kube, namespace: str) -> None:
     at_work(kube, namespace)
     left = [kube.items(namespace, kind, "app.kubernetes.io/managed-by=slipway") for kind in ("deployments", "services")]
     assert left == [[], []]
+
+
+# Each process waits until it is told to fail, so that a rank dies exactly when the test wants it.
+WAIT = """
+import os, time
+
+while not os.path.exists("/tmp/fail"):
+    time.sleep(0.1)
+raise SystemExit(1)
+"""
+
+
+@pytest.mark.level(2)
+@pytest.mark.feature("crash")
+@pytest.mark.usefixtures("mended")
+def test_a_gang_restarts_and_goes_though_the_operator_dies(kube: Kube, namespace: str) -> None:
+    """It dies as the next attempt has been written down, and nothing more; then as the job is deleted while it runs."""
+    kube.apply(namespace, command_job("gang", "python3", "-c", WAIT, nodes=2, output=FLEETING))
+    kube.until(namespace, JOBS, "gang", is_true("Running"), seconds=120)
+    kube.kubectl("-n", namespace, "exec", "gang-0-worker-0", "-c", "pytorch", "--", "touch", "/tmp/fail")
+    kube.until(namespace, JOBS, "gang", lambda job: bool(job["status"]["attempt"] == 1), seconds=60)
+    kill_operator(kube)
+    again = kube.until(namespace, JOBS, "gang", lambda job: in_attempt(job, 1), seconds=120)
+    assert again["status"]["attempt"] == 1
+    assert [each["metadata"]["name"] for each in kube.items(namespace, PYTORCHJOBS)] == ["gang-1"]
+
+    kube.kubectl("-n", namespace, "delete", JOBS, "gang", "--wait=false")
+    kill_operator(kube)
+    kube.gone(namespace, PYTORCHJOBS, "gang-1", seconds=60)
+    kube.kubectl("-n", namespace, "wait", "--for=delete", "pod", "--all", "--timeout=90s")
+    kube.gone(namespace, "persistentvolumeclaim", "gang-output", seconds=60)
+    at_work(kube, namespace)
+    assert [kube.items(namespace, kind) for kind in (PYTORCHJOBS, "pods", "persistentvolumeclaims")] == [[], [], []]
+
+
+def in_attempt(job: Obj, attempt: int) -> bool:
+    """Whether all pods of that attempt run."""
+    return is_true("Running")(job) and bool(job["status"]["attempt"] == attempt)
 
 
 def exists(obj: Obj) -> bool:

@@ -249,6 +249,20 @@ def test_what_is_invalid_is_told_of_the_users_field(operator: Replica, real_bed:
     assert message.startswith("the API server finds the pod template invalid: spec.podTemplate")
 
 
+def test_a_wrong_type_and_an_unknown_field_are_told_of_the_users_field(operator: Replica, real_bed: Bed) -> None:
+    """No word of the API server's decoder, and nothing that is dropped without one."""
+    job(real_bed, template(containers=[{"name": "side", "image": "x"}, {"name": "main", "env": [{"value": 5}]}]))
+    field = "spec.podTemplate.spec.containers[1].env[0].value"
+    message = says(real_bed, "trainingjobs", "train", "Accepted", "InvalidPodTemplate", field, SOON_SECONDS)
+    assert message == f"{field}: must be text, not a number: put it in quotes"
+    misspelt = {"name": "main", "resources": {"limit": {"cpu": "1"}}}
+    service(real_bed, podTemplate={"spec": {"containers": [misspelt]}})
+    field = "spec.podTemplate.spec.containers[0].resources.limit"
+    message = says(real_bed, "inferenceservices", "chat", "Accepted", "InvalidPodTemplate", field, SOON_SECONDS)
+    assert message.endswith(f"{field}: Kubernetes has no such field here: correct its spelling, or leave it out")
+    assert "decoding" not in message
+
+
 def test_a_kept_claim_of_another_size_is_told_in_a_sentence(operator: Replica, real_bed: Bed) -> None:
     job(real_bed, {**JOB, "output": {"size": "2Gi"}})
     eventually(lambda: real_bed.find("pytorchjobs", "train-0"), "made", SOON_SECONDS)

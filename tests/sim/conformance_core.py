@@ -5,6 +5,7 @@ from typing import Any
 from .conformance import Bench, Obj, case, claim, container, deployment, pod, service, version, with_meta
 
 IMAGE = "image:1"
+STRICT = {"dryRun": "All", "fieldValidation": "Strict"}
 
 
 def pod_template(spec: Obj, **metadata: Any) -> Obj:
@@ -14,7 +15,7 @@ def pod_template(spec: Obj, **metadata: Any) -> Obj:
 
 def trial(bench: Bench, spec: Obj, **metadata: Any) -> int:
     """What reconcile/trial.py asks: the status of a dry-run create of a pod template."""
-    return bench.create("podtemplates", pod_template(spec, **metadata), dryRun="All")[0]
+    return bench.create("podtemplates", pod_template(spec, **metadata), **STRICT)[0]
 
 
 @case
@@ -82,6 +83,21 @@ def templates_that_cannot_be_read(bench: Bench) -> None:
     )
     for spec in specs:
         assert trial(bench, spec) == 400, spec
+
+
+@case
+def unknown_fields_of_a_template_are_told_with_their_place(bench: Bench) -> None:
+    spec: Obj = {"containers": [container(), container("side", resources={"limit": {"cpu": "1"}}, port=80)]}
+    for plural, body, root in (
+        ("podtemplates", pod_template(spec), "template."),
+        ("pods", pod(containers=spec["containers"]), ""),
+    ):
+        status, answer = bench.create(plural, body, **STRICT)
+        assert status == 400
+        for field in ("resources.limit", "port"):
+            assert f'unknown field "{root}spec.containers[1].{field}"' in answer["message"], answer
+        assert f"cannot be handled as a {body['kind']}: strict decoding error: unknown" in answer["message"], answer
+        assert bench.create(plural, body, dryRun="All")[0] == 201, "dropped"
 
 
 @case

@@ -101,10 +101,21 @@ class Resource(Model):
         return cls.model_validate({"spec": body.get("spec", {}), "status": body.get("status")})
 
 
+DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN = rf"{DNS_LABEL}(\.{DNS_LABEL})*"
+OWNER_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+# Of the claim in pvc://claim/path.
+CLAIM_NAME = Rule(
+    "!self.startsWith('pvc://') || self.matches(r'^pvc://[^/]{1,253}(/|$)')",
+    "the claim's name has at most 253 characters",
+)
+NO_NUL = Rule(r"!self.matches(r'\x00')", "must not hold the character NUL, which no program can be given")
+
+
 def name_rule(longest: int) -> Rule:
     """What metadata.name must be, so that the names derived from it are DNS labels of at most 63 characters."""
     return Rule(
-        f"self.metadata.name.size() <= {longest} && self.metadata.name.matches(r'^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        f"self.metadata.name.size() <= {longest} && self.metadata.name.matches(r'{OWNER_NAME}')",
         "the name must be a DNS label that starts with a letter, "
         f"of at most {longest} characters: pods are named after it",
     )
@@ -112,8 +123,11 @@ def name_rule(longest: int) -> Rule:
 
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
-    Schema(pattern_message="must be the name of an object: lower-case letters, digits, '-' and '.'"),
+    Field(min_length=1, max_length=253, pattern=rf"^{SUBDOMAIN}$"),
+    Schema(
+        pattern_message="must be the name of an object: lower-case letters, digits, '-' and '.', "
+        "with a letter or digit at both ends and around each '.'"
+    ),
 ]
 Quantity = Annotated[
     str,
@@ -125,10 +139,29 @@ Decimal = Annotated[
     Field(min_length=1, max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]{1,2})?$"),
     Schema(pattern_message='must be a decimal in quotes, such as "0.001" or "1e-3"'),
 ]
+# What the kubelet can read (github.com/distribution/reference): [registry/]path[:tag][@digest].
+_REGISTRY_PART = "[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
+_REGISTRY = rf"({_REGISTRY_PART}(\.{_REGISTRY_PART})*|\[[0-9A-Fa-f:]+\])(:[0-9]+)?"
+_IMAGE_PATH = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
+_TAG = "[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}"
+_DIGEST = "(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 ImageRef = Annotated[
     str,
-    Field(min_length=1, max_length=1024, pattern=r"^\S+$"),
-    Schema(pattern_message="must be an image reference, without spaces"),
+    Field(
+        min_length=1,
+        max_length=520,
+        pattern=rf"^({_REGISTRY}/)?{_IMAGE_PATH}(/{_IMAGE_PATH})*(:{_TAG})?(@{_DIGEST})?$",
+    ),
+    Schema(
+        pattern_message='must be an image reference, such as "registry.example/team/image:tag": '
+        "lower-case letters and digits in the path, no spaces, a whole digest",
+        rules=(
+            Rule(
+                rf"self.matches(r'^[^@]{{1,255}}(:{_TAG})?(@.*)?$')",
+                "the image's name, without tag and digest, has at most 255 characters",
+            ),
+        ),
+    ),
 ]
 Timestamp = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 

@@ -9,7 +9,22 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .common import Accelerator, Conditions, ImageRef, Model, Name, PodTemplate, Resource, Rule, Schema, name_rule
+from .common import (
+    CLAIM_NAME,
+    NO_NUL,
+    OWNER_NAME,
+    SUBDOMAIN,
+    Accelerator,
+    Conditions,
+    ImageRef,
+    Model,
+    PodTemplate,
+    Resource,
+    Rule,
+    Schema,
+    name_rule,
+)
+from .trainingjob import NAME_MAX as TRAINING_JOB_NAME_MAX
 
 KIND = "InferenceService"
 PLURAL = "inferenceservices"
@@ -22,9 +37,11 @@ NAME_MAX = 40
 class ModelFrom(Model):
     """Where Slipway made the model."""
 
-    training_job: Annotated[Name, Field(max_length=63)] = Field(
-        description="A TrainingJob in the same namespace; its model is served once it is Complete."
-    )
+    training_job: Annotated[
+        str,
+        Field(min_length=1, max_length=TRAINING_JOB_NAME_MAX, pattern=OWNER_NAME),
+        Schema(pattern_message="must be the name of a TrainingJob: a DNS label that starts with a letter"),
+    ] = Field(description="A TrainingJob in the same namespace; its model is served once it is Complete.")
 
 
 class ModelSource(Model):
@@ -34,10 +51,14 @@ class ModelSource(Model):
     uri: (
         Annotated[
             str,
-            Field(max_length=1024, pattern=r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$"),
+            Field(max_length=1024, pattern=rf"^pvc://{SUBDOMAIN}(/.*)?$"),
             Schema(
                 pattern_message="must be pvc://claim/path",
-                rules=(Rule(r"!self.matches(r'/\.\.(/|$)')", "must not step out of the claim with '..'"),),
+                rules=(
+                    Rule(r"!self.matches(r'/\.\.(/|$)')", "must not step out of the claim with '..'"),
+                    CLAIM_NAME,
+                    NO_NUL,
+                ),
             ),
         ]
         | None
@@ -86,12 +107,14 @@ class InferenceServiceSpec(Model):
             Annotated[
                 str,
                 Field(min_length=3, max_length=1024, pattern=r"^--[a-zA-Z]"),
-                Schema(pattern_message="must be a flag: --flag or --flag=value, each in one string"),
+                Schema(pattern_message="must be a flag: --flag or --flag=value, each in one string", rules=(NO_NUL,)),
             ]
         ],
         Field(max_length=64),
         Schema(list_type="atomic"),
-    ] = Field(default=[], description="Flags for the engine, each one string: --flag or --flag=value.")
+    ] = Field(
+        default=[], description="Flags for the engine, each one string: --flag or --flag=value. Passed as written."
+    )
     image: ImageRef | None = Field(
         default=None, description="Image of the engine; the operator's for the accelerator when left out."
     )

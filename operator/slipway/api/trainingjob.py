@@ -9,6 +9,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .common import (
+    CLAIM_NAME,
+    NO_NUL,
+    SUBDOMAIN,
     Accelerator,
     Conditions,
     Decimal,
@@ -68,8 +71,10 @@ class DatasetSpec(Model):
 
     uri: Annotated[
         str,
-        Field(max_length=1024, pattern=r"^(file:///|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/|$)).*$"),
-        Schema(pattern_message="must be file:///path or pvc://claim/path", rules=(NO_PARENT_DIRECTORY,)),
+        Field(max_length=1024, pattern=rf"^(file:///|pvc://{SUBDOMAIN}(/|$)).*$"),
+        Schema(
+            pattern_message="must be file:///path or pvc://claim/path", rules=(NO_PARENT_DIRECTORY, CLAIM_NAME, NO_NUL)
+        ),
     ] = Field(description="file:///path in the image, or pvc://claim/path in the job's namespace (mounted read-only).")
     include: Annotated[
         list[
@@ -80,6 +85,7 @@ class DatasetSpec(Model):
                     rules=(
                         NO_PARENT_DIRECTORY,
                         Rule("!self.startsWith('/')", "is relative to uri: must not start with /"),
+                        NO_NUL,
                     )
                 ),
             ]
@@ -179,13 +185,15 @@ class TrainingJobSpec(Model):
     )
     command: (
         Annotated[
-            list[Annotated[str, Field(max_length=4096)]],
+            list[Annotated[str, Field(max_length=4096), Schema(rules=(NO_NUL,))]],
             Field(min_length=1, max_length=256),
             Schema(list_type="atomic", rules=(Rule("self[0] != ''", "must begin with the program to start"),)),
         ]
         | None
     ) = Field(
-        default=None, description="Your own program, started once per process by torchrun. Exclusive with recipe."
+        default=None,
+        description="Your own program, started once per process by torchrun. $(NAME) is the pod's variable NAME, as in "
+        "a container's command. Exclusive with recipe.",
     )
     image: ImageRef | None = Field(
         default=None, description="Image of the pods; the operator's trainer image when left out."

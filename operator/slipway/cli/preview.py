@@ -9,7 +9,7 @@ is checked here are fields, types and bounds.
 
 import importlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,10 +141,19 @@ def _documents(text: str) -> list[Obj]:
         documents = [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:
         raise InvalidFile(f"not YAML: {error}") from error
-    for position, each in enumerate(documents, start=1):
-        if not isinstance(each, dict) or not isinstance(each.get("metadata"), dict) or "name" not in each["metadata"]:
-            raise InvalidFile(f"document {position} is not a Kubernetes object with metadata.name")
-    return documents
+    numbered = enumerate(documents, start=1)
+    return [body for position, each in numbered for body in _objects(each, f"document {position}")]
+
+
+def _objects(value: Any, where: str) -> Iterator[Obj]:  # noqa: ANN401 - whatever the file holds
+    """`value`, or what it lists: `kubectl get -o yaml` writes several objects as one of kind List."""
+    if isinstance(value, dict) and str(value.get("kind")).endswith("List") and isinstance(value.get("items"), list):
+        for position, item in enumerate(value["items"], start=1):
+            yield from _objects(item, f"{where}, item {position},")
+        return
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict) or "name" not in value["metadata"]:
+        raise InvalidFile(f"{where} is not a Kubernetes object with metadata.name")
+    yield value
 
 
 def owner_of(body: Obj) -> Owner:

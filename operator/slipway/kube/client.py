@@ -18,6 +18,8 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 MERGE = "application/merge-patch+json"
 
+DRY_RUN = {"dryRun": "All", "fieldValidation": "Strict"}  # else a field that the server lacks is dropped unsaid
+
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 64
@@ -137,7 +139,7 @@ class KubeClient:
     ) -> Obj:
         resource = resource_of(body)
         path = collection_path(resource.api_version, resource.plural, body.get("metadata", {}).get("namespace", ""))
-        query = ({"fieldManager": manager} if manager else {}) | ({"dryRun": "All"} if dry_run else {})
+        query = ({"fieldManager": manager} if manager else {}) | (DRY_RUN if dry_run else {})
         return await self.request("POST", path, query=query, body=body, timeout_seconds=timeout_seconds)
 
     async def replace(self, target: Ref, body: Obj, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Obj:

@@ -1,4 +1,5 @@
-"""Asking the API server about pods before anything is made that would make them: dry-run creates, nothing is stored.
+"""Asking the API server about pods before anything is made that would make them: dry-run creates, nothing is stored,
+and a field that it does not have is refused, not dropped.
 
 A Pod is asked about as what it will be, since quotas, limits, Pod Security, priority classes, service accounts and
 webhooks speak of nothing else: a PyTorchJob or a Deployment is taken, and then has no pods, where the user does not

@@ -72,6 +72,15 @@ def test_reads_are_answered_by_the_other_documents() -> None:
     assert only.absent == ()
 
 
+@pytest.mark.parametrize("kind", ["v1 List", "slipway.dev/v1alpha1 TrainingJobList"])
+def test_a_list_is_read_as_the_documents_that_it_holds(kind: str) -> None:
+    api_version, _, name = kind.partition(" ")
+    held = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": [yaml.safe_load(CLAIM)]}
+    listed = {"apiVersion": api_version, "kind": name, "items": [yaml.safe_load(JOB), held]}
+    text = yaml.safe_dump(listed) + "---" + SERVICE
+    assert preview(text, using(), now=7.0) == preview(f"{JOB}---{CLAIM}---{SERVICE}", using(), now=7.0)
+
+
 @pytest.mark.parametrize("other", ["name: other, namespace: team", "name: text, namespace: other", "name: text"])
 def test_what_the_file_does_not_hold_is_absent_and_said_so(other: str) -> None:
     (only,) = preview(JOB + "---" + CLAIM.replace("name: text, namespace: team", other), using(), now=7.0)
@@ -137,6 +146,8 @@ def test_shared_parts_are_written_out() -> None:
         ("{", "not YAML"),
         ("- a", "document 1 is not a Kubernetes object"),
         (JOB + "---\nkind: Pod\nmetadata: {}", "document 2 is not a Kubernetes object with metadata.name"),
+        ("kind: List\nitems: [{kind: Pod}]", "document 1, item 1, is not a Kubernetes object with metadata.name"),
+        ("kind: List\nmetadata: {}", "document 1 is not a Kubernetes object with metadata.name"),
         (JOB.replace("steps: 5", "steps: 0"), "TrainingJob demo: spec.training.steps: Input should be greater"),
         (JOB + "  queue: a", "TrainingJob demo: spec.queue: Extra inputs are not permitted"),
         (SERVICE.replace("{uri", "{url"), "InferenceService chat: spec.model.url"),

@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from slipway.plan.inference import enginereserved
+from slipway.plan.inference import engineargs, enginereserved
 from slipway.plan.inference.engineargs import check
 from slipway.plan.inference.enginetable import Option, read, vllm
 
@@ -63,6 +63,13 @@ REAL_WORLD = [
         ["--attention-backend=FLASH_ATTN"],
         ["--chat-template={{ messages[0].content }} = x"],
         ["--max-lora-rank=8"],
+        ["--gpu-memory-utilization=1"],
+        ["--gpu-memory-utilization=1e-2"],
+        ["--max-model-len=-1"],
+        ["--max-logprobs=-1"],
+        ["--max-num-queued-reqs=None"],
+        ["--seed=4294967295"],
+        ["--max-num-batched-tokens=0.1k"],
         ["--enable-log-requests", "--uvicorn-log-level=warning"],
     ],
     ids=str,
@@ -139,6 +146,16 @@ def test_arguments_that_vllm_takes_are_accepted(args: list[str]) -> None:
         ("--enforce-eager.x=1", "InvalidEngineArgument", "--enforce-eager is not a JSON option"),
         ("--compilation-config.=1", "InvalidEngineArgument", "has an empty key"),
         ("--compilation-config.a..b=1", "InvalidEngineArgument", "has an empty key"),
+        ("--gpu-memory-utilization=7", "InvalidEngineArgument", "must be above 0 and at most 1, which 7 is not"),
+        ("--gpu_memory_utilization=0", "InvalidEngineArgument", "--gpu-memory-utilization must be above 0"),
+        ("--device-memory-utilization=-.5", "InvalidEngineArgument", "--device-memory-utilization must be above 0"),
+        ("--max-model-len=-5", "InvalidEngineArgument", "must be at least -1 and other than 0, which -5 is not"),
+        ("--max-model-len=0", "InvalidEngineArgument", "other than 0, which 0 is not"),
+        ("--max-num-seqs=0", "InvalidEngineArgument", "--max-num-seqs must be at least 1, which 0 is not"),
+        ("--max-num-batched-tokens=0.0001k", "InvalidEngineArgument", "must be at least 1, which 0.0001k is not"),
+        ("--block-size=-16", "InvalidEngineArgument", "--block-size must be above 0, which -16 is not"),
+        ("--watermark=1.0", "InvalidEngineArgument", "must be at least 0 and below 1, which 1.0 is not"),
+        ("--api-server-count=-1", "InvalidEngineArgument", "--api-server-count must be at least 1"),
         ("--runner=pooling", "ReservedEngineArgument", "only models that generate text are served"),
         ("--convert=embed", "ReservedEngineArgument", "readiness is a generated token"),
         ("--distributed-executor-backend=ray", "ReservedEngineArgument", "a replica is one pod"),
@@ -163,6 +180,7 @@ def test_an_argument_is_refused_with_its_mend(arg: str, reason: str, said: str) 
         ("--served_model_name=x", "the InferenceService's"),
         ("--shutdown-timeout=5", "set spec.drainSeconds"),
         ("--tensor-parallel-size=2", "set spec.parallelism.tensor"),
+        ("--tensor-parallel-size=0", "set spec.parallelism.tensor"),
         ("--pipeline-parallel-size=2", "spec.replicas"),
         ("--data-parallel-size=2", "spec.replicas"),
         ("--no-data-parallel-external-lb", "spec.replicas"),
@@ -269,6 +287,22 @@ def test_the_table_is_of_the_pinned_engine_and_sound() -> None:
         assert option.value.removesuffix("?") in {"text", "int", "float", "size", "size|auto", "json", "config"}
         assert option.takes_value in (True, False, "optional")
         assert not (option.choices and option.takes_value is False)
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296"])
+def test_a_seed_that_numpy_does_not_take_is_refused(seed: str) -> None:
+    refusal = check([f"--seed={seed}"], accelerator="nvidia")
+    assert refusal is not None
+    assert (
+        refusal.message == f"spec.engineArgs[0]: --seed must be at least 0 and at most 4294967295, which {seed} is not"
+    )
+
+
+def test_bounds_are_of_numbers_alone_and_of_options_that_exist() -> None:
+    for option in vllm().options.values():
+        assert not option.bounds or option.value.startswith(("int", "float", "size"))
+        assert {name for name, _ in option.bounds} <= set(engineargs._BOUNDS)
+    assert all(vllm().options[flag].name == flag for flag in engineargs._MORE_BOUNDS)
 
 
 def test_no_abbreviation_passes() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[3] / "scripts" / "engine-options.py"))
 
@@ -45,8 +47,8 @@ def listed(text: str) -> list[str]:
     return text.split(",")
 
 
-def described(*flags: str, **kwargs: Any) -> dict[str, Any]:
-    found = SCRIPT["option"](argparse.ArgumentParser().add_argument(*flags, **kwargs))
+def described(*flags: str, configurations: tuple[type, ...] = (), **kwargs: Any) -> dict[str, Any]:
+    found = SCRIPT["option"](argparse.ArgumentParser().add_argument(*flags, **kwargs), configurations)
     assert isinstance(found, dict)
     return found
 
@@ -92,6 +94,34 @@ def test_flags_choices_and_actions_are_written_down() -> None:
     }
     fold = described("--kind", type=lambda text: text.lower().replace("-", "_"), choices=["b_c", "a"])
     assert fold == {"flags": ["--kind"], "takes_value": True, "choices": ["a", "b_c"], "fold": True}
+
+
+@dataclass
+class FirstOffloadConfig:
+    share: float = Field(default=0.5, gt=0, le=1)
+    text: str = Field(default="", min_length=1)
+
+
+@dataclass
+class SecondOffloadConfig:
+    share: float = Field(default=0.5, ge=7)
+    most: int | None = Field(default=None, ge=1)
+
+
+def test_bounds_are_those_of_the_field_that_the_option_fills() -> None:
+    both = (FirstOffloadConfig, SecondOffloadConfig)
+    share = described("--share", type=float, configurations=both)
+    assert (share["value"], share["bounds"]) == ("float", {"gt": 0, "le": 1})
+    assert described("--most", type=optional(int), configurations=both)["bounds"] == {"ge": 1}
+    assert "bounds" not in described("--text", type=str, configurations=both)
+    assert "bounds" not in described("--other", type=int, configurations=both)
+
+
+def test_a_group_of_options_is_titled_as_its_configurations_are_named() -> None:
+    names = {"FirstOffloadConfig": FirstOffloadConfig, "SecondOffloadConfig": SecondOffloadConfig, "Field": Field}
+    assert SCRIPT["named_like"]("OffloadConfig", names) == [FirstOffloadConfig, SecondOffloadConfig]
+    assert SCRIPT["named_like"]("SecondOffloadConfig", names) == [SecondOffloadConfig]
+    assert SCRIPT["named_like"]("options", names) == SCRIPT["named_like"]("", names) == []
 
 
 def test_the_committed_table_is_written_as_the_script_writes() -> None:

@@ -68,7 +68,8 @@ async def test_a_pod_is_asked_about_as_a_pod_and_its_shape_then_stands(bench: Be
     assert len(bench.fake.writes) == 2, "what a pod may be, its template may be"
     assert await verdict("hash", {**TRIED_POD, "metadata": {"name": "t", "namespace": "other"}}) == Verdict()
     assert len(bench.fake.writes) == 3, "another namespace has other quotas"
-    assert {r.query["dryRun"] for r in bench.fake.requests} == {"All"}
+    asked = {(r.query["dryRun"], r.query["fieldValidation"]) for r in bench.fake.requests}
+    assert asked == {("All", "Strict")}, "nothing is stored, and no field is dropped unsaid"
     assert bench.fake.objects.keys() == {JOB_PATH}
 
 

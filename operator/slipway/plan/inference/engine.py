@@ -8,6 +8,7 @@ from ...api.inferenceservice import InferenceServiceSpec
 from ..names import ENGINE_PORT, MAIN_CONTAINER, MODEL_MOUNT, model_path, qualified_model
 from ..observed import Obj, Owner
 from ..outcome import Defaults
+from ..pod.expansion import literal
 from ..pod.template import container_security
 from ..volumes import mount
 from .source import Model
@@ -63,8 +64,8 @@ def container(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: 
 
 
 def model_argument(model: Model) -> str:
-    """The model's path as an element of a command: the kubelet makes `$` of `$$`, and expands `$(NAME)` otherwise."""
-    return model_path(model.directory).replace("$", "$$")
+    """The model's path as an element of a command."""
+    return literal(model_path(model.directory))
 
 
 def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[str]:
@@ -77,7 +78,7 @@ def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[st
         *("--served-model-name", owner.name, qualified_model(owner.namespace, owner.name)),
         *("--shutdown-timeout", str(spec.drain_seconds)),
         *(("--tensor-parallel-size", str(tensor)) if tensor > 1 else ()),
-        *spec.engine_args,
+        *map(literal, spec.engine_args),
     ]
 
 

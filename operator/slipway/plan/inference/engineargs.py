@@ -7,6 +7,7 @@ overrides what Slipway renders, would be worse.
 
 import difflib
 import json
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,21 @@ _PATTERNS = {
         re.compile(r"[+-]?\d+|\d+(\.\d+)?[kmgt]|\d+[KMGT]|[aA][uU][tT][oO]"),
         "a whole number, one like 16k, or auto",
     ),
+}
+_MULTIPLES = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_BOUNDS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
+    "gt": ("above", operator.gt),
+    "ge": ("at least", operator.ge),
+    "lt": ("below", operator.lt),
+    "le": ("at most", operator.le),
+    "ne": ("other than", operator.ne),
+}
+# What vLLM 0.32.0 holds against a number elsewhere than in its configuration's fields (config/model.py, cli/serve.py;
+# the seed is numpy's, too).
+_MORE_BOUNDS: dict[str, tuple[tuple[str, float], ...]] = {
+    "--api-server-count": (("ge", 1),),
+    "--max-model-len": (("ne", 0),),
+    "--seed": (("ge", 0), ("le", 2**32 - 1)),
 }
 _STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")')
 _SIZE_IN_JSON = re.compile(r"\b\d+(?:\.\d+)?[kKmMgGtT]\b")
@@ -199,6 +215,28 @@ def _is_json(text: str, *, sizes: bool) -> bool:
         return False
 
 
+def value_in_bounds(case: Case) -> Refusal | None:
+    """The parser takes any number; the engine ends over it later, when its configuration is made."""
+    argument, option = case.argument, case.option
+    number = _number((argument.value or "").strip()) if option and not argument.key else None
+    if option is None or number is None:
+        return None
+    wanted = (*option.bounds, *_MORE_BOUNDS.get(option.name, ()))
+    if all(_BOUNDS[name][1](number, bound) for name, bound in wanted):
+        return None
+    told = " and ".join(f"{_BOUNDS[name][0]} {bound:.16g}" for name, bound in wanted)
+    return case.refuse("InvalidEngineArgument", f"{argument.flag} must be {told}, which {argument.value} is not")
+
+
+def _number(text: str) -> float | None:
+    """What the engine reads in a number, or in one like 16k; None for a word."""
+    digits, multiple = (text[:-1], _MULTIPLES[text[-1]]) if text[-1:] in _MULTIPLES else (text, 1)
+    try:
+        return float(digits) * multiple
+    except ValueError:
+        return None
+
+
 def value_not_reserved(case: Case) -> Refusal | None:
     argument, option = case.argument, case.option
     why = reserved.VALUES.get((option.name, argument.value or "")) if option else None
@@ -221,5 +259,6 @@ CHECKS: tuple[Callable[[Case], Refusal | None], ...] = (
     value_among_choices,
     value_of_its_kind,
     value_not_reserved,
+    value_in_bounds,
     fits_accelerator,
 )

@@ -23,6 +23,7 @@ class Option:
     fold: bool
     repeat: bool
     dotted: bool
+    bounds: tuple[tuple[str, float], ...]
 
     @property
     def name(self) -> str:
@@ -65,10 +66,12 @@ def read(position: int, text: str) -> Argument:
 
 def _option(entry: Mapping[str, object]) -> Option:
     flags = entry["flags"]
-    choices = entry.get("choices", [])
+    choices, bounds = entry.get("choices", []), entry.get("bounds", {})
     takes_value = entry["takes_value"]
     if not isinstance(flags, list) or not isinstance(choices, list) or not isinstance(takes_value, bool | str):
-        raise TypeError(f"vllm_options.json: no option is written like {entry}; run scripts/engine-options.py again")
+        raise _misshapen(entry)
+    if not isinstance(bounds, dict):
+        raise _misshapen(entry)
     return Option(
         flags=tuple(sorted(flags, key=_by_use)),
         takes_value=takes_value,
@@ -77,7 +80,12 @@ def _option(entry: Mapping[str, object]) -> Option:
         fold=entry.get("fold") is True,
         repeat=entry.get("repeat") is True,
         dotted=entry.get("dotted") is True,
+        bounds=tuple(bounds.items()),
     )
+
+
+def _misshapen(entry: Mapping[str, object]) -> TypeError:
+    return TypeError(f"vllm_options.json: no option is written like {entry}; run scripts/engine-options.py again")
 
 
 def _by_use(flag: str) -> tuple[bool, bool, str]:

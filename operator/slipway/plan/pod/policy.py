@@ -4,7 +4,7 @@ Two rules stand behind the checks. A pod must pass the restricted Pod Security S
 enforces it. And a podTemplate must not let its author do through the operator what the author may not do alone (another
 service account, another node's files), nor change what Slipway relies on (its variables, volumes, ports, labels).
 Fields of the pod's spec are an allow list: a field that is not known here is refused, not passed on unseen.
-Shapes that core/v1 does not know are skipped here: the dry-run create names them.
+A value of another type than core/v1's is told by types.py; the other checks here pass it over.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +15,7 @@ from ..labels import ATTEMPT, COMPONENT, MANAGED_BY
 from ..names import MAIN_CONTAINER
 from .containers import container_violations
 from .policytypes import Container, Reserved, Violation, entries, mapping, text
+from .types import mistyped
 
 __all__ = ["Reserved", "Violation", "violations"]
 
@@ -112,6 +113,10 @@ def _metadata_fields(template: _Template) -> Iterator[Violation]:
     for name in template.metadata:
         if name not in ("labels", "annotations"):
             yield Violation(f"{ROOT}.metadata.{name}", "only labels and annotations can be added: leave it out")
+
+
+def _types(template: _Template) -> Iterator[Violation]:
+    yield from mistyped(template.spec, f"{ROOT}.spec")
 
 
 def _own_labels(template: _Template) -> Iterator[Violation]:
@@ -216,7 +221,7 @@ def _tolerations(template: _Template) -> Iterator[Violation]:
 
 def _unnamed_containers(template: _Template) -> Iterator[Violation]:
     for container in _containers(template):
-        if not container.name:
+        if container.body.get("name") in (None, ""):
             yield Violation(f"{container.path}.name", f"a container needs a name; the main one is {MAIN_CONTAINER}")
 
 
@@ -236,6 +241,7 @@ def _each_container(template: _Template) -> Iterator[Violation]:
 
 CHECKS: tuple[Callable[[_Template], Iterator[Violation]], ...] = (
     _metadata_fields,
+    _types,
     _own_labels,
     _own_annotations,
     _refused_fields,

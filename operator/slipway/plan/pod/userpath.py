@@ -29,6 +29,11 @@ KEYED = {  # an element replaces the one with the same key
 
 OBJECT = re.compile(rf'(?:Pod|PodTemplate|pods|podtemplates) "{TRIAL}[0-9a-f]+" is (?:invalid|forbidden): ')
 PATH = re.compile(r"(?<![\w.\"])(?:template\.)?(?:spec|metadata)(?:\.[A-Za-z]\w*|\[[^\]\s]*\])+")
+UNREADABLE = re.compile(
+    r'(?:Pod|PodTemplate) in version "v1" cannot be handled as a (?:Pod|PodTemplate): (?:strict decoding error: )?'
+)
+UNKNOWN = re.compile(r'(, )?unknown field "([^"]+)"')
+NO_FIELD = "Kubernetes has no such field here: correct its spelling, or leave it out"
 STEP = re.compile(r"\.?(\w+)|\[([^\]]*)\]")
 
 # A step along a path: a field's name, or what stands in brackets.
@@ -40,8 +45,11 @@ def in_users_words(complaint: str, *, user: Mapping[str, Any], template: Mapping
 
     `template` is `user` over the rendered one; `main` is its name of the container that the user calls `main`.
     """
-    said = OBJECT.sub("", complaint)
-    return PATH.sub(lambda found: _translated(found[0], user, template, main), said)
+    said = UNREADABLE.sub("", OBJECT.sub("", complaint))
+    told = PATH.sub(lambda found: _translated(found[0], user, template, main), said)
+    return UNKNOWN.sub(
+        lambda found: f"{'; ' if found[1] else ''}{_translated(found[2], user, template, main)}: {NO_FIELD}", told
+    )
 
 
 def _translated(path: str, user: Mapping[str, Any], template: Mapping[str, Any], main: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from ...api.trainingjob import TrainingJobSpec
 from .. import labels, names
 from ..observed import Obj, Owner
+from ..pod.expansion import literal
 from ..pod.policytypes import Reserved
 from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir, mount
@@ -97,6 +98,7 @@ def _container(situation: Situation, *, rank_0: bool) -> Obj:
 
 
 def _command(spec: TrainingJobSpec) -> list[str]:
+    """A program of the user's keeps its $(NAME): see plan/pod/expansion.py."""
     return ["torchrun", "--no-python", *spec.command] if spec.command else ["python3", "-m", "slipway_train.launch"]
 
 
@@ -111,7 +113,7 @@ def _variables(situation: Situation, *, rank_0: bool) -> list[Obj]:
     if spec.accelerator == "cpu":
         values["OMP_NUM_THREADS"] = "1"  # torchrun's own default, without its warning
     if spec.recipe:
-        values[names.RECIPE_VARIABLE] = recipe_json(spec)
+        values[names.RECIPE_VARIABLE] = literal(recipe_json(spec))
     if _writes(situation, rank_0=rank_0):
         values[names.OUTPUT_VARIABLE] = names.output_path(owner.uid)
     if _reports(situation, rank_0=rank_0):

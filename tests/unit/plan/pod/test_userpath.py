@@ -27,7 +27,7 @@ USER: dict[str, Any] = {
         "initContainers": [{"name": "first", "image": " "}],
         "volumes": [{"name": "data", "persistentVolumeClaim": {}}],
         "tolerations": [{"key": "mine", "operator": "Sometimes"}],
-        "affinity": {"nodeAffinity": {}},
+        "affinity": {"nodeAffinity": {}, "nodeAffinty": {}},
     },
 }
 
@@ -71,6 +71,23 @@ USER: dict[str, Any] = {
         (
             'pods "slipway-trial-0a1b2c3d4e5f" is forbidden: exceeded quota: q, requested: pods=1',
             "exceeded quota: q, requested: pods=1",
+        ),
+        (
+            'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field '
+            '"spec.containers[0].resources.limit", unknown field "spec.containers[1].ports[0].number"',
+            "spec.podTemplate.spec.containers[1].resources.limit: Kubernetes has no such field here: correct its "
+            "spelling, or leave it out; spec.podTemplate.spec.containers[0].ports[0].number: Kubernetes has no such "
+            "field here: correct its spelling, or leave it out",
+        ),
+        (
+            'PodTemplate in version "v1" cannot be handled as a PodTemplate: strict decoding error: unknown field '
+            '"template.spec.affinity.nodeAffinty"',
+            "spec.podTemplate.spec.affinity.nodeAffinty: Kubernetes has no such field here: correct its spelling, or "
+            "leave it out",
+        ),
+        (
+            'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal bool into Go value of type int32',
+            "json: cannot unmarshal bool into Go value of type int32",
         ),
         ("admission webhook denied the request: no.", "admission webhook denied the request: no."),
     ],
