@@ -108,6 +108,7 @@ class App:
             on_gone=self._gone,
             wall=clocks.wall,
             clock=clock,
+            chance=clocks.chance,
         )
         self.progress_server = ProgressServer(
             self.index,

@@ -19,6 +19,7 @@ from tests.sim import (  # noqa: F401
     conformance_apply,
     conformance_core,
     conformance_deletes,
+    conformance_hindered,
     conformance_objects,
     conformance_random,
     conformance_watch,

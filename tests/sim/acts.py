@@ -8,9 +8,10 @@ from slipway.api.common import API_VERSION
 from slipway.kube.kinds import CLAIM, INFERENCE_SERVICE, TRAINING_JOB
 from slipway.plan.observed import Obj
 
+from .apiserver.kinds import ADMISSION, QUOTA
 from .hand import Hand, Refused
 
-NAMESPACE = "team"
+NAMESPACE, ANOTHER_NAMESPACE = "team", "others"
 JOBS, SERVICES = TRAINING_JOB.full, INFERENCE_SERVICE.full
 
 
@@ -50,7 +51,27 @@ class Delete:
                 raise
 
 
-Act = Create | Merge | Delete
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A kind comes to the cluster."""
+
+    resource: str
+
+    def do(self, hand: Hand) -> None:
+        hand.install(self.resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Uninstall:
+    """A kind goes, with everything of it."""
+
+    resource: str
+
+    def do(self, hand: Hand) -> None:
+        hand.uninstall(self.resource)
+
+
+Act = Create | Merge | Delete | Install | Uninstall
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,51 @@ def claim(name: str = "models", *modes: str, **labels: str) -> Obj:
     spec = {"accessModes": list(modes or ("ReadWriteOnce",)), "resources": {"requests": {"storage": "1Gi"}}}
     metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
     return {"apiVersion": CLAIM.api_version, "kind": CLAIM.kind, "metadata": metadata, "spec": spec}
+
+
+def quota(name: str = "small", **hard: int) -> Obj:
+    """`hard` by what is counted, `/` and `.` as in `count/pytorchjobs.kubeflow.org`."""
+    metadata = {"name": name, "namespace": NAMESPACE}
+    spec = {"hard": {what: str(most) for what, most in hard.items()}}
+    return {"apiVersion": QUOTA.api_version, "kind": QUOTA.kind, "metadata": metadata, "spec": spec}
+
+
+def policy(name: str, message: str, group: str, plural: str) -> tuple[Obj, Obj]:
+    """A policy against new objects of a kind, and what binds it to the team's namespace."""
+    policies, bindings, _ = ADMISSION
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [plural]}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "false", "message": message}],
+    }
+    bound = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": HERE}}
+    return (
+        {"apiVersion": policies.api_version, "kind": policies.kind, "metadata": {"name": name}, "spec": spec},
+        {"apiVersion": bindings.api_version, "kind": bindings.kind, "metadata": {"name": name}, "spec": bound},
+    )
+
+
+def deaf_webhook(name: str, group: str, plural: str) -> Obj:
+    """A webhook that must be asked about new objects of a kind, and that nobody answers."""
+    hook = {
+        "name": f"{name}.example.com",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [{"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [plural]}],
+        "namespaceSelector": HERE,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+    }
+    webhooks = ADMISSION[2]
+    return {
+        "apiVersion": webhooks.api_version,
+        "kind": webhooks.kind,
+        "metadata": {"name": name},
+        "webhooks": [hook],
+    }
+
+
+HERE: Obj = {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
 
 
 def _resource(kind: str, name: str, spec: Obj) -> Obj:

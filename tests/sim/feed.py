@@ -3,11 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from slipway.kube.kinds import TABLE
-
 from .apiserver import Emulator, WatchEvent
 
-RESOURCES = tuple(resource.full for resource in TABLE.values() if resource.kind != "TokenReview")
 Told = Callable[[str, WatchEvent, str], None]  # (resource, event, user)
 
 
@@ -30,8 +27,5 @@ class Feed:
         since, self._version = self._version, self._api.version
         asked, self._asked = self._asked, len(self._api.requests)
         users = {request.version: request.user for request in self._api.requests[asked:] if request.stored}
-        found = [
-            (resource, event) for resource in RESOURCES for event in self._api.events_since(resource, None, "", since)
-        ]
-        for resource, event in sorted(found, key=lambda each: each[1].version):
+        for resource, event in self._api.history(since):
             self._told(resource, event, users.get(event.version, ""))

@@ -6,9 +6,13 @@ from slipway.kube.client import APPLY, JSON, MERGE
 from slipway.kube.kinds import TABLE, Resource, collection_path
 from slipway.plan.observed import Obj
 
-from .apiserver import Emulator
+from .apiserver import Emulator, definitions
+from .apiserver.kinds import ADMISSION, QUOTA
+from .apiserver.server import DEFINITIONS
 
-BY_FULL = {resource.full: resource for resource in TABLE.values()}
+RESOURCES = {**TABLE, **{(each.api_version, each.kind): each for each in (QUOTA, *ADMISSION)}}
+BY_FULL = {resource.full: resource for resource in RESOURCES.values()}
+AT_CLUSTER_SCOPE = frozenset(resource.full for resource in ADMISSION)
 
 
 class Refused(Exception):
@@ -30,18 +34,27 @@ class Hand:
         return answer.body if answer.status == 200 else None
 
     def list(self, resource: str, namespace: str | None = None, selector: str = "") -> list[Obj]:
-        return self._api.list(resource, namespace, selector)[0]
+        """Nothing of a kind that is not served."""
+        return self._api.list(resource, namespace, selector)[0] if self._api.serves(resource) else []
 
     def create(self, body: Obj) -> Obj:
-        resource, namespace = TABLE[body["apiVersion"], body["kind"]], body["metadata"]["namespace"]
+        resource, namespace = RESOURCES[body["apiVersion"], body["kind"]], body["metadata"].get("namespace", "")
         return self._do("POST", collection_path(resource.api_version, resource.plural, namespace), body)
+
+    def install(self, resource: str) -> None:
+        """Make the CRD of a kind."""
+        self._do("POST", DEFINITIONS, next(each for each in definitions() if each["metadata"]["name"] == resource))
+
+    def uninstall(self, resource: str) -> None:
+        """Delete the CRD of a kind, and so everything of it."""
+        self._do("DELETE", f"{DEFINITIONS}/{resource}", {})
 
     def merge(self, resource: str, namespace: str, name: str, patch: Obj, subresource: str = "") -> Obj:
         below = f"/{subresource}" if subresource else ""
         return self._do("PATCH", path(resource, namespace, name) + below, patch, MERGE)
 
     def apply(self, body: Obj, manager: str) -> Obj:
-        resource, metadata = TABLE[body["apiVersion"], body["kind"]], body["metadata"]
+        resource, metadata = RESOURCES[body["apiVersion"], body["kind"]], body["metadata"]
         where = path(resource.full, metadata["namespace"], metadata["name"])
         return self._do("PATCH", where, body, APPLY, {"fieldManager": manager, "force": "true"})
 
@@ -66,4 +79,5 @@ class Hand:
 
 def path(resource: str, namespace: str, name: str) -> str:
     found: Resource = BY_FULL[resource]
-    return f"{collection_path(found.api_version, found.plural, namespace)}/{name}"
+    scope = "" if resource in AT_CLUSTER_SCOPE else namespace
+    return f"{collection_path(found.api_version, found.plural, scope)}/{name}"

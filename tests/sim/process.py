@@ -117,6 +117,11 @@ class Process:
         if (watch := self._by_resource.get(resource)) is not None:
             watch.changed()
 
+    def kinds_changed(self) -> None:
+        """A kind has come to the cluster, or gone from it."""
+        for watch in self.watches:
+            watch.kinds_changed()
+
     # ------------------------------------------------------------------ what the network asks
 
     async def alive(self) -> None:
@@ -132,6 +137,11 @@ class Process:
     @property
     def leads(self) -> bool:
         return not self.dead and self.app.elector.may_write()
+
+    @property
+    def next_look(self) -> float:
+        """Loop time of the last visit that is due by the clock alone, as things are."""
+        return max((timer.when() for timer in self.app.queue._timers.values()), default=0.0)
 
     @property
     def at_rest(self) -> bool:

@@ -12,6 +12,8 @@ class Scenario:
 
     `strict`: however the operator is disturbed, the cluster ends up as in the undisturbed run, attempts included. Not
     so where the order of the user's steps and the operator's decides.
+
+    `absent`: kinds that the cluster does not have in the beginning.
     """
 
     name: str
@@ -20,4 +22,5 @@ class Scenario:
     load: tuple[tuple[float, int], ...] = ()
     strict: bool = True
     settled: tuple[str, ...] = ()  # expected end, as `kind/name condition=status[:reason]`; checked undisturbed
+    absent: tuple[str, ...] = ()
     like: str = ""  # another scenario, whose end this one has too: what came in between leaves no trace

@@ -58,6 +58,7 @@ def snapshot(api: Emulator) -> Snapshot:
     bodies = [
         (resource.full, body)
         for resource in WATCHED
+        if api.serves(resource.full)
         for body in api.list(resource.full, None, "" if resource in OWNERS else SELECTOR)[0]
     ]
     names = _names(bodies)

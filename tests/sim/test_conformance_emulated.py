@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     conformance_apply,
     conformance_core,
     conformance_deletes,
+    conformance_hindered,
     conformance_objects,
     conformance_watch,
 )

@@ -1,6 +1,9 @@
 """A watch as the operator gets it through kopf: a listing, then events, which may be late, repeated, or lost in a break
 that ends with another listing.
 
+A kind that the cluster does not have is not watched; when it comes, kopf lists it. What was told last of a kind that
+went is told, or lost.
+
 The objects of a listing are told twice (kopf's events would repeat what `listings.taken` has told), and the events of
 different objects may overtake each other, those of one object may not (unless the timing says disorder).
 """
@@ -13,7 +16,7 @@ from slipway.kube.kinds import CHILDREN, WATCHED, Resource
 from slipway.plan.labels import SELECTOR
 from slipway.plan.observed import Obj
 
-from .apiserver import Expired
+from .apiserver import Expired, selectors
 from .faults import Silence
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ class Watch:
     def __init__(self, world: "World", process: "Process", resource: Resource) -> None:
         self._world, self._process, self.resource = world, process, resource
         self._selector = SELECTOR if resource in CHILDREN else ""
+        self._parsed = selectors.parsed(self._selector)
         self._chance: random.Random = world.chance(f"watch {process.number} {resource.full}")
         self._silences = [fault for fault in world.faults if isinstance(fault, Silence) and self._hears(fault)]
         self._version: int | None = None  # None: a listing is due
@@ -40,7 +44,12 @@ class Watch:
 
     @property
     def at_rest(self) -> bool:
-        return self._version is not None and not self._pumping and not self._pending
+        told = self._version is not None or not self._served
+        return told and not self._pumping and not self._pending
+
+    @property
+    def _served(self) -> bool:
+        return self._world.api.serves(self.resource.full)
 
     def _hears(self, silence: Silence) -> bool:
         return silence.resource in ("", self.resource.full) and silence.operator in (None, self._process.number)
@@ -54,6 +63,11 @@ class Watch:
         """Something of this kind changed: tell of it after a while."""
         if self._version is not None:
             self._pump_in(0.0)
+
+    def kinds_changed(self) -> None:
+        """A kind has come, or gone: perhaps this one."""
+        if self._served == (self._version is None):
+            self._pump_in(self._delay())
 
     def _delay(self) -> float:
         return self._chance.uniform(*self._world.timing.watch)
@@ -70,6 +84,8 @@ class Watch:
                 self._version = None
             until = broken.at + broken.seconds - asyncio.get_running_loop().time()
             self._pump_in(max(until, 0.0) + RECONNECT_SECONDS)
+        elif not self._served:
+            self._lose()
         elif self._version is None:
             self._list()
         else:
@@ -89,6 +105,14 @@ class Watch:
         self._process.app.listed(self.resource, None, uids, str(self._version))
         for body in objects:
             self._tell(None, body)
+
+    def _lose(self) -> None:
+        """The kind is gone; kopf ends the watch, sometimes before its last events."""
+        since, self._version = self._version, None
+        if since is not None and self._chance.random() < 0.5:
+            for resource, event in self._world.api.history(since):
+                if resource == self.resource.full and selectors.matches(self._parsed, event.object):
+                    self._tell(event.type, event.object)
 
     def _follow(self, since: int) -> None:
         try:

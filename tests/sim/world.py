@@ -8,6 +8,8 @@ import asyncio
 import hashlib
 import logging
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from slipway.app import default_planners
@@ -17,7 +19,7 @@ from slipway.reconcile import resync
 from slipway.reconcile.keys import Key
 
 from . import loop
-from .acts import NAMESPACE, Act, Step
+from .acts import ANOTHER_NAMESPACE, NAMESPACE, Act, Step
 from .apiserver import Emulator, WatchEvent, default_kinds
 from .client import Sent
 from .controllers import ALL
@@ -37,7 +39,7 @@ from .timing import TIMINGS
 
 EPOCH = 1_790_000_000.0  # of the virtual wall clock
 POLL_SECONDS = 2.0
-QUIET_SECONDS = 12.0  # longer than any wait that a plan asks for
+QUIET_SECONDS = 12.0  # without a change; and whoever looks again by the clock must have done so since
 PATIENCE_SECONDS = 900.0  # from calm to rest, back-offs and time-outs included
 WAIT_SECONDS = 400.0  # how long a user waits for a condition
 LOAD_SECONDS = 8.0  # until every autoscaler has seen what the load is
@@ -79,10 +81,12 @@ class World:
         self.loop.set_task_factory(make_task)
         self.loop.set_exception_handler(self._broke)
         self.broken: object = None
-        self.api = Emulator(default_kinds(), wall=lambda: EPOCH + self.loop.time())
-        for namespace in (NAMESPACE, "slipway"):
+        kinds = [kind for kind in default_kinds() if kind.full not in self.scenario.absent]
+        self.api = Emulator(kinds, wall=lambda: EPOCH + self.loop.time())
+        for namespace in (NAMESPACE, ANOTHER_NAMESPACE, "slipway"):
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             self.api.request("POST", "/api/v1/namespaces", body=body, user="user")
+        self.api.on_kinds(self._kinds_changed)
         self.network = Network(script.faults, self.timing, self.chance("network"))
         self.network.on_begin.append(self._begins)
         self.processes: list[Process] = []
@@ -91,7 +95,7 @@ class World:
         self.controllers = [kind(self) for kind in ALL]
         self.oracles: list[Oracle] = [kind(self) for kind in ORACLES]
         self._feed = Feed(self.api, self._changed)
-        self._last_change = self._restless = 0.0
+        self._last_change = self._restless = self._looks = 0.0
         self.author = ""  # who made the change that the oracles are told of
         self.phase = "busy"  # then "rest", then "restart"
 
@@ -125,7 +129,8 @@ class World:
         self.broken = self.broken or context.get("exception") or RuntimeError(str(context["message"]))
 
     def violation(self, oracle: str, message: str) -> None:
-        self.violations.append(Violation(oracle, f"at {self.loop.time():.1f} s: {message[:LINE]}"))
+        told = message if len(message) <= LINE else f"{message[: LINE // 2]} ... {message[-LINE // 2 :]}"
+        self.violations.append(Violation(oracle, f"at {self.loop.time():.1f} s: {told}"))
 
     @property
     def leader(self) -> Process | None:
@@ -160,6 +165,10 @@ class World:
             controller.changed(resource, event)
         for process in self.processes:
             process.changed(resource)
+
+    def _kinds_changed(self) -> None:
+        for process in self.processes:
+            process.kinds_changed()
 
     def died(self, process: Process, down_seconds: float | None) -> None:
         self.processes.remove(process)
@@ -254,7 +263,8 @@ class World:
     def _at_rest(self, calm: float) -> bool:
         if self.loop.time() <= calm or self._why():
             self._restless = self.loop.time()
-        return self.loop.time() >= self._restless + QUIET_SECONDS
+            self._looks = max((each.next_look for each in (*self.processes, *self.controllers)), default=0.0)
+        return self.loop.time() >= max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
 
     def _why(self) -> str:
         """What still goes on, "" for nothing."""
@@ -294,37 +304,35 @@ class World:
 
 
 def run(script: Script) -> Outcome:
-    """Run a script in virtual time. The operator's errors (its own mistakes) are violations too."""
+    """Run a script in virtual time."""
 
     async def main() -> Outcome:
-        return await World(script).live()
+        world = World(script)
+        with errors_of_slipway(lambda line: world.violation("operator", line)):
+            return await world.live()
 
-    with errors() as found:
-        outcome = loop.run(main())
-    outcome.violations += [Violation("operator", line) for line in found]
-    return outcome
+    return loop.run(main())
 
 
-class _Collect(logging.Handler):
-    def __init__(self) -> None:
+@contextmanager
+def errors_of_slipway(found: Callable[[str], None]) -> Iterator[None]:
+    """Tell what the operator logs as an error, an exception that is its own mistake, while the block runs."""
+    logger, handler = logging.getLogger("slipway"), _Teller(found)
+    before = (logger.level, logger.propagate)
+    logger.addHandler(handler)
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
+
+
+class _Teller(logging.Handler):
+    def __init__(self, found: Callable[[str], None]) -> None:
         super().__init__(logging.ERROR)
-        self.lines: list[str] = []
+        self._found = found
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
-
-
-class errors:  # noqa: N801 - used as a function
-    """What the operator logs as an error while the block runs."""
-
-    def __enter__(self) -> list[str]:
-        self._handler, self._logger = _Collect(), logging.getLogger("slipway")
-        self._before = (self._logger.level, self._logger.propagate)
-        self._logger.addHandler(self._handler)
-        self._logger.setLevel(logging.ERROR)
-        self._logger.propagate = False
-        return self._handler.lines
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self._handler)
-        self._logger.level, self._logger.propagate = self._before
+        self._found(self.format(record))

@@ -221,6 +221,8 @@ def _summary_of(each: Preview) -> str:
     lines += [_condition(condition) for condition in plan.status.get("conditions", [])]
     if plan.requeue_after is not None:
         lines.append(f"  would look again after {plan.requeue_after:g} s")
+    if plan.look_again:
+        lines.append("  would look again after some seconds, and then ever more seldom")
     return "\n".join(lines) + "\n"
 
 

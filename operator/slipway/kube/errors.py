@@ -6,11 +6,13 @@ status names it. Transient: nothing is wrong with the object; the visit is repea
 
 from typing import Any
 
+from ..plan.observed import NO_SUCH_KIND
+
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMEOUT, CONFLICT, INVALID, TOO_MANY = 401, 403, 404, 408, 409, 422, 429
 SERVER_ERROR = 500
 MESSAGE_LIMIT = 1024
 # What the API server says of a kind that it does not serve, in a Status and without one.
-NO_SUCH_KIND = ("404 page not found", "the server could not find the requested resource")
+UNSERVED = ("404 page not found", "the server could not find the requested resource")
 # How the API server says, with 500, that the store takes nothing of this size: etcd's limit, and that of the way to it.
 TOO_LARGE = ("request is too large", "message larger than max", "request entity too large")
 # How it says, with 500, that a webhook that must be asked is not there: it refuses the object until somebody mends it.
@@ -58,8 +60,8 @@ def from_answer(status: int, body: object, headers: dict[str, str]) -> ApiError:
     """An ApiError from a metav1.Status body, or from whatever a proxy in between answered."""
     known: dict[str, Any] = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
     message = known.get("message") or (body if isinstance(body, str) else "") or "no message"
-    if status == NOT_FOUND and str(message).strip() in NO_SUCH_KIND:
-        message = "the cluster does not have this kind: install its CustomResourceDefinition"
+    if status == NOT_FOUND and str(message).strip() in UNSERVED:
+        message = NO_SUCH_KIND
     return ApiError(status, known.get("reason") or "Unknown", str(message), _retry_after(known, headers))
 
 

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 Obj = dict[str, Any]  # a Kubernetes object as JSON
 
+# What `Observed.refused` says of an object whose kind the cluster does not serve; the API server says it in many words.
+NO_SUCH_KIND = "the cluster does not have this kind: install its CustomResourceDefinition"
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:

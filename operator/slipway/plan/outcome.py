@@ -33,7 +33,8 @@ class Plan:
     """`apply` is server-side applied whenever it would change something. `create` is created once and never touched
     again: that it exists already is success. `templates` are Pods (core/v1 PodTemplates where only validity is in
     question) to try with a dry-run create, by hash. `reads` are objects to read live. `status` is the whole status.
-    `requeue_after` is in seconds."""
+    `requeue_after` is in seconds. `look_again`: no watch tells of what this waits for (a claim that a user names, a
+    quota): come back soon, and then ever more seldom while nothing changes (reconcile/patience.py)."""
 
     status: Obj
     apply: tuple[Obj, ...] = ()
@@ -43,6 +44,7 @@ class Plan:
     reads: tuple[Ref, ...] = ()
     events: tuple[Event, ...] = ()
     requeue_after: float | None = None
+    look_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ the queue repeats the visit, conditions stay. Stale: look again shortly. Without
 """
 
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from .index import Index
 from .keys import Key
 from .memory import LAG_SECONDS, Memory, OwnerMemory, untold_seconds
 from .once import Once
+from .patience import said
 from .queue import Again, RetryLater
 from .status import StatusWriter
 from .trial import Trial
@@ -67,11 +69,12 @@ class Reconciler:
         on_gone: Callable[[Key], None],
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._index, self._planners, self._defaults = index, planners, defaults
         self._effects, self._metrics = effects, metrics
         self._reported, self._on_gone, self._wall, self._clock = reported, on_gone, wall, clock
-        self.memory = Memory()
+        self.memory = Memory(chance)
 
     async def visit(self, key: Key) -> Again:
         """One visit. Raises RetryLater or ApiError for the queue to repeat it."""
@@ -130,7 +133,7 @@ class Reconciler:
             plan = self._again(key, replace(observed, refused=refused))
         with tracer().start_as_current_span("status"):
             await self._effects.status.write(key, owner, plan, memory)
-        return Again(self._after(plan, memory))
+        return Again(self._after(key, owner, plan, memory))
 
     async def _confess(self, key: Key, owner: Owner | None, mistake: Exception) -> None:
         """Tell on the object itself that a mistake of ours keeps it from being looked after. Best effort: what goes
@@ -245,11 +248,16 @@ class Reconciler:
         memory.refusals.clear(target)
         return answer
 
-    def _after(self, plan: Plan, memory: OwnerMemory) -> float | None:
-        """The plan's wish, or when a refused object is due again, or when the index is to be believed about what it
+    def _after(self, key: Key, owner: Owner, plan: Plan, memory: OwnerMemory) -> float | None:
+        """The plan's wish, or when to look at what no watch tells of, or when the index is to be believed about what it
         has not told yet, whichever is earliest."""
-        now = self._clock()
-        wishes = (plan.requeue_after, memory.refusals.next_seconds(now), untold_seconds(memory, self._index, now))
+        now, patience = self._clock(), self.memory.patience
+        again = None
+        if plan.look_again or memory.refusals:
+            again = patience.next_seconds(key, said(owner, plan), now)
+        else:
+            patience.over(key)
+        wishes = (plan.requeue_after, again, untold_seconds(memory, self._index, now))
         return min((seconds for seconds in wishes if seconds is not None), default=None)
 
 

@@ -3,11 +3,14 @@
 `LAG_SECONDS` bounds the trust in our own memory over the index; after it the index is believed, whatever it says.
 """
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..plan.observed import Ref
 from .index import Index
 from .keys import Key
+from .patience import Patience
 from .refusals import Refusals
 from .versions import Stamp, older
 
@@ -37,24 +40,29 @@ class OwnerMemory:
 class Memory:
     """Per-owner memory. A new uid under an old name starts empty."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
         self._owners: dict[Key, OwnerMemory] = {}
+        self.patience = Patience(chance)
 
     def of(self, key: Key, uid: str) -> OwnerMemory:
         known = self._owners.get(key)
         if known is None or known.uid != uid:
             known = self._owners[key] = OwnerMemory(uid)
+            self.patience.over(key)
         return known
 
     def forget(self, key: Key) -> None:
         self._owners.pop(key, None)
+        self.patience.over(key)
 
     def hurry(self) -> None:
         """Ask again, at the next visits, for whatever was refused."""
+        self.patience.clear()
         for owner in self._owners.values():
             owner.refusals.hurry()
 
     def clear(self) -> None:
+        self.patience.clear()
         self._owners.clear()
 
     def __len__(self) -> int:

@@ -1,5 +1,6 @@
 """The keyed queue: each key at most once in it, at most one visit per key at a time, a key added during its own visit
-visited again, errors repeated with growing, jittered delay; keys of different tenants in turn (fair.py).
+visited again, errors repeated with growing, jittered delay; keys of different tenants in turn, and what has just
+happened before what is only looked after (fair.py). A visit that comes back comes back in the line in which it came.
 
 Time comes from the event loop alone (`loop.time`, `loop.call_later`) and chance from an injected function, so that a
 simulation in virtual time runs this very code. While paused (a standby), nothing is kept: becoming leader means a
@@ -71,7 +72,8 @@ class KeyedQueue(Generic[K]):
         self._waiting = FairLine(tenant, places=concurrency)
         self._since: dict[K, float] = {}  # members of _waiting, with the time they were added
         self._running: dict[K, asyncio.Task[None]] = {}
-        self._again: set[K] = set()  # added during their own visit
+        self._later: set[K] = set()  # of those that wait or run: visited only to be sure
+        self._again: dict[K, bool] = {}  # added during their own visit, and whether to be visited later
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._paused = True
@@ -82,22 +84,30 @@ class KeyedQueue(Generic[K]):
 
     # ------------------------------------------------------------------ adding
 
-    def add(self, key: K) -> None:
-        """Visit `key` as soon as possible."""
+    def add(self, key: K, *, later: bool = False) -> None:
+        """Visit `key` as soon as possible; `later`: nothing has happened to it, and what something has goes before."""
         if self._paused:
             return
         self._metrics.queue_adds.labels(self._name).inc()
         if key in self._running:
-            self._again.add(key)
+            self._again[key] = later and self._again.get(key, True)
         elif key not in self._since:
-            self._loop = asyncio.get_running_loop()
-            self._since[key] = self._loop.time()
-            self._waiting.push(key)
-            self._idle.clear()
-            self._metrics.queue_depth.labels(self._name).set(len(self._waiting))
-            self._start()
+            self._wait(key, later=later)
+        elif not later:
+            self._later.discard(key)
+            self._waiting.promote(key)
 
-    def add_after(self, key: K, seconds: float) -> None:
+    def _wait(self, key: K, *, later: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._since[key] = self._loop.time()
+        self._waiting.push(key, later=later)
+        if later:
+            self._later.add(key)
+        self._idle.clear()
+        self._metrics.queue_depth.labels(self._name).set(len(self._waiting))
+        self._start()
+
+    def add_after(self, key: K, seconds: float, *, later: bool = False) -> None:
         """Visit `key` in `seconds`; of several such wishes the earliest holds."""
         if self._paused:
             return
@@ -106,7 +116,7 @@ class KeyedQueue(Generic[K]):
         if timer is not None and timer.when() <= loop.time() + seconds:
             return
         self._cancel_timer(key)
-        self._timers[key] = loop.call_later(max(seconds, 0.0), self._fire, key)
+        self._timers[key] = loop.call_later(max(seconds, 0.0), self._fire, key, later)
 
     def forget(self, key: K) -> None:
         """The key is no more: no memory of failures, no timer."""
@@ -122,6 +132,7 @@ class KeyedQueue(Generic[K]):
         """Take no more keys and forget those that wait; visits that run go on (`drain` waits for them)."""
         self._paused = True
         self._waiting.clear()
+        self._later.intersection_update(self._running)
         self._since.clear()
         self._failures.clear()
         for key in list(self._timers):
@@ -154,9 +165,9 @@ class KeyedQueue(Generic[K]):
         """Loop time of the earliest pending timer."""
         return min((t.when() for t in self._timers.values()), default=None)
 
-    def _fire(self, key: K) -> None:
+    def _fire(self, key: K, later: bool) -> None:
         self._timers.pop(key, None)
-        self.add(key)
+        self.add(key, later=later)
 
     def _cancel_timer(self, key: K) -> None:
         if timer := self._timers.pop(key, None):
@@ -180,17 +191,17 @@ class KeyedQueue(Generic[K]):
         else:
             self._failures.pop(key, None)
             if again.after_seconds is not None:
-                self.add_after(key, again.after_seconds)
+                self.add_after(key, again.after_seconds, later=key in self._later)
         finally:
             self._metrics.work_duration.labels(self._name).observe(asyncio.get_running_loop().time() - begun)
             self._finish(key)
 
     def _finish(self, key: K) -> None:
         del self._running[key]
+        self._later.discard(key)
         self._waiting.done(key)
-        if key in self._again:
-            self._again.discard(key)
-            self.add(key)
+        if (later := self._again.pop(key, None)) is not None:
+            self.add(key, later=later)
         self._start()
         self._settle()
 
@@ -207,7 +218,7 @@ class KeyedQueue(Generic[K]):
             delay = max(delay, error.after_seconds)
         self._metrics.queue_retries.labels(self._name).inc()
         log.info("the visit is repeated in %.1f s: %s", delay, error, extra={"key": str(key), "failures": failures})
-        self.add_after(key, delay)
+        self.add_after(key, delay, later=key in self._later)
 
     def backoff_seconds(self, failures: int) -> float:
         """Doubles per failure up to the limit, then between half and all of it by chance."""

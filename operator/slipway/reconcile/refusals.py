@@ -1,15 +1,15 @@
 """What the API server refused for one custom resource, and when it is worth asking again.
 
 The same object is not sent again before its pause is over, however many events bring a visit: 5 s at first, for what a
-user is about to mend, then doubling to a minute. A changed object is sent at once.
+user is about to mend, then doubling to a minute. A changed object is sent at once. What brings the visit that sends it
+again is patience.py.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..plan.observed import Ref
-
-FIRST_SECONDS, LIMIT_SECONDS = 5.0, 60.0
+from .patience import EARLY_SECONDS, FIRST_SECONDS, LIMIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,16 @@ class Refusal:
 class Refusals:
     _by_ref: dict[Ref, Refusal] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self._by_ref)
+
     def messages(self) -> dict[Ref, str]:
         return {target: refusal.message for target, refusal in self._by_ref.items()}
 
     def holds(self, target: Ref, intent: str, now: float) -> bool:
         """Whether this very object was refused and it is too early to ask again."""
         known = self._by_ref.get(target)
-        return known is not None and known.intent == intent and now < known.due
+        return known is not None and known.intent == intent and now < known.due - EARLY_SECONDS
 
     def note(self, target: Ref, intent: str, message: str, now: float) -> None:
         known = self._by_ref.get(target)
@@ -50,7 +53,3 @@ class Refusals:
         """Ask for everything again at the next visit: the world has changed, as when a CRD arrived."""
         for target, known in self._by_ref.items():
             self._by_ref[target] = Refusal(known.message, known.intent, known.count, float("-inf"))
-
-    def next_seconds(self, now: float) -> float | None:
-        """Seconds until the earliest is due, None without refusals."""
-        return min((max(0.0, r.due - now) for r in self._by_ref.values()), default=None)

@@ -1,10 +1,12 @@
 """Visiting everything: when leadership begins, and every ten hours (give or take a tenth) as a net under every mistake
-that no event would uncover. What has no answer yet comes first: somebody waits for that, and for the rest nobody does.
+that no event would uncover. What has no answer yet comes first, with what happens meanwhile: somebody waits for that,
+and for the rest nobody does.
 """
 
 import asyncio
 import random
 from collections.abc import Callable
+from typing import Protocol
 
 from ..plan.observed import Owner
 from .index import Index
@@ -14,11 +16,17 @@ RESYNC_SECONDS = 36_000.0
 JITTER = 0.1
 
 
-def everything(index: Index, add: Callable[[Key], None]) -> int:
+class Add(Protocol):
+    """The queue's: `later` is for what something that happens may go before."""
+
+    def __call__(self, key: Key, *, later: bool) -> None: ...
+
+
+def everything(index: Index, add: Add) -> int:
     """Add every key; returns how many."""
     keys = index.keys()
-    for key in sorted(keys, key=lambda key: _is_answered(index.owner(key))):
-        add(key)
+    for key in keys:
+        add(key, later=_is_answered(index.owner(key)))
     return len(keys)
 
 
@@ -28,7 +36,7 @@ def _is_answered(owner: Owner | None) -> bool:
 
 async def forever(
     index: Index,
-    add: Callable[[Key], None],
+    add: Add,
     *,
     seconds: float = RESYNC_SECONDS,
     chance: Callable[[], float] = random.random,

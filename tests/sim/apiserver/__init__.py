@@ -3,7 +3,8 @@
 It is held to the real one (1.34) by tests/sim/conformance*.py and random sequences, which run on both: status,
 reason, fields of a refusal, resulting object, owner of each field, events of a watch. What it lacks or does otherwise:
 
-- no paging, JSON patch, strategic merge patch, table output, authorization, quotas; no watch over `request`;
+- no paging, JSON patch, strategic merge patch, table output, authorization; no watch over `request`;
+- quotas count objects and nothing else; policies and webhooks are what policies.py says;
 - core kinds are validated in what podrules.py and validation.py say, not in all that Kubernetes checks;
 - PyTorchJob and ScaledObject take any spec: their own schemas are not modelled;
 - `True` and `1` are equal where data is untyped; an update never keeps an invalid value that it does not touch

@@ -2,7 +2,7 @@
 
 TrainingJob and InferenceService come from the CRD generator, so that what is simulated is what is installed. PyTorchJob
 and ScaledObject preserve what is unknown: their own schemas are large, hold atomic lists and nothing else that the
-operator relies on.
+operator relies on. So do policies and webhooks, of which only the effect on others counts (policies.py).
 """
 
 from collections.abc import Callable
@@ -122,11 +122,27 @@ def _core(resource: Resource, package: str, **more: object) -> Kind:
 
 
 NAMESPACE = Resource("v1", "Namespace", "namespaces")
+QUOTA = Resource("v1", "ResourceQuota", "resourcequotas")
+ADMISSION = (
+    Resource("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+    Resource(
+        "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"
+    ),
+    Resource("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
+)
+
+
+def _anything(resource: Resource) -> Kind:
+    """A kind at cluster scope that takes anything."""
+    shape = shapes.custom({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
+    return Kind(
+        resource.api_version, resource.kind, resource.plural, shape, custom=True, namespaced=False, status=False
+    )
 
 
 @cache
 def default_kinds() -> tuple[Kind, ...]:
-    """Every kind that the operator reads or writes, but TokenReviews, and Namespaces."""
+    """Every kind that the operator reads or writes, but TokenReviews; Namespaces; and what may stand in its way."""
     return (
         *(from_definition(each) for each in definitions()),
         _core(
@@ -177,6 +193,8 @@ def default_kinds() -> tuple[Kind, ...]:
             default=defaults.deployment,
             validate=validation.deployment,
         ),
+        _core(QUOTA, "core.v1", counts=False, returned=True, validate=validation.resource_quota),
+        *(_anything(each) for each in ADMISSION),
         _core(operator_kinds.EVENT, "events.v1", status=False, counts=False, upsert=True, validate=validation.event),
         _core(
             operator_kinds.LEASE,

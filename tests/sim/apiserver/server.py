@@ -2,18 +2,21 @@
 
 What is decided here: which path means what. Beside it stand `list`, `events_since` and `collect_garbage`, which the
 real thing does by streaming or in another process, and which the simulation must be able to hold back.
-Not served: paging, JSON patch and strategic merge patch (415), watches over `request`, table output, authorization.
+Not served: paging, JSON patch and strategic merge patch (415), watches over `request`, table output, authorization. Of
+CustomResourceDefinitions only that they are made and deleted.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import scaling, selectors
-from .answers import Answer, Obj, Refusal, Request, WatchEvent, bad_request, no_such_path, not_found
+from .answers import Answer, Obj, Refusal, Request, WatchEvent, bad_request, exists, no_such_path, not_found
 from .deletion import Deleter
 from .garbage import Collected, Collector
-from .kinds import NAMESPACE, Kind
+from .kinds import NAMESPACE, QUOTA, Kind, from_definition
 from .ownership import rendered
+from .policies import Policies
+from .quota import Quotas
 from .store import Name, Store, Stored
 from .writes import Call, Writer, merge_patched
 
@@ -21,12 +24,15 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON = "application/json"
 NAMESPACES = ("default", "kube-system")
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 # `list` is a method below
 Objects = list[Obj]
 Events = list[WatchEvent]
 Pass = list[Collected]
 Log = list[Request]
+Listeners = list[Callable[[], None]]
+History = list[tuple[str, WatchEvent]]
 
 
 class Emulator:
@@ -39,10 +45,13 @@ class Emulator:
         self.requests: Log = []
         self._wall, self._managed_fields = wall, managed_fields
         self._store = Store()
+        self._kinds_listeners: Listeners = []
         self._kinds: dict[str, Kind] = {}
         self._paths: dict[tuple[str, str], Kind] = {}
         self._writers: dict[str, Writer] = {}
         self._deleters: dict[str, Deleter] = {}
+        self._closing: set[str] = set()  # kinds that go when nothing of them is left
+        self._policies, self._quotas = Policies(self._store), Quotas(self._store, self._put_quota)
         self._collector = Collector(self._kinds, self._deleters, self._store)
         for kind in kinds:
             self.serve(kind)
@@ -57,18 +66,41 @@ class Emulator:
         self._kinds[kind.full] = kind
         self._paths[kind.root, kind.plural] = kind
         self._store.serve(kind.full)
-        self._writers[kind.full] = Writer(kind, self._store, self._wall)
+        self._writers[kind.full] = Writer(kind, self._store, self._wall, self._gate)
         self._deleters[kind.full] = Deleter(kind, self._store, self._wall)
+        self._tell_of_kinds()
+
+    def terminate(self, resource_full: str) -> None:
+        """Delete a kind's CRD: its objects are deleted, none can be made, and with the last one goes the kind."""
+        self._writers[resource_full].closed = True
+        self._closing.add(resource_full)
+        for _, place, _ in tuple(self._store.all(resource_full)):
+            self._deleters[resource_full].delete(place, {"propagationPolicy": "Background"})
+        self._withdraw_emptied()
+
+    def _withdraw_emptied(self) -> None:
+        for full in tuple(self._closing):
+            if not self._store.has(full):
+                self._closing.discard(full)
+                self.withdraw(full)
 
     def withdraw(self, resource_full: str) -> None:
-        """Stop serving a kind, as when its CRD is deleted: its objects are gone, finalizers or not."""
+        """Stop serving a kind: its objects are gone, finalizers or not."""
         kind = self._kinds.pop(resource_full)
         del self._paths[kind.root, kind.plural]
         self._store.drop(resource_full)
         del self._writers[resource_full], self._deleters[resource_full]
+        self._tell_of_kinds()
+
+    def _tell_of_kinds(self) -> None:
+        for listener in self._kinds_listeners:
+            listener()
 
     def kind(self, resource_full: str) -> Kind:
         return self._kinds[resource_full]
+
+    def serves(self, resource_full: str) -> bool:
+        return resource_full in self._kinds
 
     # ------------------------------------------------------------------ what streams in the real one
 
@@ -86,6 +118,10 @@ class Emulator:
         """What happened after `version`, oldest first. Raises Expired, Refusal 404."""
         self._served(resource_full)
         return self._store.since(resource_full, namespace, selectors.parsed(selector), version)
+
+    def history(self, version: int) -> History:
+        """(plural.group, event) of every change after `version`, in order, of whatever kind."""
+        return self._store.history(version)
 
     def bookmark(self, resource_full: str) -> WatchEvent:
         """A bookmark of now: no event up to its version is outstanding once it is told."""
@@ -107,9 +143,15 @@ class Emulator:
     def on_change(self, listener: Callable[[], None]) -> None:
         self._store.on_change(listener)
 
+    def on_kinds(self, listener: Callable[[], None]) -> None:
+        """Call when a kind has come or gone."""
+        self._kinds_listeners.append(listener)
+
     def collect_garbage(self) -> Pass:
-        """One pass of the garbage collector and the namespace controller; returns what it deleted."""
-        return self._collector.collect()
+        """One pass of the garbage collector, the namespace and the CRD controller; returns what it deleted."""
+        collected = self._collector.collect()
+        self._withdraw_emptied()
+        return collected
 
     # ------------------------------------------------------------------ requests
 
@@ -130,12 +172,15 @@ class Emulator:
             answer = self._route(method, path, asked, body, content_type, user)
         except Refusal as error:
             answer = Answer(error.status, error.body())
+        self._withdraw_emptied()
         stored = self._store.version != before
         version = self._store.version if stored else 0
         self.requests.append(Request(method, path, asked, user, answer.status, stored, version))
         return answer
 
     def _route(self, method: str, path: str, query: dict[str, str], body: Any, content_type: str, user: str) -> Answer:
+        if path.startswith(DEFINITIONS):
+            return self._definition(method, path.removeprefix(DEFINITIONS).strip("/"), body)
         kind, namespace, name, subresource = self._target(path)
         if kind is None:
             return self._discovery(path)
@@ -158,6 +203,25 @@ class Emulator:
                 options = {**_delete_options(query), **(body or {})}
                 return self._deleters[kind.full].delete(place, options, dry_run=call.dry_run)
         raise Refusal(405, "MethodNotAllowed", f"the server does not allow {method} on {path}")
+
+    def _definition(self, method: str, name: str, body: Any) -> Answer:
+        """A kind comes, or goes."""
+        if method == "POST" and not name:
+            if self.serves(body["metadata"]["name"]):
+                raise exists(DEFINITIONS.rpartition("/")[2], body["metadata"]["name"])
+            self.serve(from_definition(body))
+            return Answer(201, body)
+        if method == "DELETE" and self.serves(name):
+            self.terminate(name)
+            return Answer(200, {"kind": "Status", "status": "Success"})
+        raise no_such_path()
+
+    def _gate(self, kind: Kind, body: Obj, dry_run: bool) -> None:
+        self._policies.judge(kind, body)
+        self._quotas.charge(kind, body, dry_run=dry_run)
+
+    def _put_quota(self, place: Name, quota: Obj) -> None:
+        self._writers[QUOTA.full].replace(place, quota, Call("kube-apiserver", subresource="status"))
 
     def _target(self, path: str) -> tuple[Kind | None, str, str, str]:
         """(kind, namespace, name, subresource); no kind for a path of discovery. Raises Refusal 404."""

@@ -57,11 +57,10 @@ class Store:
         self._log.setdefault(resource, [])
 
     def drop(self, resource: str) -> None:
-        """The kind and everything of it, as when its CRD is deleted."""
+        """The kind and everything of it, as when its CRD is deleted. Its log stays, for who was about to read it."""
         for name in tuple(self._objects.get(resource, ())):
             self.remove(resource, name)
         self._objects.pop(resource, None)
-        self._log.pop(resource, None)
 
     def number(self) -> int:
         """A number that was not given before."""
@@ -74,10 +73,14 @@ class Store:
     def get(self, resource: str, name: Name) -> Stored | None:
         return self._objects[resource].get(name)
 
-    def all(self) -> Iterator[tuple[str, Name, Stored]]:
-        """Everything, kind by kind in the order in which they are served."""
-        for resource, objects in self._objects.items():
-            for name, stored in objects.items():
+    def has(self, resource: str) -> bool:
+        """Whether there is anything of this kind."""
+        return bool(self._objects.get(resource))
+
+    def all(self, *resources: str) -> Iterator[tuple[str, Name, Stored]]:
+        """Everything of these kinds, or of every kind in the order in which they are served."""
+        for resource in resources or self._objects:
+            for name, stored in self._objects[resource].items():
                 yield resource, name, stored
 
     def put(self, resource: str, name: Name, body: Obj, managers: Managers, *, uneven: bool = False) -> Stored:
@@ -123,6 +126,15 @@ class Store:
             if event := _told(change, selector):
                 made.append(event)
         return made
+
+    def history(self, version: int) -> list[tuple[str, WatchEvent]]:
+        """(resource, event) of everything after `version`, oldest first, of whatever kind, served still or not."""
+        made = []
+        for resource, log in self._log.items():
+            for change in log[bisect_right(log, version, key=lambda change: change.version) :]:
+                if event := _told(change, selectors.parsed("")):
+                    made.append((resource, event))
+        return sorted(made, key=lambda each: each[1].version)
 
     def compact(self, version: int) -> None:
         self.oldest = max(self.oldest, version)

@@ -19,6 +19,7 @@ ROOTS = {
     "Service": "io.k8s.api.core.v1.Service",
     "PersistentVolumeClaim": "io.k8s.api.core.v1.PersistentVolumeClaim",
     "Namespace": "io.k8s.api.core.v1.Namespace",
+    "ResourceQuota": "io.k8s.api.core.v1.ResourceQuota",
     "Deployment": "io.k8s.api.apps.v1.Deployment",
     "Event": "io.k8s.api.events.v1.Event",
     "Lease": "io.k8s.api.coordination.v1.Lease",

@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any, Final
 
+from . import quantities
 from .answers import Cause, Obj
 from .causes import IMMUTABLE, NOT_NEGATIVE, OUT_OF_RANGE, duplicate, forbidden, required, unsupported, wrong
 from .metadata import LABEL, is_qualified
@@ -141,6 +142,24 @@ def _claim(spec: Obj, old: Obj | None) -> Iterator[Cause]:
 def _unchangeable(spec: Obj, *, bound: bool) -> Obj:
     """What of a claim's spec may not change; a binder may fill in the volume's name once."""
     return {key: value for key, value in spec.items() if key != "resources" or not bound} | {"volumeName": ""}
+
+
+def resource_quota(new: Obj, old: Obj | None) -> list[Cause]:
+    return [*_resource_quota(new)]
+
+
+def _resource_quota(new: Obj) -> Iterator[Cause]:
+    for part, lists in (("spec", ("hard",)), ("status", ("hard", "used"))):
+        for each in lists:
+            for name, amount in (new.get(part, {}).get(each) or {}).items():
+                where = f"{part}.{each}[{name}]"
+                if "/" not in name and name not in COUNTED:
+                    yield wrong(where, name, "must be a standard resource for quota")
+                if quantities.value(amount) < 0:
+                    yield wrong(where, amount, NOT_NEGATIVE)
+
+
+COUNTED: Final = ("pods", "services", "persistentvolumeclaims")  # without a slash; the simulation uses no others
 
 
 def event(new: Obj, old: Obj | None) -> list[Cause]:

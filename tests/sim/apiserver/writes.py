@@ -1,7 +1,8 @@
 """Create, replace, patch and apply: one object each, atomic, with the server's bookkeeping.
 
 The order of steps is the server's: read, default, count owners, admit, separate status, count generations, validate,
-store. A write that would change neither the object nor its owners stores nothing and keeps the resourceVersion.
+store. A write that would change neither the object nor its owners stores nothing and keeps the resourceVersion. What
+may say no to a valid new object (policies.py, quota.py) is asked before its name is looked up.
 """
 
 from collections.abc import Callable
@@ -35,11 +36,15 @@ class Call:
     subresource: str = ""
 
 
-class Writer:
-    """Writes to one kind."""
+Gate = Callable[[Kind, Obj, bool], None]  # (kind, new object, dry run); raises Refusal
 
-    def __init__(self, kind: Kind, store: Store, wall: Callable[[], float]) -> None:
-        self.kind, self._store, self._wall = kind, store, wall
+
+class Writer:
+    """Writes to one kind. `closed`: nothing of it may be created any more."""
+
+    def __init__(self, kind: Kind, store: Store, wall: Callable[[], float], gate: Gate) -> None:
+        self.kind, self._store, self._wall, self._gate = kind, store, wall, gate
+        self.closed = False
         self.reader = Reader(kind)
         self._ownership = Ownership(Path(None, "", kind.shape, named=False))
         self._empty = {"apiVersion": kind.api_version, "kind": kind.kind} | self.reader.empty()
@@ -80,10 +85,12 @@ class Writer:
 
     def _store_new(self, new: Obj, namespace: str, managers: Managers, call: Call, *, uneven: bool = False) -> Answer:
         self._refuse_namespace(namespace, new["metadata"].get("name", ""))
+        self._refuse_closed(new["metadata"].get("name", ""))
         number = self._store.number()
         new = self._born(new, number)
         new = self.kind.admit(new, None, number)
         self.reader.check(new, None)
+        self._gate(self.kind, new, call.dry_run)
         name = (namespace, new["metadata"]["name"])
         if self._store.get(self.kind.full, name) is not None:
             raise exists(self.kind.full, name[1])
@@ -122,6 +129,11 @@ class Writer:
                 f'{self.kind.full} "{name}" is forbidden: unable to create new content in namespace {namespace}'
                 " because it is being terminated"
             )
+
+    def _refuse_closed(self, name: str) -> None:
+        if self.closed:
+            why = "create not allowed while custom resource definition is terminating"
+            raise forbidden(f'{self.kind.full} "{name}" is forbidden: {why}')
 
     # ------------------------------------------------------------------ change
 

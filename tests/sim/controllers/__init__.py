@@ -10,8 +10,17 @@ from .deployments import Deployments
 from .garbage import Garbage
 from .keda import Keda
 from .kubelet import Kubelet
+from .quotas import QuotaController
 from .training import TrainingOperator
 
-ALL: tuple[type[Controller], ...] = (TrainingOperator, Deployments, Keda, Kubelet, Claims, Garbage)
+ALL: tuple[type[Controller], ...] = (
+    TrainingOperator,
+    Deployments,
+    Keda,
+    Kubelet,
+    Claims,
+    Garbage,
+    QuotaController,
+)
 
 __all__ = ["ALL", "Controller"]

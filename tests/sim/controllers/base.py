@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..world import World
 
 Key = tuple[str, str, str]  # resource, namespace, name
+RETRY_SECONDS, RETRY_MAX_SECONDS = 1.0, 40.0
+IN_THE_WAY = ("exceeded quota", "status unknown for quota", "denied request", "failed calling webhook")
 
 
 class Controller:
@@ -26,10 +28,16 @@ class Controller:
         self.hand = Hand(world.api, self.name)
         self.chance: random.Random = world.chance(self.name)
         self._due: dict[Key, asyncio.TimerHandle] = {}
+        self._refused: dict[Key, int] = {}  # how often in a row
 
     @property
     def busy(self) -> bool:
-        return bool(self._due)
+        return bool(self._due.keys() - self._refused.keys())
+
+    @property
+    def next_look(self) -> float:
+        """Loop time of the last look at what was refused."""
+        return max((self._due[key].when() for key in self._refused if key in self._due), default=0.0)
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource in self.watches and (key := self.concerns(resource, event.object)) is not None:
@@ -60,10 +68,19 @@ class Controller:
         del self._due[key]
         try:
             self.look(key)
-        except Refused as refused:  # a conflict with somebody else's write: look again, as the real ones do
-            if refused.status not in (404, 409):
+            self._refused.pop(key, None)
+        except Refused as refused:
+            if refused.status in (404, 409):  # a conflict with somebody else's write: look again, as the real ones do
+                self.soon(key)
+            elif any(words in refused.message for words in IN_THE_WAY):
+                self._wait(key)
+            else:
                 raise
-            self.soon(key)
+
+    def _wait(self, key: Key) -> None:
+        """Try again what was refused, after ever longer pauses."""
+        count = self._refused[key] = self._refused.get(key, 0) + 1
+        self.soon(key, min(RETRY_SECONDS * 2 ** min(count - 1, 10), RETRY_MAX_SECONDS))
 
 
 def controlled_by(body: Obj, uid: str) -> bool:

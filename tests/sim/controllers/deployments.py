@@ -1,5 +1,6 @@
 """The Deployment controller, its ReplicaSets left out: pods of the template asked for replace those of older ones as
-maxSurge and maxUnavailable allow (pkg/controller/deployment/rolling.go), and the status counts them.
+maxSurge and maxUnavailable allow (pkg/controller/deployment/rolling.go), and the status counts them. Pods that the API
+server refuses are told in the condition ReplicaFailure, and tried again.
 """
 
 import json
@@ -9,6 +10,7 @@ from typing import ClassVar
 
 from slipway.plan.observed import Obj
 
+from ..hand import Refused
 from .base import Controller, Key, controlled_by, going, set_condition
 
 DEPLOYMENTS = "deployments.apps"
@@ -36,11 +38,18 @@ class Deployments(Controller):
         pods = [pod for pod in self.hand.list("pods", key[1]) if controlled_by(pod, uid) and not ended(pod)]
         new = [pod for pod in pods if pod["metadata"]["labels"].get(HASH) == wanted]
         old = [pod for pod in pods if pod not in new]
+        try:
+            self._bring(deployment, wanted, new, old)
+        except Refused as refused:
+            self._tell(deployment, wanted, failure=refused.message)
+            raise
+        self._tell(deployment, wanted)
+
+    def _bring(self, deployment: Obj, wanted: str, new: list[Obj], old: list[Obj]) -> None:
         if not deployment["spec"].get("paused"):
             self._roll(deployment, wanted, new, old)
         elif spare := len(alive(new + old)) - deployment["spec"]["replicas"]:
             self._scale(deployment, wanted, new + old, -spare)
-        self._tell(deployment, wanted)
 
     def _roll(self, deployment: Obj, wanted: str, new: list[Obj], old: list[Obj]) -> None:
         replicas, strategy = deployment["spec"]["replicas"], deployment["spec"].get("strategy") or {}
@@ -80,7 +89,7 @@ class Deployments(Controller):
         for pod in pods:
             self.hand.delete("pods", pod["metadata"]["namespace"], pod["metadata"]["name"])
 
-    def _tell(self, deployment: Obj, wanted: str) -> None:
+    def _tell(self, deployment: Obj, wanted: str, failure: str = "") -> None:
         metadata, before, now = deployment["metadata"], deployment.get("status") or {}, self.world.now()
         listed = self.hand.list("pods", metadata["namespace"])
         pods = alive([pod for pod in listed if controlled_by(pod, metadata["uid"]) and not ended(pod)])
@@ -89,6 +98,11 @@ class Deployments(Controller):
         enough = "True" if len(answering) >= replicas else "False"
         conditions = set_condition(before.get("conditions") or [], "Available", enough, now, reason="MinimumReplicas")
         conditions = set_condition(conditions, "Progressing", "True", now, reason="ReplicaSetUpdated")
+        if not failure:
+            conditions = [each for each in conditions if each["type"] != "ReplicaFailure"]
+        elif not any(each["type"] == "ReplicaFailure" for each in conditions):  # the first words stay
+            failed = {"reason": "FailedCreate", "message": failure}
+            conditions = set_condition(conditions, "ReplicaFailure", "True", now, **failed)
         counts = {
             "replicas": len(pods),
             "updatedReplicas": len(updated),

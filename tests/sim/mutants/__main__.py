@@ -1,16 +1,20 @@
 """`python -m tests.sim.mutants [NAME...]`: which oracle kills which mutant, and by which script.
 
 Each mutant is a copy of operator/slipway with one mistake, imported by a process of its own. The processes are forked
-from one that has the libraries loaded and nothing of Slipway, so that a mutant costs its runs and little else.
-Exits 1 when less than MINIMUM percent are killed.
+from one that has the libraries loaded and nothing of Slipway, so that a mutant costs its runs and little else; JOBS of
+them run at once. Exits 1 when less than MINIMUM percent are killed.
 """
 
 import importlib
 import json
 import os
+import select
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,9 @@ from .table import MUTANTS, Mutant
 LIBRARIES = ("aiohttp", "kopf", "kubernetes.aio.client", "pydantic", "prometheus_client", "opentelemetry.sdk.trace")
 MINIMUM = 95
 RUNS = int(os.environ.get("MUTANT_RUNS", "150"))  # for each mutant, at most
+JOBS = int(os.environ.get("JOBS", "1"))
 ROOT = Path(__file__).resolve().parents[3]
-TABLE = "| mutant | killed by | runs | script |\n| --- | --- | ---: | --- |"
+TABLE = "| mutant | killed by | runs | time | script |\n| --- | --- | ---: | ---: | --- |"
 
 
 def main(names: list[str]) -> int:
@@ -30,25 +35,53 @@ def main(names: list[str]) -> int:
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     sys.stdout.write(f"{TABLE}\n")
     killed = 0
-    for mutant in chosen:
-        verdict = hunt(mutant)
+    for mutant, verdict, seconds in hunted(chosen):
         killed += verdict["oracle"] is not None
         oracle, script = verdict["oracle"] or "**survives**", verdict["script"] or ""
-        sys.stdout.write(f"| {mutant.name} | {oracle} | {verdict['runs']} | {script} |\n")
+        sys.stdout.write(f"| {mutant.name} | {oracle} | {verdict['runs']} | {seconds:.0f} s | {script} |\n")
         sys.stdout.flush()
     share = 100 * killed / len(chosen)
     sys.stdout.write(f"\n{killed} of {len(chosen)} mutants killed: {share:.0f} %, at least {MINIMUM} % wanted\n")
     return 0 if share >= MINIMUM else 1
 
 
-def hunt(mutant: Mutant, runs: int = RUNS) -> dict[str, Any]:
-    """Search for a script that shows the mistake, in a process of its own."""
+@dataclass(frozen=True)
+class Hunt:
+    """One mutant and the process that searches for a script which shows it."""
+
+    mutant: Mutant
+    tree: Path
+    process: int
+    begun: float
+
+
+def hunted(mutants: list[Mutant]) -> Iterator[tuple[Mutant, dict[str, Any], float]]:
+    """Every mutant with its verdict and the seconds that it took, as they come."""
+    waiting, running = list(reversed(mutants)), dict[int, Hunt]()
+    while waiting or running:
+        while waiting and len(running) < JOBS:
+            reading, hunt = begin(waiting.pop())
+            running[reading] = hunt
+        for reading in select.select(list(running), [], [])[0]:
+            hunt = running.pop(reading)
+            yield hunt.mutant, end(reading, hunt), time.monotonic() - hunt.begun
+
+
+def begin(mutant: Mutant) -> tuple[int, Hunt]:
+    """Plant a mistake and search for it in a process of its own; returns where its answer can be read."""
     tree = Path(tempfile.mkdtemp(prefix="slipway-mutant-"))
-    try:
-        plant(mutant, tree)
-        return forked(tree, mutant.hints, runs)
-    finally:
-        shutil.rmtree(tree)
+    plant(mutant, tree)
+    reading, process = forked(tree, mutant.hints)
+    return reading, Hunt(mutant, tree, process, time.monotonic())
+
+
+def end(reading: int, hunt: Hunt) -> dict[str, Any]:
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    os.waitpid(hunt.process, 0)
+    shutil.rmtree(hunt.tree)
+    found: dict[str, Any] = json.loads(answer)
+    return found
 
 
 def plant(mutant: Mutant, tree: Path) -> None:
@@ -62,26 +95,23 @@ def plant(mutant: Mutant, tree: Path) -> None:
         path.write_text(source.replace(text, instead))
 
 
-def forked(tree: Path, hints: str, runs: int) -> dict[str, Any]:
+def forked(tree: Path, hints: str) -> tuple[int, int]:
+    """(where to read, process)"""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
-            answer = json.dumps(_hunt(tree, hints, runs))
+            answer = json.dumps(_hunt(tree, hints))
         except BaseException as error:
             answer = json.dumps({"oracle": "import", "runs": 0, "script": repr(error)[:200]})
         os.write(writing, answer.encode()[:60000])
         os._exit(0)
     os.close(writing)
-    with os.fdopen(reading) as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    found: dict[str, Any] = json.loads(answer)
-    return found
+    return reading, child
 
 
-def _hunt(tree: Path, hints: str, runs: int) -> dict[str, Any]:
+def _hunt(tree: Path, hints: str) -> dict[str, Any]:
     """In the child: the mutant is what `import slipway` finds."""
     sys.path.insert(0, str(tree))
     import slipway
@@ -90,7 +120,7 @@ def _hunt(tree: Path, hints: str, runs: int) -> dict[str, Any]:
 
     assert slipway.__file__ is not None
     assert slipway.__file__.startswith(str(tree)), slipway.__file__
-    return search(hints, runs)
+    return search(hints, RUNS)
 
 
 if __name__ == "__main__":

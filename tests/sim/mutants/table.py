@@ -20,6 +20,7 @@ class Mutant:
 ONCE, STATUS, QUEUE, INDEX = "reconcile/once.py", "reconcile/status.py", "reconcile/queue.py", "reconcile/index.py"
 LOOP, MEMORY, GATE, LEASE = "reconcile/loop.py", "reconcile/memory.py", "reconcile/gate.py", "kube/lease.py"
 CLIENT, REFUSALS, CONDITIONS = "kube/client.py", "reconcile/refusals.py", "plan/conditions.py"
+PATIENCE = "reconcile/patience.py"
 TRAIN, SERVE = "plan/training", "plan/inference"
 
 VERSION = (STATUS, '            "resourceVersion": owner.resource_version,\n', "")
@@ -107,9 +108,24 @@ MUTANTS: tuple[Mutant, ...] = (
         ((QUEUE, "            self._again.add(key)\n", "            return\n"),),
     ),
     Mutant(
+        "a failure is repeated ever as fast",
+        "[]",
+        ((QUEUE, "2 ** min(failures - 1, EXPONENT_LIMIT)", "2 ** 0"),),
+    ),
+    Mutant(
+        "what no watch tells of is looked at as often as at first",
+        "[]",
+        ((PATIENCE, "2 ** min(looks, DOUBLINGS_MAX)", "2 ** 0"),),
+    ),
+    Mutant(
+        "the refusal of a pod is believed for good",
+        "[]",
+        (("reconcile/trial.py", "INVALID_SECONDS if verdict.invalid else REFUSAL_SECONDS", "math.inf"),),
+    ),
+    Mutant(
         "what was refused is never sent again",
-        '[Script("a kept claim does not fit")]',
-        ((REFUSALS, "known.intent == intent and now < known.due", "known.intent == intent"),),
+        "[]",
+        ((REFUSALS, "known.intent == intent and now < known.due - EARLY_SECONDS", "known.intent == intent"),),
     ),
     Mutant(
         "what is never told is never looked at again",
@@ -221,6 +237,11 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("the budget is one restart larger", '[Script("restarts run out")]', ((f"{TRAIN}/ended.py", "situation.attempt >= budget", "situation.attempt > budget"),)),
     Mutant(
+        "a pod's last words must be JSON",
+        "[]",
+        ((f"{TRAIN}/termination.py", "except (ValueError, RecursionError):", "except RecursionError:"),),
+    ),
+    Mutant(
         "a gang has no owner",
         '[Script("deleted while it runs")]',
         ((f"{TRAIN}/gang.py", '            "ownerReferences": [owner_reference(situation.observed.owner)],\n', ""),),
@@ -245,6 +266,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "any revision that answers makes it Ready",
         '[Script("changed and stopped before it answers")]',
         ((f"{SERVE}/replicas.py", "return any(pod.ready for pod in self.current)", "return any(pod.ready for pod in self.active)"),),
+    ),
+    Mutant(
+        "no answer makes it Ready",
+        "[]",
+        ((f"{SERVE}/replicas.py", "return any(pod.ready for pod in self.current)", "return False"),),
     ),
     Mutant(
         "a service sleeps before it has answered",

@@ -10,6 +10,7 @@ from slipway.plan.labels import ATTEMPT, OWNER_UID, SELECTOR
 from slipway.plan.observed import Obj
 from slipway.reconcile.keys import owner_of
 
+from ..hand import Hand
 from .base import Oracle, is_true
 
 BY_KIND = {TRAINING_JOB.kind: TRAINING_JOB.full, INFERENCE_SERVICE.kind: INFERENCE_SERVICE.full}
@@ -25,7 +26,7 @@ class Orphans(Oracle):
             for body in self.world.api.list(resource, None, "")[0]
         }
         for resource in CHILDREN:
-            for child in self.world.api.list(resource.full, None, SELECTOR)[0]:
+            for child in Hand(self.world.api, "oracle").list(resource.full, None, SELECTOR):
                 self._child(resource.full, child, owners)
 
     def _child(self, resource: str, child: Obj, owners: dict[tuple[str, str], Obj]) -> None:

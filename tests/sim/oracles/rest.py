@@ -1,21 +1,40 @@
-"""Nothing is written at rest; nor does a restart change anything. (A refused object is sent again now and then.)"""
+"""Nothing is written at rest, and little is read; nor does a restart change anything. (A refused object is sent again
+now and then, and what no watch tells of is read: ever more seldom, as long as all is as it was.)
+"""
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
+from ..acts import JOBS, SERVICES
 from ..apiserver import WatchEvent
 from .base import Oracle
 
 if TYPE_CHECKING:
     from ..client import Sent
     from ..process import Process
+    from ..world import World
+
+READS_MAX = 4  # of one object, for each resource that may ask for it, while the world rests
 
 
 class Rest(Oracle):
     name: ClassVar[str] = "rest"
 
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._reads: Counter[str] = Counter()  # by path
+
     def begins(self, process: "Process", sent: "Sent") -> None:
+        if self.world.phase == "rest" and sent.method == "GET" and not sent.lease:
+            self._read(sent.path)
         if self.world.phase == "rest" and sent.write and not sent.lease and not self._refused_before(sent):
             self.wrong(f"{sent.method} {sent.path} is written at rest: {sent.body}")
+
+    def _read(self, path: str) -> None:
+        self._reads[path] += 1
+        owners = sum(len(self.world.api.list(kind, None, "")[0]) for kind in (JOBS, SERVICES))
+        if self._reads[path] == READS_MAX * max(1, owners) + 1:
+            self.wrong(f"{path} is read again and again at rest")
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         quiet = resource.startswith(("leases", "endpointslices"))

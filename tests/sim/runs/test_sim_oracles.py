@@ -27,19 +27,23 @@ ROOT = Path(__file__).resolve().parents[3]
 
 PLANTED = {
     "attempts": "attempts go up by two",
+    "bounded": "a failure is repeated ever as fast",
     "events": "events go out before the status is written",
     "foreign": "names that are taken are not respected",
     "leader": "the lease is not looked at before a write",
+    "operator": "a pod's last words must be JSON",
     "orphans": "children have no owner",
+    "progress": "no answer makes it Ready",
     "rest": "the status is written though nothing changed",
     "serving": "old replicas go before new ones answer",
     "status": "one pod that runs is a gang that runs",
     "same end": "a listing buries nothing",
 }
+OF_A_WHOLE_RUN = {"bounded", "operator", "progress", "same end"}  # world.py and judge.py see to these
 
 
 def test_every_oracle_has_its_mistake() -> None:
-    assert {oracle.name for oracle in ORACLES} == set(PLANTED) - {"same end"} | {"invalid"}
+    assert {oracle.name for oracle in ORACLES} == set(PLANTED) - OF_A_WHOLE_RUN | {"invalid"}
 
 
 class Stage:

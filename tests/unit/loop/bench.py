@@ -52,6 +52,7 @@ class Bench:
             on_gone=self.gone.append,
             wall=lambda: 1_000_000.0,
             clock=self.clock,
+            chance=lambda: 0.0,
         )
 
     def clock(self) -> float:

@@ -82,6 +82,44 @@ def test_few_places_are_all_for_everyone(places: int) -> None:
     assert sum(made.take() is not None for _ in range(5)) == places
 
 
+def test_what_has_just_happened_goes_before_what_is_only_looked_after() -> None:
+    made = line()
+    for number in range(9):
+        made.push(key("a", number), later=True)
+    for number in range(20, 27):
+        made.push(key("a", number))
+    assert len(made) == 16
+    first = "a20 a21 a22 a0 a23 a24 a25 a1 a26"  # every fourth is of the later line
+    assert served_in_turn(made) == [*first.split(), *(f"a{n}" for n in range(2, 9))]
+
+
+def test_who_waits_in_the_later_line_and_is_called_waits_in_the_first() -> None:
+    made = line()
+    for number in range(4):
+        made.push(key("a", number), later=True)
+    made.push(key("b", 0))
+    made.promote(key("a", 2))
+    made.promote(key("b", 0))
+    assert len(made) == 5
+    assert served_in_turn(made) == ["b0", "a2", "a0", "a1", "a3"]
+
+
+def test_nobody_of_the_later_line_is_waited_for_when_it_is_empty_again() -> None:
+    made = line(key("a", 0), key("a", 1))
+    made.push(key("a", 9), later=True)
+    made.clear()
+    assert (len(made), made.take()) == (0, None)
+    made.push(key("a", 2))
+    assert made.take() == key("a", 2)
+
+
+def test_places_that_are_kept_are_kept_in_both_lines() -> None:
+    made = line(*(key("slow", n) for n in range(10)), places=4)
+    made.push(key("slow", 10), later=True)
+    made.push(key("b", 0), later=True)
+    assert [made.take() for _ in range(4)] == [*(key("slow", n) for n in range(3)), key("b", 0)]
+
+
 KEYS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40)), max_size=60, unique=True)
 
 

@@ -268,6 +268,108 @@ def test_draining_cancels_what_takes_too_long() -> None:
     virtually(scenario())
 
 
+def test_what_happens_goes_before_ten_thousand_that_are_visited_to_be_sure() -> None:
+    """After a handover: the user's new object waits for the visits that run, and for nothing else."""
+
+    async def scenario() -> None:
+        begun: dict[str, float] = {}
+
+        async def visit(key: str) -> Again:
+            begun.setdefault(key, now())
+            await asyncio.sleep(1.0)
+            return Again()
+
+        queue = queue_of(visit, concurrency=2)
+        for number in range(10_000):
+            queue.add(f"old-{number}", later=True)
+        await asyncio.sleep(10.5)
+        queue.add("new")
+        queue.add("old-9999")
+        queue.add("old-9998", later=True)
+        await asyncio.sleep(3.0)
+        assert (begun["new"], begun["old-9999"]) == (11.0, 11.0)
+        assert "old-9998" not in begun
+        queue.pause()
+        await queue.drain(5.0)
+
+    virtually(scenario())
+
+
+def test_what_is_visited_to_be_sure_is_not_held_up_for_ever() -> None:
+    async def scenario() -> None:
+        visits: list[str] = []
+
+        async def visit(key: str) -> Again:
+            visits.append(key)
+            await asyncio.sleep(1.0)
+            if key != "old":
+                queue.add(key)  # something happens to it again and again
+            return Again()
+
+        queue = queue_of(visit, concurrency=1)
+        for key in ("busy", "busier", "old"):
+            queue.add(key, later=key == "old")
+        await asyncio.sleep(10.5)
+        assert visits.index("old") == 4, "it was passed by three"
+        queue.pause()
+        await queue.drain(5.0)
+
+    virtually(scenario())
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_visit_that_comes_back_comes_back_in_its_line(fails: bool) -> None:
+    async def scenario() -> None:
+        visits: list[str] = []
+
+        async def visit(key: str) -> Again:
+            visits.append(key)
+            await asyncio.sleep(0.0 if key == "old" and visits.count("old") == 1 else 1.0)
+            if key == "old" and fails:
+                raise ValueError("not yet")
+            return Again(0.2 if key == "old" else None)
+
+        queue = queue_of(visit, concurrency=1)
+        queue.add("old", later=True)
+        await asyncio.sleep(0.1)
+        for number in range(3):
+            queue.add(f"new-{number}")
+        await asyncio.sleep(0.5)  # by now it has come back
+        queue.add("new-3")
+        await asyncio.sleep(4.0)
+        assert visits == ["old", "new-0", "new-1", "new-2", "new-3", "old"], "what came after it went before it"
+        queue.pause()
+        await queue.drain(5.0)
+
+    virtually(scenario())
+
+
+@pytest.mark.parametrize(("first", "second", "before"), [(True, False, True), (False, True, True), (True, True, False)])
+def test_added_twice_during_its_visit_it_is_called_if_it_was_called_once(
+    first: bool, second: bool, before: bool
+) -> None:
+    async def scenario() -> None:
+        visits: list[str] = []
+
+        async def visit(key: str) -> Again:
+            visits.append(key)
+            await asyncio.sleep(1.0)
+            return Again()
+
+        queue = queue_of(visit, concurrency=1)
+        queue.add("a")
+        await asyncio.sleep(0.5)
+        queue.add("a", later=first)
+        queue.add("a", later=second)
+        queue.add("x", later=True)
+        await asyncio.sleep(2.0)
+        assert visits == (["a", "a", "x"] if before else ["a", "x", "a"])
+        queue.pause()
+        await queue.drain(5.0)
+
+    virtually(scenario())
+
+
 def test_backoff_is_bounded_and_jittered() -> None:
     async def nothing(key: str) -> Again:
         return Again()

@@ -4,22 +4,31 @@ from slipway.kube.kinds import (
     SERVICE,
     ref,
 )
+from slipway.reconcile.patience import EARLY_SECONDS
 from slipway.reconcile.refusals import Refusals
 
 ONE, TWO = ref(SERVICE, "ns", "one"), ref(SERVICE, "ns", "two")
+
+
+def pause(refusals: Refusals, now: float) -> float:
+    """For how long the intent is held back from `now` on."""
+    return next(n for n in range(100) if not refusals.holds(ONE, "intent", now + n))
 
 
 def test_the_pause_grows_to_a_minute() -> None:
     refusals, now, pauses = Refusals(), 0.0, []
     for _ in range(6):
         refusals.note(ONE, "intent", "no", now)
-        pause = refusals.next_seconds(now)
-        assert pause is not None
-        assert refusals.holds(ONE, "intent", now + pause - 0.01)
-        assert not refusals.holds(ONE, "intent", now + pause)
-        pauses.append(pause)
-        now += pause
+        pauses.append(pause(refusals, now))
+        now += pauses[-1]
     assert pauses == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_timer_that_comes_a_moment_early_is_no_reason_to_wait_once_more() -> None:
+    refusals = Refusals()
+    refusals.note(ONE, "intent", "no", 0.0)
+    assert refusals.holds(ONE, "intent", 5.0 - 2 * EARLY_SECONDS)
+    assert not refusals.holds(ONE, "intent", 5.0 - EARLY_SECONDS)
 
 
 def test_another_intent_is_another_refusal() -> None:
@@ -27,20 +36,22 @@ def test_another_intent_is_another_refusal() -> None:
     for _ in range(3):
         refusals.note(ONE, "old", "no", 0.0)
     assert not refusals.holds(ONE, "new", 0.0)
-    refusals.note(ONE, "new", "no", 0.0)
-    assert refusals.next_seconds(0.0) == 5.0
+    refusals.note(ONE, "intent", "no", 0.0)
+    assert pause(refusals, 0.0) == 5
 
 
 def test_what_is_no_longer_planned_is_forgotten() -> None:
     refusals = Refusals()
-    refusals.note(ONE, "i", "first", 0.0)
-    refusals.note(TWO, "i", "second", 3.0)
+    assert not refusals
+    refusals.note(ONE, "intent", "first", 0.0)
+    refusals.note(TWO, "intent", "second", 3.0)
     assert refusals.messages() == {ONE: "first", TWO: "second"}
-    assert refusals.next_seconds(4.0) == 1.0
     refusals.keep_only({TWO})
     assert refusals.messages() == {TWO: "second"}
+    assert refusals
+    assert refusals.holds(TWO, "intent", 4.0)
     refusals.hurry()
-    assert refusals.next_seconds(4.0) == 0.0
+    assert not refusals.holds(TWO, "intent", 4.0)
     assert refusals.messages() == {TWO: "second"}
     refusals.clear(TWO)
-    assert refusals.next_seconds(4.0) is None
+    assert not refusals

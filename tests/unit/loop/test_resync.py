@@ -20,7 +20,7 @@ def test_everything_is_visited_every_ten_hours_give_or_take_one() -> None:
         loop = asyncio.get_running_loop()
         chances = iter([0.0, 1.0, 0.5, 0.5])
 
-        def add(key: Key) -> None:
+        def add(key: Key, *, later: bool) -> None:
             visits.append((key, loop.time() / 3600))
 
         assert everything(index, add) == 1
@@ -32,11 +32,15 @@ def test_everything_is_visited_every_ten_hours_give_or_take_one() -> None:
     virtually(scenario())
 
 
-def test_what_has_no_answer_yet_is_visited_first() -> None:
-    index, visits = Index(), list[str]()
+def test_what_has_no_answer_yet_goes_with_what_happens_and_the_rest_later() -> None:
+    index, visits = Index(), dict[str, bool]()
     for number, seen in enumerate([1, 0, 1, None]):
         status = {} if seen is None else {"observedGeneration": seen}
         made = job(name=f"job-{number}", uid=f"uid-{number}", metadata={"generation": 1}, status=status)
         index.record(TRAINING_JOB, "ADDED", made)
-    assert everything(index, lambda key: visits.append(key.name)) == 4
-    assert visits == ["job-1", "job-3", "job-0", "job-2"]
+
+    def add(key: Key, *, later: bool) -> None:
+        visits[key.name] = later
+
+    assert everything(index, add) == 4
+    assert visits == {"job-0": True, "job-1": False, "job-2": True, "job-3": False}

@@ -267,6 +267,39 @@ async def test_what_the_watch_never_tells_is_looked_at_again(bench: Bench) -> No
     assert await bench.visit() == Again()
 
 
+async def looks(bench: Bench, count: int) -> list[float | None]:
+    """The pauses after `count` visits, each of which comes when it is due."""
+    found = []
+    for _ in range(count):
+        found.append((await bench.visit()).after_seconds)
+        bench.told()
+        bench.now += found[-1] or 0.0
+    return found
+
+
+async def test_what_no_watch_tells_of_is_looked_at_ever_more_seldom(bench: Bench) -> None:
+    bench.always(look_again=True)
+    assert await looks(bench, 6) == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
+    bench.always(look_again=True, requeue_after=7.0)
+    assert await looks(bench, 1) == [7.0], "what the clock tells is not put off"
+    bench.always()
+    assert await looks(bench, 1) == [None]
+    bench.always(look_again=True)
+    assert await looks(bench, 2) == [5.0, 10.0], "it had ended in between"
+
+
+async def test_a_new_generation_and_a_new_status_are_looked_at_soon_again(bench: Bench) -> None:
+    bench.always(look_again=True)
+    await looks(bench, 4)
+    bench.fake.put(JOB_PATH, job(10_000, metadata={"generation": 2}))
+    bench.told()
+    assert (await bench.visit()).after_seconds == 5.0
+    said = {"type": "Accepted", "status": "False", "reason": "ClaimNotFound", "message": "x"}
+    await looks(bench, 3)
+    bench.always(look_again=True, status={"attempt": 0, "conditions": [said]})
+    assert await looks(bench, 2) == [5.0, 10.0]
+
+
 async def test_without_the_lease_a_visit_ends_quietly(client: KubeClient, fake: FakeApi) -> None:
     """It comes back soon, in case the lease does before anybody noticed; a standby's queue takes no such wish."""
     bench = Bench(client, fake, remaining=0.0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ...api.inferenceservice import InferenceServiceSpec
-from ..conditions import ACCEPTED, SCALING, Condition, Finding, find, unknown
+from ..conditions import ACCEPTED, READY, SCALING, Condition, Finding, find, unknown
 from ..names import MAIN_CONTAINER
 from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Delete, Plan
@@ -26,7 +26,6 @@ from .service import service
 from .source import Found, Missing, Model
 from .status import View, events, status
 
-RETRY_SECONDS = 5.0  # for what a user is likely to mend and no watch will tell
 # Stands in for a model that is not there yet, so that a bad pod template is told of before the model has been trained.
 ANY_MODEL = Model("model", "", "many", read_only_volume=False)
 
@@ -70,11 +69,11 @@ class _Visit:
             self.observed.verdicts[trial[0]], user=user, template=template, main=MAIN_CONTAINER
         )
         finding = podtemplate.steady(finding, find(self.observed.owner.status, ACCEPTED))
-        return self.refused(finding, retry=finding.reason == podtemplate.REFUSED) if finding else None
+        return self.refused(finding, look_again=finding.reason == podtemplate.REFUSED) if finding else None
 
-    def refused(self, finding: Finding, *, retry: bool = False) -> Plan:
+    def refused(self, finding: Finding, *, look_again: bool = False) -> Plan:
         view = View(count(self.observed.pods, None), refused=finding, desired=self.desired)
-        return self.tells(view, Plan(status={}, requeue_after=RETRY_SECONDS if retry else None))
+        return self.tells(view, Plan(status={}, look_again=look_again))
 
     def tells(self, view: View, plan: Plan) -> Plan:
         """`plan` with the status and the events of `view`."""
@@ -99,8 +98,7 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
     waiting = unknown(SCALING, "WaitingForModel", "scaling begins when there is a model to serve")
     scaling = waiting if spec.scaling and child is None else _scaling(visit, spec)
     view = View(count(visit.observed.pods, None), missing=missing.finding, desired=visit.desired, scaling=scaling)
-    retry = None if missing.watched else RETRY_SECONDS
-    return visit.tells(view, Plan(status={}, delete=_deletions(visit, spec), requeue_after=retry))
+    return visit.tells(view, Plan(status={}, delete=_deletions(visit, spec), look_again=not missing.watched))
 
 
 def _with_model(visit: _Visit, spec: InferenceServiceSpec, found: Found) -> Plan:
@@ -113,7 +111,7 @@ def _with_model(visit: _Visit, spec: InferenceServiceSpec, found: Found) -> Plan
     if rejected := visit.rejected(trial, spec, template):
         return rejected
     if names.conflict:
-        return visit.refused(names.conflict, retry=True)
+        return visit.refused(names.conflict, look_again=True)
     revision = trial[0]
     return _applied(visit, spec, found, revision, pods.with_revision(template, revision))
 
@@ -146,8 +144,8 @@ def _applied(visit: _Visit, spec: InferenceServiceSpec, found: Found, revision: 
         scaling=_scaling(visit, spec),
     )
     refused = any(ref in observed.refused for ref in _refs(observed, spec))
-    retry = RETRY_SECONDS if refused or found.claim_lost else None
-    return visit.tells(view, Plan(status={}, apply=objects, delete=_deletions(visit, spec), requeue_after=retry))
+    look_again = refused or found.claim_lost is not None
+    return visit.tells(view, Plan(status={}, apply=objects, delete=_deletions(visit, spec), look_again=look_again))
 
 
 def _deployment(visit: _Visit, spec: InferenceServiceSpec, found: Found, replicas: Replicas, template: Obj) -> Obj:
@@ -186,10 +184,13 @@ def _refs(observed: Observed, spec: InferenceServiceSpec) -> tuple[Ref, ...]:
 def _trouble(observed: Observed, replicas: Replicas) -> Finding | None:
     """Why replicas do not answer, the most telling first; of the revision asked for before any older one."""
     ours = own(observed, deployment_ref(observed.owner))
-    return (
+    refusal = (
         _refused_child(observed, deployment_ref(observed.owner))
         or _refused_child(observed, service_ref(observed.owner))
         or pods_refused(ours)
+    )
+    return (
+        podtemplate.steady(refusal, find(observed.owner.status, READY))
         or pod_problem(replicas.current)
         or pod_problem(replicas.older)
         or no_progress(ours)

@@ -5,15 +5,7 @@ It stands apart from Ready: a service that answers is Ready though nothing scale
 
 from ...api.inferenceservice import Scaling
 from ..conditions import READY, SCALING, Condition, false, find, true, unknown
-from ..observed import Child, Obj
-
-# The API server's words for a kind without a CustomResourceDefinition, and kube/errors.py's.
-NO_SUCH_KIND = (
-    "does not have this kind",
-    "could not find the requested resource",
-    "404 page not found",
-    "no matches for kind",
-)
+from ..observed import NO_SUCH_KIND, Child, Obj
 
 
 def scaling_condition(scaling: Scaling | None, child: Child | None, refused: str | None) -> Condition:
@@ -26,8 +18,8 @@ def scaling_condition(scaling: Scaling | None, child: Child | None, refused: str
 
 
 def _refused(answer: str) -> Condition:
-    if any(text in answer for text in NO_SUCH_KIND):
-        message = f"the cluster knows no ScaledObject: install KEDA, or leave spec.scaling out ({answer})"
+    if answer == NO_SUCH_KIND:
+        message = "the cluster has no scaledobjects.keda.sh: install KEDA, or leave spec.scaling out"
         return false(SCALING, "KedaUnavailable", message)
     return false(SCALING, "ScaledObjectRefused", f"the API server refuses the ScaledObject: {answer}")
 

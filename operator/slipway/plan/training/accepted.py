@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .. import conditions
 from ..conditions import Finding
-from ..observed import Obj, Ref
+from ..observed import NO_SUCH_KIND, Obj, Ref
 from ..pod import policy
 from ..pod.template import INVALID, steady
 from ..volumes import unusable
@@ -27,7 +27,6 @@ KEPT_CLAIM_DIFFERS = (
     "field can not be less than",
     "only dynamically provisioned pvc can be resized",
 )
-NO_BACKEND = ("could not find the requested resource", "404 page not found", "no matches for kind")
 DEAF_BACKEND = ("failed calling webhook", "no endpoints available for service")
 
 
@@ -199,7 +198,7 @@ def _differs(name: str, situation: Situation) -> str:
 def refused_gang(situation: Situation) -> Finding | None:
     """What the API server has against the PyTorchJob; an absent or silent training operator is told apart."""
     answer = situation.observed.refused.get(situation.gang_ref, "")
-    if any(sign in answer for sign in NO_BACKEND):
+    if answer == NO_SUCH_KIND:
         message = "the cluster has no pytorchjobs.kubeflow.org: install the training operator"
         return Finding(BACKEND_UNAVAILABLE, message)
     if any(sign in answer for sign in DEAF_BACKEND):

@@ -9,7 +9,6 @@ from .situation import Situation
 
 DEFAULT_SIZE = "10Gi"
 PVC_SCHEME = "pvc://"
-NAMED_SECONDS = 8.0  # a claim that the user named bears no label of ours: it is read, not watched
 
 
 def output_ref(situation: Situation) -> Ref:
@@ -53,11 +52,6 @@ def to_watch(situation: Situation) -> tuple[Ref, ...]:
     """The user's own claim, of which no watch tells, less what has been read."""
     ref = output_ref(situation)
     return () if is_own(situation.spec) or ref in situation.observed.read else (ref,)
-
-
-def look_again_seconds(situation: Situation) -> float | None:
-    """When to look at the user's own claim again while a gang writes to it."""
-    return None if is_own(situation.spec) else NAMED_SECONDS
 
 
 def _is_lost(claim: Obj | None) -> bool:

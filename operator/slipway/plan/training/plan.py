@@ -27,8 +27,6 @@ from .ended import End
 from .gang import pytorchjob
 from .situation import Situation, look, recorded_attempt
 
-MEND_SECONDS = 5.0  # how soon to look again at what a user is likely to mend, and no watch will tell
-
 ACCEPTED = true(conditions.ACCEPTED, "Accepted", "the spec can be carried out")
 
 
@@ -43,7 +41,8 @@ class _Step:
     apply: tuple[Obj, ...] = ()
     create: tuple[Obj, ...] = ()
     delete: tuple[Delete, ...] = ()
-    look_again_seconds: float | None = None
+    wait_seconds: float | None = None  # until the clock alone has something to tell
+    look_again: bool = False  # as in Plan
 
 
 def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
@@ -134,25 +133,16 @@ def _watch(situation: Situation) -> _Step:
         running=running.of_gang(situation),
         apply=_own_claim(situation),
         delete=cleanup.stale(situation),
-        look_again_seconds=_watch_seconds(situation),
+        wait_seconds=min(filter(None, (ended.settle_seconds(situation), trials.wait_seconds(situation))), default=None),
+        look_again=trials.is_late(situation) or not claims.is_own(situation.spec),
     )
-
-
-def _watch_seconds(situation: Situation) -> float | None:
-    """When to look at a gang again that tells nothing by itself."""
-    waits = (
-        ended.settle_seconds(situation),
-        trials.look_again_seconds(situation),
-        claims.look_again_seconds(situation),
-    )
-    return min((seconds for seconds in waits if seconds), default=None)
 
 
 def _start(situation: Situation) -> _Step:
     if early := accepted.early_complaint(situation):
         return _refuse(early)
     if accepted.gang_is_unseen(situation):
-        return _Step(running=running.starting(situation), look_again_seconds=MEND_SECONDS)
+        return _Step(running=running.starting(situation), look_again=True)
     if leftovers := cleanup.leftovers(situation):
         return _Step(running=running.clearing(situation, leftovers), delete=cleanup.stale(situation))
     complaint = accepted.complaint(situation)
@@ -164,7 +154,7 @@ def _refuse(complaint: Finding) -> _Step:
     return _Step(
         accepted=false(conditions.ACCEPTED, complaint.reason, complaint.message),
         running=running.NOT_ACCEPTED,
-        look_again_seconds=None if immutable else MEND_SECONDS,
+        look_again=not immutable,
     )
 
 
@@ -172,7 +162,7 @@ def _make(situation: Situation) -> _Step:
     """The claim, and once it is there the gang. What the API server refused is asked for again."""
     claim, gang = accepted.refused_claim(situation), accepted.refused_gang(situation)
     there = claims.exists(situation) and claim is None
-    refusal = claim or gang
+    refusal = podtemplate.steady(claim or gang, conditions.find(situation.observed.owner.status, conditions.ACCEPTED))
     step = _refuse(refusal) if refusal else _Step(running=running.making(situation, claim_exists=there))
     return replace(step, apply=_own_claim(situation), create=(pytorchjob(situation),) if there else ())
 
@@ -186,7 +176,7 @@ def _plan(situation: Situation, step: _Step) -> Plan:
     attempt = situation.attempt if step.attempt is None else step.attempt
     shown = progress.shown(situation, ended=step.end is not None)
     wanted = status.conditions_of(step.accepted, step.running, step.end)
-    waits = [seconds for seconds in (step.look_again_seconds, shown.due_seconds) if seconds is not None]
+    waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds) if seconds is not None]
     return Plan(
         status=status.write(situation, wanted, attempt=attempt, end=step.end, shown=shown),
         apply=step.apply,
@@ -194,4 +184,5 @@ def _plan(situation: Situation, step: _Step) -> Plan:
         delete=step.delete,
         events=events.of_turn(owner, wanted, attempt=attempt, ended=step.end is not None),
         requeue_after=min(waits, default=None),
+        look_again=step.look_again,
     )

@@ -19,7 +19,6 @@ from .situation import Situation
 
 ANYONE, ANY_UID = "trial", "00000000-0000-0000-0000-000000000000"
 PATIENCE_SECONDS = 3.0  # after the gang was made, before it is asked why a pod does not come
-LATER_MAX_SECONDS = 60.0
 SUSPENDED = "Suspended"  # the backend's condition
 
 
@@ -71,13 +70,11 @@ def some_missing(situation: Situation) -> bool:
     return len(situation.pods) < situation.spec.nodes
 
 
-def look_again_seconds(situation: Situation) -> float | None:
-    """When to ask for a missing pod, and again: each time after as long as it took until now, within a minute. No
-    watch tells that a refusal has another reason now; that it has ended, the pod's own event does.
-    """
-    if not some_missing(situation):
-        return None
-    return min(max(PATIENCE_SECONDS, _age_seconds(situation)), LATER_MAX_SECONDS)
+def wait_seconds(situation: Situation) -> float | None:
+    """How long until a pod that is still to be made is late; None when there is none, or it is late already. (That the
+    refusal of one that is late has ended, the pod's own event tells.)"""
+    left = PATIENCE_SECONDS - _age_seconds(situation)
+    return left if left > 0 and some_missing(situation) else None
 
 
 def _age_seconds(situation: Situation) -> float:

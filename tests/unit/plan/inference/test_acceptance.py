@@ -191,14 +191,14 @@ def test_template_that_the_api_server_rejects() -> None:
     outcome = settle(spec(), children=CHILDREN, complaint="template.spec.priorityClassName: Invalid value")
     message = refused(outcome, "InvalidPodTemplate")
     assert message == "the API server finds the pod template invalid: template.spec.priorityClassName: Invalid value"
-    assert outcome.requeue_after is None
+    assert not outcome.look_again
 
 
 def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
     outcome = settle(spec(), children=CHILDREN, complaint="exceeded quota: pods", complaint_invalid=False)
     message = refused(outcome, "PodsRefused")
     assert message == "the API server refuses the pods: exceeded quota: pods"
-    assert outcome.requeue_after == 5.0
+    assert outcome.look_again
 
 
 def test_a_refusal_that_only_counts_anew_is_not_written_anew() -> None:
@@ -273,7 +273,7 @@ def test_somebody_elses_object_is_not_taken_over(kind: str, ref: Ref) -> None:
         f"{kind} 'chat' exists in namespace 'team' and does not belong to this InferenceService: "
         "delete or rename it, or give the InferenceService another name"
     )
-    assert outcome.requeue_after == 5.0
+    assert outcome.look_again
 
 
 def test_object_without_any_owner_is_not_taken_over() -> None:
@@ -295,7 +295,7 @@ def test_own_object_that_the_index_does_not_show_is_applied() -> None:
     mine = {"metadata": {"ownerReferences": [{"uid": "first"}, {"uid": "uid-of-chat"}]}}
     outcome = settle(spec(), objects={DEPLOYMENT: mine, SERVICE: mine})
     assert len(outcome.apply) == 2
-    assert outcome.requeue_after is None
+    assert not outcome.look_again
 
 
 ORPHAN = {"labels": selector_labels("chat")}
@@ -345,7 +345,7 @@ def test_namesakes_child_is_waited_for(uid: str) -> None:
     children = (child(DEPLOYMENT, uid=uid), child(SERVICE))
     outcome = settle(spec(), children=children)
     assert refused(outcome, "NameConflict").startswith("Deployment ")
-    assert outcome.requeue_after == 5.0
+    assert outcome.look_again
 
 
 def test_indexed_children_are_not_read() -> None:

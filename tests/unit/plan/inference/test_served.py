@@ -124,7 +124,7 @@ def test_without_its_job_a_service_follows_its_spec(fields: Obj) -> None:
     outcome = settle(body, status=served(), objects={JOB: None})
     assert applied(outcome, "Deployment") == applied(settle(body), "Deployment"), "the same as with its job"
     assert said(outcome, "Accepted")[0] == "True"
-    assert outcome.requeue_after is None, "nothing to be looked at again: a new job is announced by the watch"
+    assert not outcome.look_again, "nothing to be looked at again: a new job is announced by the watch"
 
 
 def test_without_its_job_a_service_still_scales() -> None:
@@ -235,7 +235,7 @@ def test_without_its_claim_a_service_is_scaled_and_says_that_none_can_start(
     assert (told, why) == ("False", reason)
     assert message.endswith("; the replicas that run go on serving, but no new one can start")
     assert said(outcome, "Ready") == ("False", reason, message)
-    assert outcome.requeue_after == 5.0, "a claim that comes back is looked for"
+    assert outcome.look_again, "a claim that comes back is looked for"
     assert outcome.status["model"] == status["model"]
 
 

@@ -169,18 +169,18 @@ def test_one_pod_claim_allows_one_replica_or_none(fields: Obj) -> None:
 
 
 @pytest.mark.parametrize(
-    ("objects", "reason", "requeue_after"),
+    ("objects", "reason", "look_again"),
     [
-        ({JOB: None}, "TrainingJobNotFound", 5.0),
-        ({JOB: job(condition("Ready", "False", "Running"))}, "WaitingForTrainingJob", None),
-        ({JOB: job(condition("Failed", "True"))}, "TrainingJobFailed", None),
-        ({JOB_CLAIM: None}, "ClaimNotFound", 5.0),
+        ({JOB: None}, "TrainingJobNotFound", True),
+        ({JOB: job(condition("Ready", "False", "Running"))}, "WaitingForTrainingJob", False),
+        ({JOB: job(condition("Failed", "True"))}, "TrainingJobFailed", False),
+        ({JOB_CLAIM: None}, "ClaimNotFound", True),
     ],
 )
-def test_without_a_model_nothing_is_touched(objects: Obj, reason: str, requeue_after: float | None) -> None:
+def test_without_a_model_nothing_is_touched(objects: Obj, reason: str, look_again: bool) -> None:
     outcome = settle(from_job(), objects=objects)
     assert (outcome.apply, outcome.create, outcome.delete) == ((), (), ())
-    assert outcome.requeue_after == requeue_after
+    assert (outcome.look_again, outcome.requeue_after) == (look_again, None)
     assert said(outcome, "Accepted")[:2] == ("True", "Accepted")
     assert said(outcome, "ModelReady")[:2] == ("False", reason)
     assert said(outcome, "Ready") == ("False", reason, said(outcome, "ModelReady")[2])

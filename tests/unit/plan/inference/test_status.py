@@ -190,13 +190,13 @@ OLD_CRASHED = replace(CRASHED, name="chat-aaa", labels={**CRASHED.labels, "slipw
 def test_refused_deployment_comes_first() -> None:
     outcome = settle(spec(), children=(FAILING,), refused={DEPLOYMENT: "no", SERVICE: "neither"}, pods=(CRASHED,))
     assert said(outcome, "Ready") == ("False", "DeploymentRefused", "the API server refuses Deployment 'chat': no")
-    assert outcome.requeue_after == 5.0
+    assert outcome.look_again
 
 
 def test_refused_service() -> None:
     outcome = settle(spec(), children=(FAILING,), refused={SERVICE: "no"})
     assert said(outcome, "Ready") == ("False", "ServiceRefused", "the API server refuses Service 'chat': no")
-    assert outcome.requeue_after == 5.0
+    assert outcome.look_again
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ def test_trouble_of_the_revision_asked_for_is_told_before_an_older_ones() -> Non
 
 
 def test_nothing_is_requeued_while_watches_will_tell() -> None:
-    assert settle(spec(), pods=(CRASHED,)).requeue_after is None
-    assert settle(spec(), refused={JOB: "something else"}).requeue_after is None
+    assert not settle(spec(), pods=(CRASHED,)).look_again
+    assert not settle(spec(), refused={JOB: "something else"}).look_again
 
 
 @pytest.mark.parametrize(("uid", "replicas"), [(None, 0), ("uid-of-chat", 1), ("an-earlier-chat", 1)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slipway.plan.observed import Observed, Verdict
-from slipway.plan.training.trials import LATER_MAX_SECONDS, PATIENCE_SECONDS
+from slipway.plan.training.trials import PATIENCE_SECONDS
 
 from .builders import (
     JOB,
@@ -79,14 +79,14 @@ def test_a_template_that_the_api_server_rejects() -> None:
         verdict(Verdict("spec.priorityClassName: Invalid value", invalid=True)),
         "InvalidPodTemplate",
         message,
-        again=None,
+        again=False,
     )
     assert made.apply == ()
 
 
 def test_a_template_that_a_quota_refuses_is_tried_again() -> None:
     message = "the API server refuses the pods: exceeded quota: pods"
-    made = assert_refused(verdict(Verdict("exceeded quota: pods")), "PodsRefused", message, again=5.0)
+    made = assert_refused(verdict(Verdict("exceeded quota: pods")), "PodsRefused", message, again=True)
     assert made.apply == ()
 
 
@@ -133,7 +133,7 @@ def volumes(template: Any) -> list[str]:
 
 def test_a_gang_is_given_a_moment_to_make_its_pods() -> None:
     plan = asked(made(age_seconds=1.0))
-    assert (plan.templates, plan.requeue_after) == ((), PATIENCE_SECONDS)
+    assert (plan.templates, plan.requeue_after, plan.look_again) == ((), PATIENCE_SECONDS - 1.0, False)
     assert told(plan)["Running"][1] == "WaitingForPods"
 
 
@@ -159,7 +159,7 @@ def test_when_the_quota_is_mended_the_pods_themselves_say_so() -> None:
     refused = answered(made(pod("master-0")), Verdict(QUOTA))
     plan = asked(made(*gang_pods(), status=refused.status))
     assert told(plan)["Running"][:2] == ("True", "Running")
-    assert plan.requeue_after is None
+    assert (plan.requeue_after, plan.look_again) == (None, False)
 
 
 def test_an_accepted_pod_that_does_not_come_is_the_backends_affair() -> None:
@@ -168,9 +168,10 @@ def test_an_accepted_pod_that_does_not_come_is_the_backends_affair() -> None:
     assert "its events say why if this lasts" in told(plan)["Running"][2]
 
 
-@pytest.mark.parametrize(("age", "pause"), [(3.0, 3.0), (10.0, 10.0), (50.0, 50.0), (5000.0, LATER_MAX_SECONDS)])
-def test_it_is_asked_ever_more_seldom(age: float, pause: float) -> None:
-    assert answered(made(age_seconds=age), Verdict(QUOTA)).requeue_after == pause
+@pytest.mark.parametrize("verdict", [Verdict(QUOTA), Verdict()])
+def test_it_is_asked_again(verdict: Verdict) -> None:
+    plan = answered(made(), verdict)
+    assert (plan.look_again, plan.requeue_after) == (True, None)
 
 
 @pytest.mark.parametrize(
