@@ -48,8 +48,10 @@ def comparable(script: Script) -> bool:
         return False
     if any(isinstance(fault, WallJump) and fault.seconds > SKEW_SECONDS for fault in script.faults):
         return False  # docs/LIMITS.md: why a gang failed is then told without its pods' words
-    meddlings = [fault for fault in script.faults if isinstance(fault, Meddling)]
-    return all(m.act in HARMLESS or (m.resource in REPAIRED and m.act != "orphaning delete") for m in meddlings)
+    meddlings = [fault for fault in script.faults if isinstance(fault, Meddling) and fault.act not in HARMLESS]
+    if meddlings and any("=False" in text for text in SCENARIOS[script.scenario].settled):
+        return False  # what is deleted under a spec that is refused is not made again
+    return all(m.resource in REPAIRED and m.act != "orphaning delete" for m in meddlings)
 
 
 def bound(script: Script, base: Outcome) -> int:

@@ -54,6 +54,7 @@ class Process:
     def __init__(self, world: "World", number: int, life: int) -> None:
         self.world, self.number = world, number
         self.dead = False
+        self._unanswered = 0  # requests that nobody will answer, before their time-out
         self._stop = asyncio.Event()
         self._here: Here = {}
         self.context = contextvars.copy_context()
@@ -130,7 +131,11 @@ class Process:
 
     async def silence(self) -> Any:
         """No answer, ever: the caller's time-out or its end is what ends this."""
-        await asyncio.get_running_loop().create_future()
+        self._unanswered += 1
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._unanswered -= 1
 
     # ------------------------------------------------------------------ what the world asks
 
@@ -145,8 +150,8 @@ class Process:
 
     @property
     def at_rest(self) -> bool:
-        """Nothing runs, waits or is to be repeated after a failure, and every watch has told all."""
+        """Nothing waits, for an answer or its turn, or is to be repeated after a failure, and every watch has told all."""
         queue = self.app.queue
-        busy = queue._waiting or queue._failures  # what runs now may be the look that a plan asks for every few seconds
+        busy = queue._waiting or queue._failures or self._unanswered  # what runs now may be the look that a plan asks for every few seconds
         shows = any(job.timer is not None for job in self.app.progress._jobs.values())
         return not busy and not shows and all(watch.at_rest for watch in self.watches)
