@@ -150,8 +150,9 @@ class Process:
 
     @property
     def at_rest(self) -> bool:
-        """Nothing waits, for an answer or its turn, or is to be repeated after a failure, and every watch has told all."""
+        """Nothing waits, for an answer or its turn, or is to be repeated, and every watch has told all."""
         queue = self.app.queue
-        busy = queue._waiting or queue._failures or self._unanswered  # what runs now may be the look that a plan asks for every few seconds
+        # What runs now and gets its answers may be the look that a plan asks for every few seconds.
+        busy = queue._waiting or queue._failures or self._unanswered
         shows = any(job.timer is not None for job in self.app.progress._jobs.values())
         return not busy and not shows and all(watch.at_rest for watch in self.watches)
