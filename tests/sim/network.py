@@ -36,6 +36,7 @@ class Network:
         self._slows = [fault for fault in faults if isinstance(fault, Slow)]
         self._partitions = [fault for fault in faults if isinstance(fault, Partition)]
         self.requests = self.writes = 0
+        self.last_arrival = 0.0  # when the last request that is on its way takes effect, on the loop's clock
         self.history: list[Sent] = []
         self.on_begin: list[Callable[[Process, Sent], None]] = []
 
@@ -74,17 +75,22 @@ class Network:
         if (crash := verdict.crash) is not None:
             await self._last(process, crash, effect)
         if verdict.late is not None:
-            asyncio.get_running_loop().call_later(verdict.late.seconds, effect)
+            self._arrives_later(verdict.late.seconds, effect)
             await process.silence()
         return await self._answer(process, self._fault(verdict), effect)
 
     async def _last(self, process: "Process", crash: Crash, effect: Callable[[], Answered]) -> None:
         if crash.late_seconds is not None:
-            asyncio.get_running_loop().call_later(crash.late_seconds, effect)
+            self._arrives_later(crash.late_seconds, effect)
         else:
             effect()
         process.crash(crash.down_seconds)
         await process.alive()
+
+    def _arrives_later(self, seconds: float, effect: Callable[[], Answered]) -> None:
+        loop = asyncio.get_running_loop()
+        self.last_arrival = max(self.last_arrival, loop.time() + seconds)
+        loop.call_later(seconds, effect)
 
     def _fault(self, verdict: Verdict) -> Answer | None:
         if verdict.answer is not None:

@@ -270,6 +270,8 @@ class World:
         """What still goes on, "" for nothing."""
         if not self._user_done:
             return "the user is not done"
+        if self.time() <= self.network.last_arrival:
+            return "a request is on its way"
         busy = [controller.name for controller in self.controllers if controller.busy]
         if busy:
             return f"busy: {busy}"

@@ -1,6 +1,7 @@
 """Nothing is left behind: no child of an owner that is gone, no gang of another attempt, nothing that still runs of a
 job that is over, no scaler that nobody asks for. (A claim that is to be kept is kept. Pods that a user took from their
-Deployment, with `kubectl delete --cascade=orphan`, and then deleted the service, are the user's.)
+Deployment, with `kubectl delete --cascade=orphan`, and then deleted the service, are the user's; so is what a user
+labelled as nobody's: it still goes with its owner.)
 """
 
 from typing import ClassVar
@@ -25,9 +26,11 @@ class Orphans(Oracle):
             for kind, resource in BY_KIND.items()
             for body in self.world.api.list(resource, None, "")[0]
         }
+        uids = {body["metadata"]["uid"] for body in owners.values()}
         for resource in CHILDREN:
             for child in Hand(self.world.api, "oracle").list(resource.full, None, SELECTOR):
-                self._child(resource.full, child, owners)
+                if not _is_mislabelled(child, owners, uids):
+                    self._child(resource.full, child, owners)
 
     def _child(self, resource: str, child: Obj, owners: dict[tuple[str, str], Obj]) -> None:
         metadata = child["metadata"]
@@ -55,3 +58,11 @@ class Orphans(Oracle):
             and (child.get("status") or {}).get("phase", "Pending") in ("Pending", "Running")
         ):
             self.wrong(f"pod {name} still runs though the job is over")
+
+
+def _is_mislabelled(child: Obj, owners: dict[tuple[str, str], Obj], uids: set[str]) -> bool:
+    """Its labels name nobody who is there, but its owner, by uid, is."""
+    metadata = child["metadata"]
+    key = owner_of(metadata["namespace"], metadata.get("labels") or {})
+    owned = any(reference["uid"] in uids for reference in metadata.get("ownerReferences") or [])
+    return owned and (key is None or (key.kind, key.name) not in owners)

@@ -27,27 +27,25 @@ class Status(Oracle):
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._running: dict[tuple[str, str], dict[str, str]] = {}  # (job's uid, attempt) -> pods by phase
-        self._all_ran: dict[tuple[str, str], int] = {}  # the most pods that ran at once
+        # (job's uid, attempt) -> pods that ever ran: the watch tells of two pods as they were at two moments
+        self._ran: dict[tuple[str, str], set[str]] = {}
         self._succeeded: set[str] = set()  # uids of jobs whose rank 0 or gang has succeeded
         self._answered: set[tuple[str, str]] = set()  # (service, revision) of which a pod was ready
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource == "pods":
-            self._pod(event.object, gone=event.type == "DELETED")
+            self._pod(event.object)
         elif resource == GANGS and is_true(event.object, "Succeeded"):
             self._succeeded.add((event.object["metadata"].get("labels") or {}).get(OWNER_UID, ""))
         elif resource in CONDITIONS and event.type != "DELETED" and event.object.get("status"):
             self._told(resource, event.object)
 
-    def _pod(self, pod: Obj, *, gone: bool) -> None:
+    def _pod(self, pod: Obj) -> None:
         labels, phase = pod["metadata"].get("labels") or {}, (pod.get("status") or {}).get("phase", "Pending")
         if ATTEMPT in labels:
             key = labels.get(OWNER_UID, ""), labels[ATTEMPT]
-            phases = self._running.setdefault(key, {})
-            phases[pod["metadata"]["name"]] = "Gone" if gone else phase
-            runs = sum(phase in ("Running", "Succeeded") for phase in phases.values())
-            self._all_ran[key] = max(self._all_ran.get(key, 0), runs)
+            if phase in ("Running", "Succeeded"):
+                self._ran.setdefault(key, set()).add(pod["metadata"]["name"])
             if phase == "Succeeded" and pod["metadata"]["name"].endswith("-master-0"):
                 self._succeeded.add(key[0])
         elif is_true(pod, "Ready"):
@@ -72,7 +70,7 @@ class Status(Oracle):
             self.wrong("the job is both Complete and Failed")
         if is_true(job, "Ready") != is_true(job, "Complete"):
             self.wrong("Ready is not what Complete is")
-        if is_true(job, "Running") and self._all_ran.get((uid, attempt), 0) < job["spec"].get("nodes", 1):
+        if is_true(job, "Running") and len(self._ran.get((uid, attempt), ())) < job["spec"].get("nodes", 1):
             self.wrong(f"the job is Running though attempt {attempt} never ran on all nodes")
 
     def _service(self, service: Obj) -> None:

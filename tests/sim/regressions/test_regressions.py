@@ -36,3 +36,8 @@ def test_a_child_that_no_watch_ever_told_of_is_made_again() -> None:
     """Made, deleted and told of in the wrong order after a long silence: no visit was due for ten hours."""
     late, silence = Late(11, 20.6), Silence("deployments.apps", 44.4, 99.2, False)
     assert wrong("the Deployment is deleted, its pods kept", 1, "disorder", late, silence) == []
+
+
+def test_an_evaluation_is_not_lost_with_the_pod_that_told_it() -> None:
+    """The backend's verdict came first, Complete was told, and the user deleted the gang before the pod's own event."""
+    assert wrong("the gang is deleted when all is done", 1764500841, "hostile", Slow(54.6, 19.6, 15.0)) == []

@@ -86,10 +86,23 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
     return unread if unread and failure(situation) else ()
 
 
-def _succeeded_live(situation: Situation) -> bool:
+def last_words_to_read(situation: Situation) -> tuple[Ref, ...]:
+    """Rank 0's pod, where its success is known but not by its own event: when that comes, the pod may be gone, and
+    with it the evaluation."""
+    told = any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in situation.pods)
+    ref = rank_0_ref(situation)
+    return () if told or ref in situation.observed.read else (ref,)
+
+
+def rank_0_live(situation: Situation) -> Obj:
+    """Rank 0's pod as it was read live, {} where it was not, or is another's."""
     pod = situation.observed.read.get(rank_0_ref(situation)) or {}
     ours = pod.get("metadata", {}).get("labels", {}).get(labels.OWNER_UID) == situation.observed.owner.uid
-    return bool(ours and pod.get("status", {}).get("phase") == "Succeeded")
+    return pod if ours else {}
+
+
+def _succeeded_live(situation: Situation) -> bool:
+    return bool(rank_0_live(situation).get("status", {}).get("phase") == "Succeeded")
 
 
 def failure(situation: Situation) -> Finding | None:

@@ -82,7 +82,7 @@ def _question(situation: Situation) -> Plan | None:
     if ended.recorded(situation) or accepted.early_complaint(situation):
         return None
     if ended.succeeded(situation):
-        unread = claims.to_watch(situation)
+        unread = (*claims.to_watch(situation), *ended.last_words_to_read(situation))
         return Plan(status=situation.observed.owner.status, reads=unread) if unread else None
     if situation.gang:
         return _question_of_gang(situation)

@@ -10,10 +10,10 @@ from ..clock import rfc3339
 from ..conditions import Condition, false, true
 from ..observed import Obj, Owner
 from . import claims, progress
-from .ended import End
+from .ended import End, rank_0_live
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
-from .termination import evaluation
+from .termination import evaluation, live_evaluation
 
 IN_PROGRESS = "InProgress"
 
@@ -99,8 +99,8 @@ def _evaluation(situation: Situation, end: End | None) -> Obj | None:
     before: Obj | None = situation.observed.owner.status.get("evaluation")
     if end is None or not end.success:
         return before
-    said = (evaluation(pod) for pod in situation.pods if is_rank_0(situation, pod))
-    return next((found for found in said if found), before)
+    told = next((evaluation(pod) for pod in situation.pods if is_rank_0(situation, pod)), None)
+    return told or live_evaluation(rank_0_live(situation)) or before
 
 
 def _output(situation: Situation, end: End | None) -> Obj | None:

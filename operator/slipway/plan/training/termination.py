@@ -45,7 +45,18 @@ def why_failed(pod: Pod) -> str:
 
 def evaluation(pod: Pod) -> Obj | None:
     """status.evaluation, from rank 0's pod after success."""
-    found = _message(pod).get("evaluation")
+    return _evaluation(_message(pod))
+
+
+def live_evaluation(pod: Obj) -> Obj | None:
+    """The same, from the pod as it was read live."""
+    containers = pod.get("status", {}).get("containerStatuses") or []
+    ended = (each.get("state", {}).get("terminated") or {} for each in containers if each.get("name") == CONTAINER)
+    return _evaluation(_parsed(next((str(end.get("message") or "") for end in ended), "")))
+
+
+def _evaluation(said: Mapping[str, Any]) -> Obj | None:
+    found = said.get("evaluation")
     if not isinstance(found, dict):
         return None
     values = {name: found.get(name) for name in ("bitsPerByte", "unigramBitsPerByte")}
@@ -83,8 +94,12 @@ def _first_failure(pod: Pod) -> Mapping[str, Any]:
 
 def _message(pod: Pod) -> Mapping[str, Any]:
     main = main_container(pod)
+    return _parsed(main.message) if main else {}
+
+
+def _parsed(message: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(main.message) if main else None
+        found = json.loads(message)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

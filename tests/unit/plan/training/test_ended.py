@@ -1,6 +1,7 @@
 """How an attempt ends: success, every kind of failure with its words, the budget, and what is done about it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from slipway.plan.training import termination
 
 from .builders import (
     EARLIER_TEXT,
+    JOB,
+    LIVE,
     NOW,
     NOW_TEXT,
     RECIPE,
@@ -27,12 +30,15 @@ from .builders import (
     goes_on,
     planned,
     pod,
+    pod_ref,
     running_status,
     told,
     with_gang,
 )
 
 OUTPUT = f"the output is in directory {UID} of PersistentVolumeClaim demo-output"
+
+RANK_0 = pod_ref(f"{JOB}-0-master-0")
 
 
 def rank(number: Any = 1, code: Any = -9, signal: Any = "SIGKILL", message: Any = "last lines") -> Any:
@@ -60,8 +66,10 @@ def test_success_by_rank_0s_pod() -> None:
 
 
 def test_success_by_the_backends_word_although_a_peer_was_cut_off() -> None:
-    made = planned(with_gang(failed("worker-0"), backend=backend_condition("Succeeded"), status=running_status()))
-    assert told(made)["Complete"][0] == "True"
+    what = with_gang(
+        failed("worker-0"), backend=backend_condition("Succeeded"), status=running_status(), read={RANK_0: LIVE}
+    )
+    assert told(planned(what))["Complete"][0] == "True"
 
 
 @pytest.mark.parametrize(
@@ -147,12 +155,27 @@ def test_an_evaluation_is_rank_0s_and_of_a_success() -> None:
 
 
 def test_an_evaluation_that_arrives_after_the_end_is_taken() -> None:
-    first = planned(with_gang(pod(), backend=backend_condition("Succeeded"), status=running_status()))
+    succeeded = backend_condition("Succeeded")
+    first = planned(with_gang(pod(), backend=succeeded, status=running_status(), read={RANK_0: LIVE}))
     assert "evaluation" not in first.status
     late = pod(phase="Succeeded", containers=(ended(0, json.dumps({"evaluation": GOOD})),))
     second = planned(with_gang(late, backend=backend_condition("Succeeded"), status=first.status), now=NOW + 60)
     assert second.status == {**first.status, "evaluation": GOOD}
     assert second.events == ()
+
+
+def test_a_success_that_is_known_before_the_pods_own_event_takes_the_evaluation_from_a_live_read() -> None:
+    """The pod may be gone, with its message, before the watch tells of its end."""
+    what = with_gang(pod(), backend=backend_condition("Succeeded"), status=running_status())
+    assert planned(what).reads == (RANK_0,)
+    terminated = {"exitCode": 0, "message": json.dumps({"evaluation": GOOD})}
+    ended_now = {"phase": "Succeeded", "containerStatuses": [{"name": "pytorch", "state": {"terminated": terminated}}]}
+    made = planned(replace(what, read={RANK_0: {**LIVE, "status": ended_now}}))
+    assert made.status["evaluation"] == GOOD
+    another = {"metadata": {"labels": {"slipway.dev/owner-uid": "another"}}, "status": ended_now}
+    for nothing in (None, another, {**LIVE, "status": {"containerStatuses": [{"name": "pytorch"}]}}):
+        made = planned(replace(what, read={RANK_0: nothing}))
+        assert (told(made)["Complete"][0], made.status.get("evaluation")) == ("True", None)
 
 
 # Failures and their words
