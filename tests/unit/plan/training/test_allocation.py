@@ -220,9 +220,9 @@ def test_nothing_counted_costs_nothing_yet() -> None:
 
 
 def test_the_price_of_the_last_day_stays() -> None:
-    done = [replace(each, phase="Succeeded", containers=(_ended_at(NOW),)) for each in bound_pods()]
+    done = [replace(each, phase="Succeeded", containers=(_ended_at(BOUND + 75),)) for each in bound_pods()]
     status = planned(with_gang(*done), defaults=PRICED).status
-    assert status["allocation"]["estimatedCost"] == "0.02"
+    assert status["allocation"]["estimatedCost"] == "0.02", "150 device seconds at 0.36 are 0.015"
     dearer = replace(PRICED, device_hour_prices=(("cpu", Decimal(1000)),))
     assert planned(with_gang(*done, status=status), NOW + 9, defaults=dearer).status == status
 
