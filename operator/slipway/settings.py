@@ -104,11 +104,12 @@ class Reader:
     def prices(self, name: str) -> tuple[tuple[str, Decimal], ...]:
         """What a device costs for an hour, by accelerator, written `nvidia=2.49,cpu=0.04`."""
         parts = [part.strip() for part in self.text(name).split(",") if part.strip()]
-        found = [match.groups() for part in parts if (match := PRICE.fullmatch(part))]
+        matches = [match for part in parts if (match := PRICE.fullmatch(part))]
+        found = [(match[1], Decimal(match[2])) for match in matches]
         if len(found) < len(parts) or len(dict(found)) < len(found):
             example = ",".join(f"{accelerator}=1.25" for accelerator in ACCELERATORS)
             self.problems.append(f"{name} is {self.text(name)!r}: write one decimal for each accelerator, as {example}")
-        return tuple((accelerator, Decimal(price)) for accelerator, price in found)
+        return tuple(found)
 
     def word(self, name: str, default: str, longest: int) -> str:
         value = self.text(name, default)
