@@ -7,6 +7,7 @@ needs when it runs, so that generating files needs neither kopf nor a cluster cl
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         described.add_argument("-f", "--filename", required=True, metavar="FILE", help="YAML; - is standard input")
     listing = commands.add_parser("status", help="list TrainingJobs and InferenceServices with their reasons")
     listing.add_argument("-n", "--namespace", help="only this namespace (all when left out)")
+    listing.add_argument("-w", "--watch", action="store_true", help="go on, with how far the training is; ends with ^C")
     return top
 
 
@@ -118,11 +120,26 @@ def status(arguments: argparse.Namespace) -> int:
     from .cli import listing
 
     try:
-        print(listing.status(arguments.namespace), end="")
+        if arguments.watch:
+            _watch(arguments.namespace)
+        else:
+            print(listing.status(arguments.namespace), end="")
     except listing.Unreadable as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _watch(namespace: str | None) -> None:
+    """Until nobody looks any more, which is no error."""
+    from .cli import watching
+
+    try:
+        watching.watch(namespace, sys.stdout, sys.stderr)
+    except KeyboardInterrupt:
+        return
+    except BrokenPipeError:  # Python would try once more to write what is left, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(_: argparse.Namespace) -> int:

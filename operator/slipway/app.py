@@ -32,6 +32,7 @@ from .reconcile.apply import Applier
 from .reconcile.events import Recorder
 from .reconcile.gate import Gate
 from .reconcile.index import Index
+from .reconcile.jobmetrics import JobMetrics
 from .reconcile.keys import Key
 from .reconcile.loop import Effects, Planner, Reconciler
 from .reconcile.once import Once
@@ -92,6 +93,8 @@ class App:
             chance=clocks.chance,
         )
         self.progress = ProgressStore(self.queue.add, interval_seconds=settings.progress_seconds)
+        self.jobs = JobMetrics(self.elector.may_write)
+        metrics.registry.register(self.jobs)
         self.reconciler = Reconciler(
             self.index,
             planners,
@@ -105,6 +108,7 @@ class App:
             ),
             metrics,
             reported=self.progress.shown,
+            on_status=self.jobs.record,
             on_gone=self._gone,
             wall=clocks.wall,
             clock=clock,
@@ -130,6 +134,7 @@ class App:
     def _gone(self, key: Key) -> None:
         self.queue.forget(key)
         self.progress.forget(key)
+        self.jobs.forget(key)
 
     def recorded(self, resource: Resource, event_type: str | None, body: Obj) -> None:
         """What a watch has told, or a listing (`event_type` None)."""
@@ -157,6 +162,7 @@ class App:
     def _lose(self) -> None:
         self.queue.pause()
         self.progress.clear()
+        self.jobs.clear()
 
     # ------------------------------------------------------------------ tasks
 

@@ -7,11 +7,14 @@ one found in a pod.
 """
 
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from decimal import Decimal
+from typing import TypeVar, get_args
 
+from .api.common import Accelerator
 from .plan.outcome import Defaults
 
 T = TypeVar("T")
@@ -19,6 +22,9 @@ T = TypeVar("T")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("json", "text")
+ACCELERATORS: tuple[str, ...] = get_args(Accelerator)
+PRICE = re.compile(rf"({'|'.join(ACCELERATORS)}) *= *([0-9]{{1,9}}(?:\.[0-9]{{1,6}})?)")
+CURRENCY_MAX = 8  # characters: api.trainingjob.Allocation
 
 
 class SettingsError(ValueError):
@@ -95,6 +101,22 @@ class Reader:
             return default
         return number
 
+    def prices(self, name: str) -> tuple[tuple[str, Decimal], ...]:
+        """What a device costs for an hour, by accelerator, written `nvidia=2.49,cpu=0.04`."""
+        parts = [part.strip() for part in self.text(name).split(",") if part.strip()]
+        matches = [match for part in parts if (match := PRICE.fullmatch(part))]
+        found = [(match[1], Decimal(match[2])) for match in matches]
+        if len(found) < len(parts) or len(dict(found)) < len(found):
+            example = ",".join(f"{accelerator}=1.25" for accelerator in ACCELERATORS)
+            self.problems.append(f"{name} is {self.text(name)!r}: write one decimal for each accelerator, as {example}")
+        return tuple(found)
+
+    def word(self, name: str, default: str, longest: int) -> str:
+        value = self.text(name, default)
+        if len(value) > longest or not value.isprintable() or " " in value:
+            self.problems.append(f"{name} is {value!r}: use a word of at most {longest} characters")
+        return value
+
 
 def from_environment(environment: Mapping[str, str] | None = None, *, unique: str) -> Settings:
     """Settings from the process environment. `unique` makes this process's lease identity its own.
@@ -143,6 +165,8 @@ def _defaults(reader: Reader) -> Defaults:
         gateway_url=reader.text("SLIPWAY_GATEWAY_URL"),
         prometheus_url=reader.text("SLIPWAY_PROMETHEUS_URL"),
         image_pull_policy=reader.one_of("SLIPWAY_IMAGE_PULL_POLICY", PULL_POLICIES, "IfNotPresent"),
+        device_hour_prices=reader.prices("SLIPWAY_DEVICE_HOUR_PRICES"),
+        currency=reader.word("SLIPWAY_CURRENCY", "USD", CURRENCY_MAX),
     )
 
 

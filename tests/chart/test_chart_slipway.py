@@ -1,6 +1,7 @@
 """The slipway chart: what it renders, what it refuses, and that its pods are restricted."""
 
 import tomllib
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ EVERYTHING = {
     "networkPolicy.enabled": True,
     "prometheus.url": "http://prometheus.monitoring.svc:9090",
     "tracing.otlpEndpoint": "http://collector:4318",
+    "prices.perDeviceHour.nvidia": "2.49",
     "imagePullSecrets": [{"name": "registry"}],
 }
 
@@ -81,6 +83,10 @@ def test_root_file_systems_are_read_only(render: Render) -> None:
         ("operator.logFormat", "xml", "/operator/logFormat"),
         ("images.vllm.amd", "x", "/images/vllm"),
         ("prometheus.url", "prometheus:9090", "/prometheus/url"),
+        ("prices.perDeviceHour.nvidia", 2.49, "/prices/perDeviceHour/nvidia"),
+        ("prices.perDeviceHour.cpu", "1e3", "/prices/perDeviceHour/cpu"),
+        ("prices.perDeviceHour.amd", "1", "/prices/perDeviceHour"),
+        ("prices.currency", "US dollars", "/prices/currency"),
         ("gateway.service.type", "Cluster", "/gateway/service/type"),
         ("unknown", 1, "unknown"),
     ],
@@ -113,7 +119,14 @@ def test_the_operator_is_told_where_everything_is(render: Render) -> None:
     assert seen["SLIPWAY_PROMETHEUS_URL"] == "http://p:9090"
     assert seen["SLIPWAY_TRAINER_IMAGE"] == "r/t@sha256:00"
     assert seen["SLIPWAY_LEADER_SERVICE"] == "slipway-leader"
+    assert (seen["SLIPWAY_DEVICE_HOUR_PRICES"], seen["SLIPWAY_CURRENCY"]) == ("", "USD")
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in seen
+
+
+def test_prices_are_those_that_are_given(render: Render) -> None:
+    both = {"prices.perDeviceHour.nvidia": "2.49", "prices.perDeviceHour.cpu": "0.04", "prices.currency": "EUR"}
+    seen = environment(render(both))
+    assert (seen["SLIPWAY_DEVICE_HOUR_PRICES"], seen["SLIPWAY_CURRENCY"]) == ("cpu=0.04,nvidia=2.49", "EUR")
 
 
 def test_without_a_gateway_nothing_of_it_remains(render: Render) -> None:
@@ -211,4 +224,5 @@ def test_the_operator_accepts_the_environment_that_the_chart_gives_it(render: Re
     assert settings.lease.name == "slipway"
     assert settings.leader_service == "slipway-leader"
     assert settings.defaults.prometheus_url == EVERYTHING["prometheus.url"]
+    assert settings.defaults.device_hour_prices == (("nvidia", Decimal("2.49")),)
     assert settings.writes_per_second == 1000

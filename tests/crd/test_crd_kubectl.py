@@ -21,7 +21,17 @@ def condition(status: str, reason: str) -> Obj:
 JOB_STATUS: Obj = {
     "conditions": [condition("False", "Training")],
     "attempt": 2,
-    "progress": {"step": 40, "loss": "4.1234", "updated": NOW},
+    "progress": {
+        "step": 40,
+        "totalSteps": 200,
+        "loss": "4.1234",
+        "tokensPerSecond": 5120,
+        "mfuPercent": "41.2",
+        "goodputPercent": "93.4",
+        "estimatedCompletionTime": NOW,
+        "updated": NOW,
+    },
+    "allocation": {"seconds": 99, "deviceSeconds": 198, "until": NOW, "estimatedCost": "12.30", "currency": "EUR"},
 }
 SERVICE_STATUS: Obj = {
     "conditions": [condition("True", "Serving")],
@@ -55,8 +65,28 @@ def columns(make: Maker, resource: str, stored: Obj, *arguments: str) -> dict[st
 
 def test_columns_of_a_training_job(make: Maker, job: Obj) -> None:
     shown = columns(make, "tj", job)
-    assert list(shown) == ["NAME", "READY", "REASON", "STEP", "LOSS", "ATTEMPT", "AGE"]
-    assert list(shown.values())[1:-1] == ["False", "Training", "40", "4.1234", "2"]
+    assert list(shown) == ["NAME", "READY", "REASON", "STEP", "OF", "LOSS", "ATTEMPT", "AGE"]
+    assert list(shown.values())[1:-1] == ["False", "Training", "40", "200", "4.1234", "2"]
+
+
+def test_wide_columns_of_a_training_job(make: Maker, job: Obj) -> None:
+    shown = list(columns(make, "tj", job, "-o", "wide").items())[8:]
+    assert shown == [
+        ("NODES", str(job["spec"]["nodes"])),
+        ("TOKENS/S", "5120"),
+        ("MFU%", "41.2"),
+        ("GOODPUT%", "93.4"),
+        ("ENDS", NOW),
+        ("COST", "12.30"),
+    ]
+
+
+def test_describe_reads_as_words(make: Maker, job: Obj) -> None:
+    """kubectl makes titles of field names: each must be words, with its unit in it."""
+    lines = [line.strip() for line in make.kubectl("describe", "tj", job["metadata"]["name"]).splitlines()]
+    told = {title: value.strip() for title, _, value in (line.partition(":") for line in lines)}
+    wanted = {"Goodput Percent": "93.4", "Tokens Per Second": "5120", "Total Steps": "200", "Estimated Cost": "12.30"}
+    assert {title: told.get(title) for title in wanted} == wanted
 
 
 def test_columns_of_an_inference_service(make: Maker, service: Obj) -> None:

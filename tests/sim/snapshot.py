@@ -12,7 +12,7 @@ from slipway.plan.observed import Obj
 from .apiserver import Emulator
 
 TIMES = frozenset({
-    "lastTransitionTime", "startTime", "completionTime", "creationTimestamp", "updated", "progress",
+    "lastTransitionTime", "startTime", "completionTime", "creationTimestamp", "updated", "progress", "allocation",
     "observedGeneration",  # how often a user changed a spec on the way; oracles/status.py compares it
 })  # fmt: skip
 ALLOTTED = frozenset({"clusterIP", "clusterIPs"})

@@ -1,5 +1,6 @@
 """What the operator renders and the workloads read is written twice, for neither imports the other: hold it equal."""
 
+import dataclasses
 import inspect
 from typing import Any
 
@@ -9,10 +10,13 @@ from slipway.api.common import GROUP, VERSION
 from slipway.api.inferenceservice import PLURAL
 from slipway.plan import labels, names
 from slipway.plan.inference import scaledobject
+from slipway.plan.observed import Reported
+from slipway.reconcile.progress_server import Report as Taken
 from slipway_engine import __main__ as engine
 from slipway_gateway import metrics, records
 from slipway_gateway.routes import Table
 from slipway_train import config
+from slipway_train.progress import Report as Sent
 
 from .plan.inference.world import world
 
@@ -51,3 +55,22 @@ def test_training_variables() -> None:
     reads = inspect.getsource(config)
     for variable in (names.OUTPUT_VARIABLE, names.PROGRESS_URL_VARIABLE, names.PROGRESS_TOKEN_VARIABLE):
         assert f'"{variable}"' in reads
+
+
+def test_progress_reports() -> None:
+    """What rank 0 sends is what the operator takes, and what the plan gets."""
+    sent = Sent(
+        *(40, 200, 4.1234, 5120, 20),
+        step_seconds_p50=0.25,
+        step_seconds_p99=1e3,
+        mfu_percent=41.2,
+        productive_seconds=1e9,
+        checkpoint_seconds=0.0,
+        bad_rows=0,
+        slow_rank=15_999,
+        slow_node="node-1.example",
+    )
+    taken = Taken.model_validate_json(sent.to_json()).model_dump()
+    assert None not in taken.values()
+    assert set(taken) == {field.name for field in dataclasses.fields(sent)}
+    assert Reported(pod_uid="uid", received=0.0, **taken).slow_node == "node-1.example"

@@ -60,3 +60,12 @@ priorityClassName: {{ . }}
 http://{{ include "slipway.fullname" . }}-gateway.{{ .Release.Namespace }}.svc{{ if ne (int .Values.gateway.service.port) 80 }}:{{ .Values.gateway.service.port }}{{ end }}
 {{- end -}}
 {{- end -}}
+
+{{- /* nvidia=2.49,cpu=0.04: those that have a price. */ -}}
+{{- define "slipway.prices" -}}
+{{- $told := list -}}
+{{- range $accelerator, $price := .Values.prices.perDeviceHour -}}
+{{- if $price }}{{ $told = append $told (printf "%s=%s" $accelerator $price) }}{{ end -}}
+{{- end -}}
+{{- join "," $told -}}
+{{- end -}}

@@ -66,10 +66,18 @@ TRAINING_JOB = Kind(
         READY,
         REASON,
         Column("Step", ".status.progress.step", "integer", description="Optimizer steps done."),
+        Column("Of", ".status.progress.totalSteps", "integer", description="Steps that make the job complete."),
         Column("Loss", ".status.progress.loss", description="Training loss of the last step."),
         Column("Attempt", ".status.attempt", "integer", description="Which gang runs, counted from 0."),
         AGE,
         Column("Nodes", ".spec.nodes", "integer", wide=True, description="Pods of the gang."),
+        Column(
+            "Tokens/s", ".status.progress.tokensPerSecond", "integer", wide=True, description="Over the whole gang."
+        ),
+        Column("MFU%", ".status.progress.mfuPercent", wide=True, description="Model FLOPs utilization."),
+        Column("Goodput%", ".status.progress.goodputPercent", wide=True, description="Productive share of the time."),
+        Column("Ends", ".status.progress.estimatedCompletionTime", wide=True, description="When the last step would."),
+        Column("Cost", ".status.allocation.estimatedCost", wide=True, description="What that time has cost."),
     ),
 )
 INFERENCE_SERVICE = Kind(

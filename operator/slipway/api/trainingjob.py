@@ -246,6 +246,9 @@ class TrainingJobSpec(Model):
     )
 
 
+ReportedDecimal = Annotated[str, Field(max_length=24)]
+
+
 class Progress(Model):
     """What rank 0 last reported. Decimals are strings: the API has no floats."""
 
@@ -262,7 +265,56 @@ class Progress(Model):
     last_checkpoint_step: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Step of the newest complete checkpoint: where a restart goes on."
     )
+    step_seconds_p50: ReportedDecimal | None = Field(
+        default=None, description="Median of the newest steps' times, in seconds."
+    )
+    step_seconds_p99: ReportedDecimal | None = Field(
+        default=None, description="99th percentile of the newest steps' times, in seconds."
+    )
+    mfu_percent: ReportedDecimal | None = Field(
+        default=None,
+        description="Model FLOPs utilization: what the model needs of the devices' peak, in percent; none on CPUs.",
+    )
+    productive_seconds: ReportedDecimal | None = Field(
+        default=None, description="Seconds of the steps that the model is made of: none that a restart repeated."
+    )
+    goodput_percent: ReportedDecimal | None = Field(
+        default=None, description="productiveSeconds in a hundred of allocation.seconds."
+    )
+    checkpoint_seconds: ReportedDecimal | None = Field(
+        default=None, description="Seconds for which the newest checkpoint held up the steps."
+    )
+    bad_rows: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Rows of the dataset that could not be used."
+    )
+    slow_rank: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Rank that the others wait for, while one is."
+    )
+    slow_node: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Node of the rank that the others wait for."
+    )
+    estimated_completion_time: Timestamp | None = Field(
+        default=None,
+        description="When the last step would end at the median step's pace, while the gang runs.",
+    )
     updated: Timestamp = Field(description="When the operator received this.")
+
+
+class Allocation(Model):
+    """How long the gang has had all of its nodes, over all attempts: neither waiting nor queued nor suspended."""
+
+    seconds: Annotated[int, Field(ge=0)] = Field(description="Seconds, up to `until`.")
+    device_seconds: Annotated[int, Field(ge=0)] = Field(description="The same seconds, times nodes * perNode.")
+    since: Timestamp | None = Field(
+        default=None, description="When the gang that runs had all of its nodes; absent while none runs."
+    )
+    until: Timestamp = Field(
+        description="Up to when it is counted: the newest report that is shown, or the end of the last gang."
+    )
+    estimated_cost: Annotated[str, Field(max_length=40)] | None = Field(
+        default=None, description="Device hours times the price that the operator was told; absent without one."
+    )
+    currency: Annotated[str, Field(max_length=8)] | None = Field(default=None, description="Of estimatedCost.")
 
 
 class Evaluation(Model):
@@ -295,6 +347,9 @@ class TrainingJobStatus(Model):
     start_time: Timestamp | None = Field(default=None, description="When all pods of the first gang ran.")
     completion_time: Timestamp | None = Field(default=None, description="When the job was Complete or Failed.")
     progress: Progress | None = Field(default=None, description="What rank 0 last reported.")
+    allocation: Allocation | None = Field(
+        default=None, description="How long the gang has had its nodes, and what that cost."
+    )
     evaluation: Evaluation | None = Field(default=None, description="How good the model is, once training is over.")
     output: Output | None = Field(default=None, description="Where the model is, once it is written.")
 

@@ -1,7 +1,11 @@
-"""`slipway status`: all of Slipway's resources in a cluster with the reasons of their conditions, read once."""
+"""`slipway status`: all of Slipway's resources in a cluster with the reasons of their conditions, read once.
+
+With `--watch` see watching.py.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from kubernetes.aio import client, config
@@ -33,17 +37,26 @@ def status(namespace: str | None) -> str:
 
 async def read_all(namespace: str | None) -> list[Obj]:
     """Slipway's resources, as the kubeconfig (or the pod's account) may see them. Raises Unreadable."""
+    async with connected() as custom:
+        return [item for kind in KINDS for item in (await read(custom, kind.plural, namespace))["items"]]
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Any]:
+    """kubernetes.aio's CustomObjectsApi. Raises Unreadable where nothing says how to reach a cluster."""
     try:
         configuration = await load_configuration()
     except config.ConfigException as error:
         raise Unreadable(f"no cluster to ask: {error}") from error
     async with client.ApiClient(configuration) as api:
-        custom = client.CustomObjectsApi(api)
-        return [item for kind in KINDS for item in await _read(custom, kind.plural, namespace)]
+        yield client.CustomObjectsApi(api)
 
 
-async def _read(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401
-    """The items of one kind. A busy server is asked again: it says 429 while it opens the storage of a new kind."""
+async def read(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401
+    """The list of one kind. A busy server is asked again: it says 429 while it opens the storage of a new kind.
+
+    Raises Unreadable.
+    """
     for _ in range(ATTEMPTS - 1):
         try:
             return await _once(custom, plural, namespace)
@@ -52,11 +65,11 @@ async def _read(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  
     return await _once(custom, plural, namespace)
 
 
-async def _once(custom: Any, plural: str, namespace: str | None) -> list[Obj]:  # noqa: ANN401
+async def _once(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401
     try:
-        return list((await _list(custom, plural, namespace))["items"])
+        return await _list(custom, plural, namespace)
     except client.ApiException as error:
-        raise (Busy if error.status == TOO_MANY_REQUESTS else Unreadable)(_explained(plural, error)) from error
+        raise (Busy if error.status == TOO_MANY_REQUESTS else Unreadable)(explained(plural, error)) from error
     except OSError as error:  # aiohttp's connection errors are OSErrors
         raise Unreadable(f"the API server does not answer: {error}") from error
 
@@ -69,7 +82,8 @@ async def _list(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa
     return listed
 
 
-def _explained(plural: str, error: Any) -> str:  # noqa: ANN401
+def explained(plural: str, error: Any) -> str:  # noqa: ANN401
+    """An ApiException in a sentence, with what to do about it."""
     hint = ": install the CRDs (charts/slipway-crds)" if error.status == NOT_FOUND else ""
     return f"cannot list {plural}.{GROUP}: {error.status} {error.reason}{hint}"
 
@@ -95,11 +109,11 @@ def _row(item: Obj) -> tuple[str, ...]:
         ready.get("status", "Unknown"),
         ready.get("reason", "NotSeenYet"),
         others or "-",
-        _shortened(ready.get("message", "")),
+        plain(ready.get("message", "")),
     )
 
 
-def _shortened(message: str) -> str:
+def plain(text: str) -> str:
     """On one line, without control characters: a message may quote a tenant, whose escapes are not for a terminal."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= MESSAGE_MAX else line[: MESSAGE_MAX - 3] + "..."

@@ -54,6 +54,7 @@ class Container:
     last_reason: str = ""
     last_message: str = ""
     last_exit_code: int | None = None
+    finished: float | None = None  # while terminated
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Pod:
     started: float | None
     scheduled: bool
     unschedulable_message: str
+    bound: float | None = None  # when it got its node
     containers: tuple[Container, ...] = ()  # init containers first
 
 
@@ -94,7 +96,10 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What rank 0 pushed last for a job, newest first by `received`; `pod_uid` says which pod spoke."""
+    """What rank 0 pushed last for a job, newest first by `received`; `pod_uid` says which pod spoke.
+
+    Decimals are text, as in the API. The fields after `received` are those of reconcile/progress_server.py's Report.
+    """
 
     pod_uid: str
     received: float
@@ -103,6 +108,14 @@ class Reported:
     loss: str | None = None
     tokens_per_second: int | None = None
     last_checkpoint_step: int | None = None
+    step_seconds_p50: str | None = None
+    step_seconds_p99: str | None = None
+    mfu_percent: str | None = None
+    productive_seconds: str | None = None  # of steps that are in the present history: none that a restart repeats
+    checkpoint_seconds: str | None = None
+    bad_rows: int | None = None
+    slow_rank: int | None = None
+    slow_node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 again, until nothing more is asked), apply, create, delete, status, events, requeue."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from .observed import Obj, Ref
@@ -58,3 +59,5 @@ class Defaults:
     gateway_url: str  # "" when no gateway is installed
     prometheus_url: str  # "" when none: then scaling is refused
     image_pull_policy: str = "IfNotPresent"
+    device_hour_prices: tuple[tuple[str, Decimal], ...] = ()  # (accelerator, price); none where none was told
+    currency: str = "USD"

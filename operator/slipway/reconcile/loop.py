@@ -55,7 +55,8 @@ class Effects:
 
 
 class Reconciler:
-    """`visit(key)` is the queue's. `reported` gives the progress that may be shown for a job (by key and uid)."""
+    """`visit(key)` is the queue's. `reported` gives the progress that may be shown for a job (by key and uid).
+    `on_status` hears every status that stands, `on_gone` of every key whose resource is gone."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Reconciler:
         metrics: Metrics,
         *,
         reported: Callable[[Key, str], Reported | None],
+        on_status: Callable[[Key, Obj], None],
         on_gone: Callable[[Key], None],
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -73,7 +75,8 @@ class Reconciler:
     ) -> None:
         self._index, self._planners, self._defaults = index, planners, defaults
         self._effects, self._metrics = effects, metrics
-        self._reported, self._on_gone, self._wall, self._clock = reported, on_gone, wall, clock
+        self._reported, self._on_status, self._on_gone = reported, on_status, on_gone
+        self._wall, self._clock = wall, clock
         self.memory = Memory(chance)
 
     async def visit(self, key: Key) -> Again:
@@ -133,6 +136,7 @@ class Reconciler:
             plan = self._again(key, replace(observed, refused=refused))
         with tracer().start_as_current_span("status"):
             await self._effects.status.write(key, owner, plan, memory)
+        self._on_status(key, plan.status)
         return Again(self._after(key, owner, plan, memory))
 
     async def _confess(self, key: Key, owner: Owner | None, mistake: Exception) -> None:

@@ -101,6 +101,7 @@ def pod(body: Obj) -> Pod:
         started=_started(status),
         scheduled=scheduled.get("status") == "True",
         unschedulable_message=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
+        bound=epoch(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
         containers=tuple(_containers(status)),
     )
 
@@ -139,4 +140,5 @@ def _container(entry: Obj) -> Container:
         last_reason=last.get("reason", ""),
         last_message=last.get("message", ""),
         last_exit_code=last.get("exitCode"),
+        finished=epoch(now.get("finishedAt")),
     )

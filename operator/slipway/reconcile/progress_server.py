@@ -30,6 +30,10 @@ TOKEN_BYTES = 4096
 PER_SECOND, BURST = 1.0, 10.0  # reports per pod
 BUCKETS = 10_000
 COUNT = Annotated[int, Field(ge=0, le=2**53)]
+SECONDS = Annotated[str, Field(max_length=24, pattern=r"^[0-9]{1,12}(\.[0-9]{1,9})?$")]
+PERCENT = Annotated[str, Field(max_length=12, pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$")]
+RANK = Annotated[int, Field(ge=0, lt=1000 * 16)]  # the most that spec.nodes and spec.perNode make
+NODE = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 
 
 class Report(BaseModel):
@@ -44,6 +48,14 @@ class Report(BaseModel):
     ) = None
     tokens_per_second: COUNT | None = None
     last_checkpoint_step: COUNT | None = None
+    step_seconds_p50: SECONDS | None = None
+    step_seconds_p99: SECONDS | None = None
+    mfu_percent: PERCENT | None = None
+    productive_seconds: SECONDS | None = None
+    checkpoint_seconds: SECONDS | None = None
+    bad_rows: COUNT | None = None
+    slow_rank: RANK | None = None
+    slow_node: NODE | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,8 @@ class ProgressServer:
         owner = self._index.owner(key)
         if owner is None:
             raise Denied(403, f"there is no TrainingJob {key.namespace}/{key.name}")
-        self._store.report(key, owner.uid, _reported(report, pod.uid, self._wall()))
+        reported = Reported(pod_uid=pod.uid, received=self._wall(), **report.model_dump())
+        self._store.report(key, owner.uid, reported)
 
     async def _pod(self, token: str) -> Pod:
         try:
@@ -147,15 +160,3 @@ async def _body(request: web.Request) -> Report:
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:3])
         raise Denied(400, f"the body is not a progress report: {found}") from None
-
-
-def _reported(report: Report, pod_uid: str, received: float) -> Reported:
-    return Reported(
-        pod_uid=pod_uid,
-        received=received,
-        step=report.step,
-        total_steps=report.total_steps,
-        loss=report.loss,
-        tokens_per_second=report.tokens_per_second,
-        last_checkpoint_step=report.last_checkpoint_step,
-    )

@@ -30,6 +30,7 @@ class Status(Oracle):
         # (job's uid, attempt) -> pods that ever ran: the watch tells of two pods as they were at two moments
         self._ran: dict[tuple[str, str], set[str]] = {}
         self._succeeded: set[str] = set()  # uids of jobs whose rank 0 or gang has succeeded
+        self._allocated: dict[str, int] = {}  # seconds, by the job's uid
         self._answered: set[tuple[str, str]] = set()  # (service, revision) of which a pod was ready
 
     def changed(self, resource: str, event: WatchEvent) -> None:
@@ -72,6 +73,17 @@ class Status(Oracle):
             self.wrong("Ready is not what Complete is")
         if is_true(job, "Running") and len(self._ran.get((uid, attempt), ())) < job["spec"].get("nodes", 1):
             self.wrong(f"the job is Running though attempt {attempt} never ran on all nodes")
+        self._allocation(uid, job)
+
+    def _allocation(self, uid: str, job: Obj) -> None:
+        """Time with all nodes is never taken back, and goes on exactly while the gang runs."""
+        told = job["status"].get("allocation") or {}
+        before, now = self._allocated.get(uid, 0), told.get("seconds", 0)
+        if now < before:
+            self.wrong(f"allocated seconds go from {before} back to {now}")
+        if ("since" in told) != is_true(job, "Running"):
+            self.wrong(f"the condition Running and {told} contradict each other")
+        self._allocated[uid] = now
 
     def _service(self, service: Obj) -> None:
         ready, name = condition(service, "Ready"), service["metadata"]["name"]

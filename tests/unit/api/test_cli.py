@@ -12,7 +12,7 @@ from slipway.__main__ import COMMANDS, main, parser
 from slipway.api.crd import crd_files
 from slipway.api.rbac import rbac_files
 from slipway.api.reference import reference
-from slipway.cli import listing, preview
+from slipway.cli import listing, preview, watching
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -135,6 +135,25 @@ def test_status_prints_the_table_or_why_there_is_none(
     monkeypatch.setattr(listing, "status", unreadable)
     assert main(["status"]) == 1
     assert capsys.readouterr().err == "no cluster to ask\n"
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [(KeyboardInterrupt(), 0, ""), (listing.Unreadable("no cluster to ask"), 1, "no cluster to ask\n")],
+)
+def test_a_watch_ends_by_interrupt_or_says_why(
+    ends: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    def watch(*arguments: object) -> None:
+        asked.extend(arguments)
+        raise ends
+
+    monkeypatch.setattr(watching, "watch", watch)
+    assert main(["status", "-w", "-n", "team"]) == code
+    assert asked[0] == "team"
+    assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (3, 3)])

@@ -4,6 +4,7 @@ count up.
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ class FakeApiServer:
     objects: dict[str, dict[str, Obj]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
     _history: list[tuple[int, str, Obj]] = field(default_factory=list)
     _watches: list[tuple[str, web.StreamResponse, asyncio.Event]] = field(default_factory=list)
 
@@ -67,6 +69,13 @@ class FakeApiServer:
     def watching(self) -> int:
         return len(self._watches)
 
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for requests that make it so."""
+        async with asyncio.timeout(10):
+            while not holds():
+                self._news.clear()
+                await self._news.wait()
+
     def count(self, path: str, *, watch: bool) -> int:
         return sum(1 for asked, query in self.asked if asked == path and ("watch" in query) == watch)
 
@@ -91,13 +100,14 @@ class FakeApiServer:
         query = dict(request.query)
         self.asked.append((request.path, query))
         self.tokens.append(request.headers.get("authorization"))
+        self._news.set()
         if self.down:
             return web.json_response({"message": "down"}, status=503)
         return await self._watch(request, query) if "watch" in query else self._list(request.path, query)
 
     def _list(self, path: str, query: dict[str, str]) -> web.Response:
         items = sorted(self.objects.get(path, {}).items())
-        begin, limit = int(query.get("continue", "0")), int(query["limit"])
+        begin, limit = int(query.get("continue", "0")), int(query.get("limit", "500"))
         metadata = {"resourceVersion": str(self.version)}
         if begin + limit < len(items):
             metadata["continue"] = str(begin + limit)
@@ -114,6 +124,7 @@ class FakeApiServer:
                 await response.write(json.dumps(event).encode() + b"\n")
         entry = (request.path, response, asyncio.Event())
         self._watches.append(entry)
+        self._news.set()
         try:
             await entry[2].wait()
         finally:

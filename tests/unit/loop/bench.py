@@ -2,7 +2,7 @@
 
 from slipway.kube.client import KubeClient
 from slipway.kube.kinds import PYTORCH_JOB, SERVICE, TRAINING_JOB
-from slipway.plan.observed import Observed
+from slipway.plan.observed import Obj, Observed
 from slipway.plan.outcome import Defaults, Plan
 from slipway.reconcile.apply import Applier
 from slipway.reconcile.events import Recorder
@@ -33,6 +33,7 @@ class Bench:
         self.fake, self.index, self.metrics, self.now = fake, Index(), Metrics(), 0.0
         self.seen: list[Observed] = []
         self.gone: list[Key] = []
+        self.statuses: list[tuple[Key, Obj]] = []
         self.planner: Planner = lambda observed, now, defaults: Plan(status={"attempt": 0})
         gate = open_gate() if remaining else Gate(lambda: remaining, rate=1.0, burst=1, metrics=self.metrics)
         self.effects = effects = Effects(
@@ -49,6 +50,7 @@ class Bench:
             effects,
             self.metrics,
             reported=lambda key, uid: None,
+            on_status=lambda key, status: self.statuses.append((key, status)),
             on_gone=self.gone.append,
             wall=lambda: 1_000_000.0,
             clock=self.clock,

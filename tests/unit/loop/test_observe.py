@@ -30,7 +30,10 @@ def test_a_pod_that_runs() -> None:
     }
     status = {
         "phase": "Running",
-        "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}],
+        "conditions": [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": "1970-01-01T00:00:09Z"},
+            {"type": "Ready", "status": "True"},
+        ],
         "initContainerStatuses": [
             {"name": "init", "state": {"terminated": {"exitCode": 0, "startedAt": "1970-01-01T00:00:10Z"}}}
         ],
@@ -47,6 +50,7 @@ def test_a_pod_that_runs() -> None:
     pod = observe.pod(body(POD, "p", labels=labels, spec={"nodeName": "n"}, status=status, metadata=meta))
     assert (pod.phase, pod.node, pod.ready, pod.scheduled, pod.deleting) == ("Running", "n", True, True, False)
     assert (pod.created, pod.started) == (5.0, 60.0), "running began with the main container, before its restart"
+    assert pod.bound == 9.0
     assert "theirs" not in pod.labels
     assert len(pod.labels) == 5
     assert pod.containers[0].name == "init"
@@ -56,11 +60,19 @@ def test_a_pod_that_runs() -> None:
 
 
 def test_a_pod_that_waits_says_why() -> None:
-    conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]
+    since = "1970-01-01T00:00:09Z"
+    conditions = [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes", "lastTransitionTime": since}]
     waiting = [{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]
     pod = observe.pod(body(POD, "p", status={"conditions": conditions, "containerStatuses": waiting}))
     assert (pod.phase, pod.scheduled, pod.unschedulable_message, pod.started) == ("Pending", False, "0/3 nodes", None)
+    assert pod.bound is None, "the time is that of the refusal"
     assert pod.containers == (Container("main", False, 0, "waiting", "ImagePullBackOff", "no such image"),)
+
+
+def test_a_container_that_ended_says_when() -> None:
+    ended = {"terminated": {"exitCode": 0, "finishedAt": "1970-01-01T00:03:00Z"}}
+    pod = observe.pod(body(POD, "p", status={"containerStatuses": [{"name": "main", "state": ended}]}))
+    assert [each.finished for each in pod.containers] == [180.0]
 
 
 def test_a_pod_without_a_status_is_pending() -> None:

@@ -200,6 +200,34 @@ async def test_a_report_is_kept_whole(bench: Bench) -> None:
     assert 'slipway_progress_reports_total{code="204"} 1.0' in bench.metrics.exposition().decode()
 
 
+async def test_what_a_report_may_say_beside(bench: Bench) -> None:
+    sent = {
+        "step": 1,
+        "stepSecondsP50": "0.25",
+        "stepSecondsP99": "12.5",
+        "mfuPercent": "41.2",
+        "productiveSeconds": "3600",
+        "checkpointSeconds": "0",
+        "badRows": 3,
+        "slowRank": 15_999,
+        "slowNode": "node-1.example",
+    }
+    assert await bench.post(sent) == (204, "", "")
+    assert bench.store.shown(JOB, "job-uid") == Reported(
+        pod_uid="pod-uid",
+        received=1234.5,
+        step=1,
+        step_seconds_p50="0.25",
+        step_seconds_p99="12.5",
+        mfu_percent="41.2",
+        productive_seconds="3600",
+        checkpoint_seconds="0",
+        bad_rows=3,
+        slow_rank=15_999,
+        slow_node="node-1.example",
+    )
+
+
 async def test_a_standby_sends_away_without_asking_anybody(bench: Bench) -> None:
     bench.leading = False
     status, error, retry = await bench.post()
@@ -252,6 +280,18 @@ async def test_a_pod_of_a_job_that_is_gone_403(bench: Bench) -> None:
         (b'{"step": 1, "loss": "much"}', "loss"),
         (b'{"step": 1, "unknown": 1}', "unknown"),
         (b'{"step": 99999999999999999999}', "step"),
+        (b'{"step": 1, "stepSecondsP50": 0.25}', "stepSecondsP50"),
+        (b'{"step": 1, "stepSecondsP99": "-1"}', "stepSecondsP99"),
+        (b'{"step": 1, "mfuPercent": "nan"}', "mfuPercent"),
+        (b'{"step": 1, "mfuPercent": "1000"}', "mfuPercent"),
+        (b'{"step": 1, "productiveSeconds": "1e9"}', "productiveSeconds"),
+        (b'{"step": 1, "productiveSeconds": "1234567890123"}', "productiveSeconds"),
+        (b'{"step": 1, "checkpointSeconds": "1\\n"}', "checkpointSeconds"),
+        (b'{"step": 1, "badRows": -1}', "badRows"),
+        (b'{"step": 1, "badRows": true}', "badRows"),
+        (b'{"step": 1, "slowRank": 16000}', "slowRank"),
+        (b'{"step": 1, "slowNode": "\\u001b[31m"}', "slowNode"),
+        (b'{"step": 1, "slowNode": "' + b"n" * 254 + b'"}', "slowNode"),
         (b'{"step": 1, "loss": "' + b"1" * 5000 + b'"}', "larger than 4096 bytes"),
     ],
 )

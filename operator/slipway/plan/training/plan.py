@@ -23,6 +23,7 @@ from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
 from ..pod import template as podtemplate
 from . import accepted, claims, cleanup, ended, events, lost, progress, running, status, trials
+from .allocation import allocation
 from .ended import End
 from .gang import pytorchjob
 from .situation import Situation, look, recorded_attempt
@@ -174,11 +175,14 @@ def _own_claim(situation: Situation) -> tuple[Obj, ...]:
 def _plan(situation: Situation, step: _Step) -> Plan:
     owner = situation.observed.owner
     attempt = situation.attempt if step.attempt is None else step.attempt
+    runs, over = step.running.status == "True", step.end is not None or step.attempt is not None
     shown = progress.shown(situation, ended=step.end is not None)
+    allotted = allocation(situation, running=runs, over=over, progress=shown.progress)
+    told = progress.told(shown.progress, allotted, running=runs)
     wanted = status.conditions_of(step.accepted, step.running, step.end)
     waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds) if seconds is not None]
     return Plan(
-        status=status.write(situation, wanted, attempt=attempt, end=step.end, shown=shown),
+        status=status.write(situation, wanted, attempt=attempt, end=step.end, shown=told, allocation=allotted),
         apply=step.apply,
         create=step.create,
         delete=step.delete,

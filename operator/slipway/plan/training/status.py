@@ -9,7 +9,7 @@ from .. import conditions, names
 from ..clock import rfc3339
 from ..conditions import Condition, false, true
 from ..observed import Obj, Owner
-from . import claims, progress
+from . import claims
 from .ended import End, rank_0_live
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
@@ -50,9 +50,15 @@ def _ready(accepted: Condition, running: Condition, end: End | None) -> Conditio
 
 
 def write(
-    situation: Situation, wanted: Sequence[Condition], *, attempt: int, end: End | None, shown: progress.Shown
+    situation: Situation,
+    wanted: Sequence[Condition],
+    *,
+    attempt: int,
+    end: End | None,
+    shown: Obj | None,
+    allocation: Obj | None,
 ) -> Obj:
-    """The whole status. `attempt` is the one that should run from now on."""
+    """The whole status. `attempt` is the one that should run from now on; `shown` is what rank 0 said."""
     owner = situation.observed.owner
     fields = {
         "conditions": conditions.write(owner.status, wanted, generation=owner.generation, now=situation.now),
@@ -60,7 +66,8 @@ def write(
         "attempt": attempt,
         "startTime": _start_time(situation, wanted, end),
         "completionTime": owner.status.get("completionTime") or (rfc3339(situation.now) if end else None),
-        "progress": shown.progress,
+        "progress": shown,
+        "allocation": allocation,
         "evaluation": _evaluation(situation, end),
         "output": _output(situation, end),
     }

@@ -116,8 +116,8 @@ def container(state: str = "running", **changes: Any) -> Container:
     return Container(**{**fields, **apart(changes)})
 
 
-def ended(exit_code: int, message: str = "", reason: str = "Error") -> Container:
-    return container("terminated", exit_code=exit_code, message=message, reason=reason)
+def ended(exit_code: int, message: str = "", reason: str = "Error", *, finished: float | None = None) -> Container:
+    return container("terminated", exit_code=exit_code, message=message, reason=reason, finished=finished)
 
 
 def pod(role: str = "master-0", attempt: int = 0, *, phase: str = "Running", **changes: Any) -> Pod:

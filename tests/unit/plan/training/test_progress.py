@@ -11,6 +11,7 @@ from slipway.plan.training import situation as situations
 
 from .builders import (
     NOW,
+    RECIPE,
     UID,
     backend_condition,
     claim_child,
@@ -164,3 +165,85 @@ def test_the_sooner_of_two_waits_counts() -> None:
     verdict = backend_condition("Failed", since=rfc3339(NOW))
     what = replace(what, owner=owner(status=running_status(progress={**SHOWN, "updated": rfc3339(NOW - 29)})))
     assert planned(replace(what, children=(claim_child(), gang(0, verdict)))).requeue_after == 1
+
+
+def test_everything_that_is_reported_is_shown() -> None:
+    said = {
+        "step_seconds_p50": "0.25",
+        "step_seconds_p99": "0.5",
+        "mfu_percent": "41.2",
+        "productive_seconds": "10",
+        "checkpoint_seconds": "1.5",
+        "bad_rows": 0,
+        "slow_rank": 1,
+        "slow_node": "node-2",
+    }
+    shown, _ = progress(None, reported(**said))
+    assert shown == {
+        "step": 40,
+        "totalSteps": 200,
+        "stepSecondsP50": "0.25",
+        "stepSecondsP99": "0.5",
+        "mfuPercent": "41.2",
+        "productiveSeconds": "10",
+        "checkpointSeconds": "1.5",
+        "badRows": 0,
+        "slowRank": 1,
+        "slowNode": "node-2",
+        "estimatedCompletionTime": rfc3339(NOW - 1 + 160 * 0.25),
+        "updated": rfc3339(NOW - 1),
+    }
+
+
+@pytest.mark.parametrize(("rank", "node"), [(0, "node-1"), (1, "node-1"), (2, "node-b"), (3, "node-b"), (4, None)])
+def test_the_node_of_a_slow_rank_is_found(rank: Any, node: Any) -> None:
+    pods = (pod(), pod("worker-0", node="node-b"))
+    spec = {**RECIPE, "perNode": 2}
+    made = planned(with_gang(*pods, status=running_status(), reported=reported(slow_rank=rank), spec=spec))
+    shown = made.status["progress"]
+    assert (shown["slowRank"], shown.get("slowNode")) == (rank, node)
+
+
+def test_a_straggler_that_is_not_reported_any_more_is_none() -> None:
+    before = {**SHOWN, "slowRank": 1, "slowNode": "node-2", "badRows": 3, "updated": rfc3339(NOW - 60)}
+    shown, _ = progress(before, reported())
+    assert shown == {**SHOWN, "step": 40, "badRows": 3, "updated": rfc3339(NOW - 1)}
+
+
+PACE = {**SHOWN, "stepSecondsP50": "2.5"}
+DONE_TIME = rfc3339(NOW - 20 + 475)
+
+
+def test_when_the_last_step_will_end() -> None:
+    assert progress(PACE, None) == ({**PACE, "estimatedCompletionTime": DONE_TIME}, None)
+
+
+def test_an_estimate_stands_until_the_next_report() -> None:
+    foreseen = {**PACE, "estimatedCompletionTime": DONE_TIME}
+    made = planned(with_gang(*gang_pods(), status=running_status(progress=foreseen)), NOW + 1000)
+    assert made.status["progress"] == foreseen
+
+
+def test_a_gang_that_does_not_run_has_no_estimate() -> None:
+    foreseen = {**PACE, "estimatedCompletionTime": DONE_TIME}
+    suspended = backend_condition("Suspended")
+    made = planned(with_gang(status={"progress": foreseen}, backend=suspended))
+    assert made.status["progress"] == PACE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"totalSteps": 9},
+        {"totalSteps": 0},
+        {"stepSecondsP50": "soon"},
+        {"stepSecondsP50": "1e99"},
+        {"stepSecondsP50": "nan"},
+        {"stepSecondsP50": None},
+        {"stepSecondsP50": "999999999999"},
+        {"totalSteps": 2**53, "stepSecondsP50": "999999999999.999999999"},
+    ],
+)
+def test_what_cannot_be_foreseen_is_not(change: Any) -> None:
+    shown, _ = progress({**PACE, **change}, None)
+    assert "estimatedCompletionTime" not in shown

@@ -85,6 +85,29 @@ def test_at_rest_nothing_is_written() -> None:
     assert world.reason == "Running"
 
 
+@pytest.mark.parametrize("crash_after", CRASHES)
+def test_allocated_time_is_that_of_the_gangs_whatever_crashes(crash_after: int | None) -> None:
+    """Three attempts of which each has its nodes for a thousand seconds, with an hour between two."""
+    world = World()
+    for exit_code in (1, 1, 0):
+        settle_crashing(world, crash_after)
+        began = next(pod.bound for pod in world.pods.values())
+        assert began is not None
+        world.now = began + 990
+        world.rank_0_reports(600)
+        world.visit(crash_after)
+        world.now = began + 1000
+        world.end_pod("master-0", exit_code)
+        world.visit()
+        world.now += 3600
+        world.visit()
+    world.settle()
+    allocation, progress = world.status["allocation"], world.status["progress"]
+    assert (allocation["seconds"], allocation["deviceSeconds"]) == (3000, 6000)
+    assert "since" not in allocation
+    assert progress["goodputPercent"] == "20.0"
+
+
 def test_a_finished_job_makes_nothing_when_all_it_made_is_deleted() -> None:
     world = World()
     world.settle()
@@ -146,6 +169,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def index_catches_up(self) -> None:
         self.world.behind = None
+
+    @rule(productive_seconds=st.sampled_from([0.0, 10.0, 1e6]))
+    def rank_0_reports(self, productive_seconds: float) -> None:
+        self.world.rank_0_reports(productive_seconds)
 
     @rule(seconds=st.sampled_from([1, 12, 400]))
     def time_goes_on(self, seconds: int) -> None:

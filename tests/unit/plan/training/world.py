@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.plan.observed import Child, Observed, Pod, Ref, Verdict
+from slipway.plan.observed import Child, Observed, Pod, Ref, Reported, Verdict
 from slipway.plan.outcome import Delete, Plan
 from slipway.plan.training import plan
 
@@ -35,13 +35,14 @@ class World:
     serial: int = 0
     writes: int = 0
     behind: tuple[tuple[Pod, ...], tuple[Child, ...]] | None = None  # what a late index still shows
+    reported: Reported | None = None
 
     # What the loop does
 
     def observe(self) -> Observed:
         """What the index has, which may be behind; the status is the operator's own last write."""
         pods, children = self.behind or self.index()
-        return Observed(owner=owner(self.spec, self.status), pods=pods, children=children)
+        return Observed(owner=owner(self.spec, self.status), pods=pods, children=children, reported=self.reported)
 
     def index(self) -> tuple[tuple[Pod, ...], tuple[Child, ...]]:
         return tuple(self.pods.values()), (*self.gangs.values(), *self.claims.values())
@@ -119,7 +120,20 @@ class World:
             raise Violated("a job that was over is not any more")
         if status["attempt"] < self.status.get("attempt", 0):
             raise Violated("attempts are not counted down")
+        self._check_allocation(status)
         self.status = status
+
+    def _check_allocation(self, status: Obj) -> None:
+        """Time is counted once, and never taken back."""
+        before, after = self.status.get("allocation", {}), status.get("allocation", {})
+        if any(after.get(name, 0) < before.get(name, 0) for name in ("seconds", "deviceSeconds")):
+            raise Violated(f"allocated time was taken back: {before} -> {after}")
+        if after.get("seconds", 0) > self.now - NOW:
+            raise Violated(f"more time is allocated than has gone by since {NOW}: {after}")
+        if after.get("deviceSeconds", 0) != len(ROLES) * after.get("seconds", 0):
+            raise Violated(f"not all devices are counted: {after}")
+        if "since" in after and _over(status):
+            raise Violated("a job that is over has no nodes")
 
     @property
     def over(self) -> bool:
@@ -191,13 +205,20 @@ class World:
     def start_pods(self) -> None:
         for pod in list(self.pods.values()):
             if pod.phase == "Pending" and not pod.deleting:
-                self.pods[pod.name] = replace(pod, phase="Running", scheduled=True, containers=(container(),))
+                started = replace(pod, phase="Running", scheduled=True, bound=self.now, containers=(container(),))
+                self.pods[pod.name] = started
 
     def end_pod(self, role: str, exit_code: int) -> None:
         for pod in list(self.pods.values()):
             if pod.name.endswith(role) and pod.phase == "Running" and not pod.deleting:
                 phase = "Failed" if exit_code else "Succeeded"
-                self.pods[pod.name] = replace(pod, phase=phase, containers=(ended(exit_code),))
+                self.pods[pod.name] = replace(pod, phase=phase, containers=(ended(exit_code, finished=self.now),))
+
+    def rank_0_reports(self, productive_seconds: float) -> None:
+        for pod in self.pods.values():
+            if pod.name.endswith("-master-0") and pod.phase == "Running":
+                said = {"step": 1, "total_steps": 9, "productive_seconds": f"{productive_seconds:.1f}"}
+                self.reported = Reported(pod_uid=pod.uid, received=self.now, **said)  # type: ignore[arg-type]
 
     def user_deletes_pod(self, role: str) -> None:
         for pod in list(self.pods.values()):
