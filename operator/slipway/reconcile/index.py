@@ -89,9 +89,11 @@ class Index:
         entry = self._entries.get(identity)
         return entry.stamp if entry is not None else None
 
-    def gone(self, uid: str) -> bool:
-        """Whether the end of this very object has been seen."""
-        return uid in self._graves
+    def gone(self, stamp: Stamp) -> bool:
+        """Whether the end of this very object has been seen, and of no older state of it: what lost its label and got it
+        back has left and returned."""
+        end = self._graves.get(stamp.uid)
+        return end is not None and not older(end, than=stamp.resource_version)
 
     # ------------------------------------------------------------------ changes
 

@@ -75,7 +75,7 @@ def stands(written: Written | None, intent: str, *, index: Index, target: Ref, n
         return False
     fresh, seen = now - written.at < LAG_SECONDS, index.stamp(target)
     if seen is None:  # not told yet, or gone
-        return fresh and not index.gone(written.stamp.uid)
+        return fresh and not index.gone(written.stamp)
     if seen.uid != written.stamp.uid:  # the watch still shows its predecessor, or already its successor
         return fresh and older(seen.resource_version, than=written.stamp.resource_version)
     if seen.digest == written.stamp.digest:

@@ -88,9 +88,11 @@ def _shape(pod: Obj) -> Obj:
 
 
 def _says_nothing(error: ApiError) -> bool:
-    """The answer is about the question: no dry run, no permission to ask, or an object of the same name."""
+    """The answer is about the question: no dry run, no permission to ask, or an object of the same name. (Another
+    conflict is a quota's, that somebody else has just used: it may be asked again.)"""
     forbidden = error.status == FORBIDDEN and NO_PERMISSION in error.message
-    return error.status == CONFLICT or forbidden or (error.status == BAD_REQUEST and NO_DRY_RUN in error.message)
+    same_name = error.status == CONFLICT and "already exists" in error.message
+    return same_name or forbidden or (error.status == BAD_REQUEST and NO_DRY_RUN in error.message)
 
 
 def _is_invalid(error: ApiError) -> bool:

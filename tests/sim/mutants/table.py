@@ -159,7 +159,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what is gone is believed to stand",
         '[Script("the Deployment is deleted, its pods kept")]',
-        ((MEMORY, "return fresh and not index.gone(written.stamp.uid)", "return True"),),
+        ((MEMORY, "return fresh and not index.gone(written.stamp)", "return True"),),
     ),
     # ---------------------------------------------------------------- the lease
     Mutant(

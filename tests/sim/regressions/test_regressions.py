@@ -2,7 +2,7 @@
 
 import pytest
 
-from ..faults import Fault, Late, Silence, Slow, Storm
+from ..faults import Fault, Late, Meddling, Silence, Slow, Storm
 from ..judge import judge
 from ..script import Script
 
@@ -41,3 +41,16 @@ def test_a_child_that_no_watch_ever_told_of_is_made_again() -> None:
 def test_an_evaluation_is_not_lost_with_the_pod_that_told_it() -> None:
     """The backend's verdict came first, Complete was told, and the user deleted the gang before the pod's own event."""
     assert wrong("the gang is deleted when all is done", 1764500841, "hostile", Slow(54.6, 19.6, 15.0)) == []
+
+
+def test_what_has_its_label_back_is_not_taken_for_gone() -> None:
+    """An apply gave a Service its label back; until the watch told, it was applied again and again, and called our mistake."""
+    unlabelled = Meddling(58.2, "unlabel", "services", 3)
+    assert (
+        wrong("the Deployment is paused, scaled and spoiled", 1764520108, "hostile", unlabelled, without=(2, 3)) == []
+    )
+
+
+def test_a_conflict_over_a_quota_is_no_yes() -> None:
+    """409 to a dry run was taken for an object of the same name, so for no answer, and a claim was made in vain."""
+    assert wrong("a quota has no room, and stays so", 1764520683, "disorder", Storm(0.9, 34.9, 409, 20)) == []

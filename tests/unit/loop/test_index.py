@@ -11,6 +11,7 @@ from slipway.plan.labels import INFERENCE_SERVICE as SERVICE_LABEL
 from slipway.reconcile import index as index_module
 from slipway.reconcile.index import Index
 from slipway.reconcile.keys import Key
+from slipway.reconcile.versions import Stamp
 
 from .build import JOB, SERVE, body, child_labels, job
 
@@ -94,7 +95,7 @@ def test_the_dead_stay_dead() -> None:
     assert index.record(POD, "DELETED", pod(12)) == {JOB}
     assert index.record(POD, "MODIFIED", pod(11)) == set()
     assert phase(index) is None
-    assert index.gone("pod-uid")
+    assert index.gone(Stamp("pod-uid", "11"))
     assert index.record(POD, "DELETED", pod(12)) == set()
 
 
@@ -103,8 +104,9 @@ def test_a_relabelled_object_may_come_back() -> None:
     index = Index()
     index.record(POD, "ADDED", pod(10))
     index.record(POD, "DELETED", pod(12))
+    assert not index.gone(Stamp("pod-uid", "15")), "what an apply has just given its label back, before the watch tells"
     assert index.record(POD, "ADDED", pod(15)) == {JOB}
-    assert not index.gone("pod-uid")
+    assert not index.gone(Stamp("pod-uid", "15"))
     assert index.record(POD, "DELETED", pod(12)) == set(), "an old end, told again"
     assert phase(index) == "Running"
 
@@ -211,7 +213,7 @@ def test_tombstones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     index = Index()
     for number in range(5):
         index.record(POD, "DELETED", pod(number, uid=f"uid-{number}"))
-    assert [index.gone(f"uid-{n}") for n in range(5)] == [False, False, True, True, True]
+    assert [index.gone(Stamp(f"uid-{n}", "0")) for n in range(5)] == [False, False, True, True, True]
 
 
 def test_a_status_change_of_a_child_leaves_its_content_digest_alone() -> None:

@@ -104,6 +104,13 @@ async def test_a_webhook_that_must_be_asked_and_is_not_there_refuses_the_pods(be
     assert await Trial(bench.effects.client, clock=bench.clock).verdict("h", TRIED_POD) == Verdict(message)
 
 
+async def test_a_quota_that_somebody_else_has_just_used_is_no_verdict(bench: Bench) -> None:
+    message = 'Operation cannot be fulfilled on resourcequotas "q": the object has been modified'
+    bench.fake.fail("POST", 409, message=message)
+    with pytest.raises(ApiError, match="the object has been modified"):
+        await Trial(bench.effects.client, clock=bench.clock).verdict("h", TRIED_POD)
+
+
 async def test_a_template_that_could_not_be_tried_is_no_verdict(bench: Bench) -> None:
     bench.always(templates=(("hash", TEMPLATE),))
     bench.fake.fail("POST .*podtemplates", 500)
