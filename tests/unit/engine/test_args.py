@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 
-from slipway.plan.inference import engineargs, enginereserved
+from slipway.plan.inference import engineargs, enginereserved, enginetable
 from slipway.plan.inference.engineargs import check
 from slipway.plan.inference.enginetable import Option, read, vllm
 
@@ -337,6 +337,12 @@ def test_table_file_holds_one_option_a_line() -> None:
     options = [json.loads(line.rstrip(",")) for line in lines[1:-1]]
     assert options == sorted(options, key=lambda option: option["flags"])
     assert len({flag for option in options for flag in option["flags"]}) == 430
+
+
+@pytest.mark.parametrize("wrong", [{"flags": "--x"}, {"choices": "a"}, {"takes_value": 1}, {"bounds": [1]}], ids=str)
+def test_a_misshapen_entry_of_the_table_says_how_to_write_it_anew(wrong: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match=r"run scripts/engine-options\.py again"):
+        enginetable._option({"flags": ["--x"], "takes_value": True, **wrong})
 
 
 def test_reading_an_element_normalizes_up_to_the_first_dot_only() -> None:
