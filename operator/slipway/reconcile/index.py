@@ -90,8 +90,7 @@ class Index:
         return entry.stamp if entry is not None else None
 
     def gone(self, stamp: Stamp) -> bool:
-        """Whether the end of this very object has been seen, and of no older state of it: what lost its label and got it
-        back has left and returned."""
+        """Whether the end of this very object has been seen, and of no older state: a label may come back."""
         end = self._graves.get(stamp.uid)
         return end is not None and not older(end, than=stamp.resource_version)
 

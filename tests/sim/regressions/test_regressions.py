@@ -44,7 +44,7 @@ def test_an_evaluation_is_not_lost_with_the_pod_that_told_it() -> None:
 
 
 def test_what_has_its_label_back_is_not_taken_for_gone() -> None:
-    """An apply gave a Service its label back; until the watch told, it was applied again and again, and called our mistake."""
+    """A Service was given its label back; until the watch told, it was applied again and again: a mistake, it said."""
     unlabelled = Meddling(58.2, "unlabel", "services", 3)
     assert (
         wrong("the Deployment is paused, scaled and spoiled", 1764520108, "hostile", unlabelled, without=(2, 3)) == []

@@ -88,8 +88,9 @@ def _read(before: Obj | None) -> _Account | None:
     try:
         since = before.get("since")
         begin = None if since is None else int(seconds(since))
-        return _Account(before["seconds"], before["deviceSeconds"], begin, int(seconds(before["until"])))
-    except (KeyError, TypeError, ValueError):
+        counted = int(before["seconds"]), int(before["deviceSeconds"])
+        return _Account(*counted, begin, int(seconds(before["until"])))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None  # not as we write it: counted anew
 
 

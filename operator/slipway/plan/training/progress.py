@@ -33,7 +33,8 @@ class Shown:
 
 def shown(situation: Situation, *, ended: bool) -> Shown:
     """What to show. At the job's end the last report is shown at once."""
-    before = situation.observed.owner.status.get("progress")
+    found = situation.observed.owner.status.get("progress")
+    before = found if isinstance(found, dict) else None
     reported = situation.observed.reported
     if reported is None or reported.pod_uid not in {pod.uid for pod in situation.pods}:
         return Shown(before)
@@ -101,7 +102,7 @@ def _node(situation: Situation, rank: int | None) -> str | None:
 
 def _goodput(progress: Obj, allocation: Obj) -> str | None:
     """Productive seconds in a hundred of those with all nodes: 100 at most, for two clocks measure them."""
-    productive, allocated = decimal(progress.get("productiveSeconds")), allocation.get("seconds")
+    productive, allocated = decimal(progress.get("productiveSeconds")), _count(allocation, "seconds")
     if productive is None or not allocated:
         return None
     return f"{min(Decimal(100), 100 * productive / allocated):.1f}"
@@ -109,7 +110,13 @@ def _goodput(progress: Obj, allocation: Obj) -> str | None:
 
 def _completion(progress: Obj) -> str | None:
     """When the last step ends, at the median step's pace from the shown report on."""
-    pace, left = decimal(progress.get("stepSecondsP50")), progress.get("totalSteps", 0) - progress.get("step", 0)
+    pace, left = decimal(progress.get("stepSecondsP50")), _count(progress, "totalSteps") - _count(progress, "step")
     if pace is None or left < 0 or pace * left > FORESEEN_SECONDS:
         return None
     return rfc3339(updated(progress) + float(pace * left))
+
+
+def _count(fields: Obj, name: str) -> int:
+    """A number of status; 0 where there is none, or something that no operator writes."""
+    value = fields.get(name) if isinstance(fields, dict) else None
+    return value if isinstance(value, int) else 0
