@@ -91,9 +91,16 @@ def _types(row: Row) -> Iterator[Found]:
 
 
 def _items(schema: Obj, count: int) -> list[Any]:
-    if schema["items"]["type"] == "string":
-        return [f"--item-{position}" for position in range(count)]
-    return [{"type": f"Type{position}"} for position in range(count)]
+    return [_item(schema["items"], position) for position in range(count)]
+
+
+def _item(schema: Obj, position: int) -> Any:
+    if schema["type"] == "integer":
+        return schema["minimum"] + position
+    if schema["type"] == "string":
+        return schema["enum"][position % len(schema["enum"])] if "enum" in schema else f"--item-{position}"
+    name = schema["required"][0]
+    return {name: schema["properties"][name].get("enum", [f"Type{position}"])[0]}
 
 
 def _entries(count: int) -> dict[str, str]:

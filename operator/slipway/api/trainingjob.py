@@ -23,6 +23,7 @@ from .common import (
     Timestamp,
     name_rule,
 )
+from .gang import RULES_MAX, FailurePolicy, LastFailure
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -30,6 +31,7 @@ SINGULAR = "trainingjob"
 SHORT_NAMES = ("tj",)
 
 NAME_MAX = 40  # <name>-<attempt>-worker-<index> must fit in a DNS label of 63
+ATTEMPT_MAX = 1_000_000  # resuming and free restarts count too
 
 
 class ModelSpec(Model):
@@ -163,14 +165,6 @@ class CheckpointSpec(Model):
     keep: Annotated[int, Field(ge=1, le=100)] = Field(default=2, description="Newest checkpoints to keep.")
 
 
-class FailurePolicy(Model):
-    """What happens when a process of the gang fails."""
-
-    max_restarts: Annotated[int, Field(ge=0, le=900)] = Field(
-        default=3, description="Whole-gang restarts from the last checkpoint before the job is Failed."
-    )
-
-
 class TrainingJobSpec(Model):
     """What to train, on what and where. It cannot change: delete the job and create another."""
 
@@ -283,7 +277,16 @@ class TrainingJobStatus(Model):
     observed_generation: Annotated[int, Field(ge=0)] = Field(
         default=0, description="The metadata.generation that this status speaks of."
     )
-    attempt: Annotated[int, Field(ge=0, le=1000)] = Field(default=0, description="The gang that runs, counted from 0.")
+    attempt: Annotated[int, Field(ge=0, le=ATTEMPT_MAX)] = Field(
+        default=0, description="The gang that runs, counted from 0."
+    )
+    restarts: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Restarts that count towards failurePolicy.maxRestarts, once there was one."
+    )
+    rule_restarts: Annotated[
+        list[Annotated[int, Field(ge=0)]], Field(max_length=RULES_MAX), Schema(list_type="atomic")
+    ] = Field(default=[], description="Restarts by each of failurePolicy.rules, in their order.")
+    last_failure: LastFailure | None = Field(default=None, description="Why the newest attempt that failed did.")
     start_time: Timestamp | None = Field(default=None, description="When all pods of the first gang ran.")
     completion_time: Timestamp | None = Field(default=None, description="When the job was Complete or Failed.")
     progress: Progress | None = Field(default=None, description="What rank 0 last reported.")

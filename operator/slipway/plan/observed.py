@@ -69,6 +69,7 @@ class Pod:
     started: float | None
     scheduled: bool
     unschedulable_message: str
+    disruption: str = ""  # who takes it away: the reason of its condition DisruptionTarget
     containers: tuple[Container, ...] = ()  # init containers first
 
 

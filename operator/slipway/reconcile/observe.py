@@ -101,8 +101,13 @@ def pod(body: Obj) -> Pod:
         started=_started(status),
         scheduled=scheduled.get("status") == "True",
         unschedulable_message=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
+        disruption=_disruption(conditions.get("DisruptionTarget", {})),
         containers=tuple(_containers(status)),
     )
+
+
+def _disruption(condition: Obj) -> str:
+    return str(condition.get("reason", "")) if condition.get("status") == "True" else ""
 
 
 def kept_labels(labels: Mapping[str, str]) -> dict[str, str]:

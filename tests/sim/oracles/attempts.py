@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from slipway.api.gang import FREE_RESTARTS_DEFAULT
 from slipway.plan.labels import ATTEMPT, OWNER_UID
 from slipway.plan.observed import Obj
 
@@ -41,8 +42,7 @@ class Attempts(Oracle):
             self.wrong(f"attempt goes from {before} back to {attempt}")
         if attempt > before + 1:
             self.wrong(f"attempt jumps from {before} to {attempt}")
-        if attempt > job["spec"]["failurePolicy"]["maxRestarts"]:
-            self.wrong(f"attempt {attempt} is more than failurePolicy.maxRestarts allows")
+        self._budgets(job["spec"]["failurePolicy"], status)
         if attempt > before and (uid, str(before)) not in self._hurt:
             self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
         self._attempt[uid] = attempt
@@ -51,6 +51,19 @@ class Attempts(Oracle):
             self.wrong(f"the job was {known} and is {over} now")
         if over:
             self._over[uid] = over
+
+    def _budgets(self, policy: Obj, status: Obj) -> None:
+        """Each restart counts somewhere: towards the job's budget, or towards that of a rule which is free of it."""
+        restarts, by_rule = status.get("restarts", 0), status.get("ruleRestarts") or []
+        if restarts > policy["maxRestarts"]:
+            self.wrong(f"{restarts} restarts are more than failurePolicy.maxRestarts allows")
+        free = 0
+        for rule, count in zip(policy.get("rules") or [], by_rule, strict=False):
+            free += count * (rule["action"] == "RestartGangFree")
+            if count > rule.get("maxRestarts", FREE_RESTARTS_DEFAULT if rule["action"] == "RestartGangFree" else count):
+                self.wrong(f"{count} restarts are more than the rule {rule} allows")
+        if status.get("attempt", 0) > restarts + free:
+            self.wrong(f"attempt {status['attempt']} came of {restarts} restarts and {free} free ones")
 
     def _pod(self, event: WatchEvent) -> None:
         metadata = event.object["metadata"]

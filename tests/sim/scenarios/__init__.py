@@ -1,11 +1,14 @@
 """What users do, as data. Each is run undisturbed first, to see that it ends as it should, and then disturbed."""
 
 from ..scenario import Scenario
+from .gang import GANG
 from .leaves import LEAVES
 from .serving import SERVING
 from .together import TOGETHER
 from .training import TRAINING
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*TRAINING, *SERVING, *TOGETHER, *LEAVES)}
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario for scenario in (*TRAINING, *GANG, *SERVING, *TOGETHER, *LEAVES)
+}
 
 __all__ = ["SCENARIOS"]

@@ -56,6 +56,10 @@ VALUES: dict[Path, tuple[Any, Any]] = {
     ("command",): (["sh", "-c", "true"], []),
     ("nodes",): (4, 0),
     ("replicas",): (3, -1),
+    ("failurePolicy", "rules"): (
+        [{"exitCodes": [3], "action": "Fail"}, {"message": "NCCL|CUDA", "action": "RestartGangFree"}],
+        [{"message": "(", "action": "Fail"}],
+    ),
     ("podTemplate", "metadata", "labels"): ({"team": "a"}, {"slipway.dev/revision": "x"}),
     ("podTemplate", "metadata", "annotations"): ({"team": "a"}, {"a b": "c"}),
 }

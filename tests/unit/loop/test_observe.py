@@ -63,6 +63,12 @@ def test_a_pod_that_waits_says_why() -> None:
     assert pod.containers == (Container("main", False, 0, "waiting", "ImagePullBackOff", "no such image"),)
 
 
+@pytest.mark.parametrize(("status", "seen"), [("True", "EvictionByEvictionAPI"), ("False", "")])
+def test_who_takes_a_pod_away(status: str, seen: str) -> None:
+    conditions = [{"type": "DisruptionTarget", "status": status, "reason": "EvictionByEvictionAPI"}]
+    assert observe.pod(body(POD, "p", status={"conditions": conditions})).disruption == seen
+
+
 def test_a_pod_without_a_status_is_pending() -> None:
     pod = observe.pod({"metadata": {"name": "p"}})
     assert (pod.phase, pod.containers, pod.ready) == ("Pending", (), False)

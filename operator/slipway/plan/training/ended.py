@@ -10,18 +10,14 @@ from dataclasses import dataclass
 
 from .. import conditions, labels, names
 from ..clock import seconds
-from ..conditions import Finding
 from ..observed import Obj, Ref
 from . import claims
+from .failure import GANG_FAILED, Failure, of_failed
 from .lost import lost_pod, rank_0_ref
 from .situation import Situation, is_rank_0
-from .termination import INVALID_RECIPE, exit_code, failed, is_cause, why_failed
+from .termination import INVALID_RECIPE, exit_code, failed, is_cause
 
 COMPLETE = "Complete"
-INVALID_RECIPE_REASON = "RecipeError"
-POD_FAILED = "PodFailed"
-GANG_FAILED = "GangFailed"
-RESTARTS_EXHAUSTED = "BackoffLimitExceeded"
 
 SETTLE_SECONDS = 10  # the backend's verdict may arrive before the pod's own, which says more
 
@@ -43,17 +39,9 @@ def recorded(situation: Situation) -> End | None:
     return None
 
 
-def end(situation: Situation) -> End | None:
-    """The end that has come now: success, a failure that no restart mends, or one restart too many."""
-    if succeeded(situation):
-        return End(True, COMPLETE, _where(situation))
-    found, budget = failure(situation), situation.spec.failure_policy.max_restarts
-    if found and found.reason == INVALID_RECIPE_REASON:
-        return End(False, found.reason, found.message)
-    if found and situation.attempt >= budget:
-        message = f"failurePolicy.maxRestarts is {budget}, and attempt {situation.attempt} failed: {found.message}"
-        return End(False, RESTARTS_EXHAUSTED, message)
-    return None
+def success(situation: Situation) -> End | None:
+    """The good end, if it has come now."""
+    return End(True, COMPLETE, _where(situation)) if succeeded(situation) else None
 
 
 def _where(situation: Situation) -> str:
@@ -92,36 +80,32 @@ def _succeeded_live(situation: Situation) -> bool:
     return bool(ours and pod.get("status", {}).get("phase") == "Succeeded")
 
 
-def failure(situation: Situation) -> Finding | None:
+def failure(situation: Situation) -> Failure | None:
     """Why the attempt failed; None while it has not, or while its gang is not there at all."""
     if situation.gang is None:
         return None
-    return next((finding for check in FAILURES if (finding := check(situation))), None)
+    return next((found for check in FAILURES if (found := check(situation))), None)
 
 
-def _invalid_recipe(situation: Situation) -> Finding | None:
+def _invalid_recipe(situation: Situation) -> Failure | None:
     pods = [pod for pod in situation.pods if not pod.deleting and exit_code(pod) == INVALID_RECIPE]
-    return Finding(INVALID_RECIPE_REASON, why_failed(pods[0])) if pods else None
+    return of_failed(pods[0]) if pods else None
 
 
-def _failed_pod(situation: Situation) -> Finding | None:
+def _failed_pod(situation: Situation) -> Failure | None:
     pods = [pod for pod in situation.pods if not pod.deleting and failed(pod)]
     pods.sort(key=lambda pod: not is_cause(pod))
-    return Finding(POD_FAILED, why_failed(pods[0])) if pods else None
+    return of_failed(pods[0]) if pods else None
 
 
-def _failed_gang(situation: Situation) -> Finding | None:
-    if settle_seconds(situation) > 0:
+def _failed_gang(situation: Situation) -> Failure | None:
+    verdict = _backend_verdict(situation) if settle_seconds(situation) <= 0 else None
+    if verdict is None:
         return None
-    verdict = _backend_verdict(situation)
-    return (
-        Finding(GANG_FAILED, f"PyTorchJob {situation.gang_ref.name}: {verdict.get('message') or 'failed'}")
-        if verdict
-        else None
-    )
+    return Failure(GANG_FAILED, f"PyTorchJob {situation.gang_ref.name}: {verdict.get('message') or 'failed'}")
 
 
-FAILURES: tuple[Callable[[Situation], Finding | None], ...] = (
+FAILURES: tuple[Callable[[Situation], Failure | None], ...] = (
     _invalid_recipe,
     _failed_pod,
     lost_pod,

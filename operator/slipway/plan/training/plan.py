@@ -22,9 +22,11 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
 from ..pod import template as podtemplate
-from . import accepted, claims, cleanup, ended, events, lost, progress, running, status, trials
+from . import accepted, claims, cleanup, ended, events, history, lost, progress, rules, running, status, trials
 from .ended import End
+from .failure import Failure
 from .gang import pytorchjob
+from .history import History
 from .situation import Situation, look, recorded_attempt
 
 MEND_SECONDS = 5.0  # how soon to look again at what a user is likely to mend, and no watch will tell
@@ -40,6 +42,7 @@ class _Step:
     accepted: Condition = ACCEPTED
     end: End | None = None
     attempt: int | None = None  # the one that should run from now on; None: the same
+    history: History | None = None  # of failures from now on; None: the same
     apply: tuple[Obj, ...] = ()
     create: tuple[Obj, ...] = ()
     delete: tuple[Delete, ...] = ()
@@ -108,10 +111,10 @@ def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
 
 
 def _step(situation: Situation) -> _Step:
-    if end := ended.recorded(situation) or ended.end(situation):
+    if end := ended.recorded(situation) or ended.success(situation):
         return _over(situation, end)
     if failure := ended.failure(situation):
-        return _restart(situation, failure)
+        return _failed(situation, failure)
     return _watch(situation) if situation.gang else _start(situation)
 
 
@@ -123,10 +126,19 @@ def _over(situation: Situation, end: End) -> _Step:
     )
 
 
-def _restart(situation: Situation, failure: Finding) -> _Step:
-    number, budget = situation.attempt + 1, situation.spec.failure_policy.max_restarts
-    message = f"restart {number} of {budget}: {failure.message}"
-    return _Step(running=false(conditions.RUNNING, running.RESTARTING, message), attempt=number)
+def _failed(situation: Situation, failure: Failure) -> _Step:
+    """The end, or the next attempt; either way the failure is remembered."""
+    decision = rules.decide(situation, failure)
+    past = history.read(situation.observed.owner.status)
+    told = past.failed(failure, attempt=situation.attempt, now=situation.now, rule=decision.rule)
+    if isinstance(decision, rules.GiveUp):
+        return replace(_over(situation, End(False, decision.reason, decision.message)), history=told)
+    count = len(situation.spec.failure_policy.rules)
+    return _Step(
+        running=false(conditions.RUNNING, running.RESTARTING, f"{decision.words}: {failure.message}"),
+        attempt=situation.attempt + 1,
+        history=told.restarted(free=decision.free, rule=decision.rule, rules=count),
+    )
 
 
 def _watch(situation: Situation) -> _Step:
@@ -185,10 +197,11 @@ def _plan(situation: Situation, step: _Step) -> Plan:
     owner = situation.observed.owner
     attempt = situation.attempt if step.attempt is None else step.attempt
     shown = progress.shown(situation, ended=step.end is not None)
+    past = step.history or history.read(owner.status)
     wanted = status.conditions_of(step.accepted, step.running, step.end)
     waits = [seconds for seconds in (step.look_again_seconds, shown.due_seconds) if seconds is not None]
     return Plan(
-        status=status.write(situation, wanted, attempt=attempt, end=step.end, shown=shown),
+        status=status.write(situation, wanted, attempt=attempt, end=step.end, shown=shown, past=past),
         apply=step.apply,
         create=step.create,
         delete=step.delete,

@@ -11,6 +11,7 @@ from ..conditions import Condition, false, true
 from ..observed import Obj, Owner
 from . import claims, progress
 from .ended import End
+from .history import History
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
 from .termination import evaluation
@@ -50,7 +51,13 @@ def _ready(accepted: Condition, running: Condition, end: End | None) -> Conditio
 
 
 def write(
-    situation: Situation, wanted: Sequence[Condition], *, attempt: int, end: End | None, shown: progress.Shown
+    situation: Situation,
+    wanted: Sequence[Condition],
+    *,
+    attempt: int,
+    end: End | None,
+    shown: progress.Shown,
+    past: History,
 ) -> Obj:
     """The whole status. `attempt` is the one that should run from now on."""
     owner = situation.observed.owner
@@ -58,6 +65,7 @@ def write(
         "conditions": conditions.write(owner.status, wanted, generation=owner.generation, now=situation.now),
         "observedGeneration": owner.generation,
         "attempt": attempt,
+        **past.fields(),
         "startTime": _start_time(situation, wanted, end),
         "completionTime": owner.status.get("completionTime") or (rfc3339(situation.now) if end else None),
         "progress": shown.progress,

@@ -291,7 +291,7 @@ def test_long_events_are_cut() -> None:
 
 
 def test_a_second_restart_for_the_same_reason_is_told_again() -> None:
-    status = {"attempt": 1, "conditions": RESTARTED["conditions"]}
+    status = {"attempt": 1, "restarts": 1, "conditions": RESTARTED["conditions"]}
     broken = pod(attempt=1, phase="Failed")
     made = planned(with_gang(broken, attempt=1, status=status))
     message = "restart 2 of 3: pod demo-1-master-0: it failed, and Kubernetes does not say why"

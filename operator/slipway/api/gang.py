@@ -1,0 +1,102 @@
+"""What becomes of a TrainingJob's gang when something goes wrong, in the spec and as the status remembers it.
+
+A file of its own beside trainingjob.py, since its types say nothing about training: they would do for any gang.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .common import Model, Rule, Schema, Timestamp
+
+RESTARTS_MAX = 900
+RULES_MAX = 16
+FREE_RESTARTS_DEFAULT = 20  # of a rule RestartGangFree that names no maxRestarts: it must not loop for ever
+PATTERN_MAX = 256
+MESSAGE_MAX = 1024  # of status.lastFailure; the condition's own message may be longer
+
+# Evaluating a pattern that is none is an error, and an error refuses: CEL has no other way to ask.
+IS_A_PATTERN = Rule("(''.matches(self) ? 1 : 2) > 0", "must be a regular expression in RE2's syntax")
+
+Action = Literal["Fail", "RestartGang", "RestartGangFree"]
+Reason = Literal["PodFailed", "OOMKilled", "Evicted", "Preempted", "NodeLost", "PodLost", "Stalled", "GangFailed"]
+
+
+class FailureRule(Model):
+    """What to do about a failure that has all of the given exit codes, reasons and message."""
+
+    exit_codes: (
+        Annotated[
+            list[Annotated[int, Field(ge=1, le=255)]],
+            Field(min_length=1, max_length=16),
+            Schema(list_type="set"),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Any of these, of the rank that failed first; 128 + n for signal n. "
+        "2 is not asked of rules: the recipe or the data is wrong, and the job is Failed.",
+    )
+    reasons: (
+        Annotated[
+            list[Reason],
+            Field(min_length=1, max_length=8),
+            Schema(list_type="set"),
+        ]
+        | None
+    ) = Field(default=None, description="Any of these: what happened, as status.lastFailure.reason has it.")
+    message: Annotated[str, Field(min_length=1, max_length=PATTERN_MAX), Schema(rules=(IS_A_PATTERN,))] | None = Field(
+        default=None,
+        description="A regular expression (RE2) that is found in what the failing rank said last, "
+        "as status.lastFailure.message has it.",
+    )
+    action: Action = Field(
+        description="Fail: the job is over. RestartGang: the whole gang again, out of the budget. "
+        "RestartGangFree: the same, outside the budget.",
+    )
+    max_restarts: Annotated[int, Field(ge=0, le=RESTARTS_MAX)] | None = Field(
+        default=None,
+        description="Restarts by this rule before the job is Failed. Without it RestartGang has the job's budget "
+        f"alone, and RestartGangFree {FREE_RESTARTS_DEFAULT}.",
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.exitCodes) || has(self.reasons) || has(self.message)",
+            "a rule needs exitCodes, reasons or message: without them it would hold for every failure",
+        ),
+        Rule(
+            "self.action != 'Fail' || !has(self.maxRestarts)",
+            "maxRestarts counts restarts, and Fail makes none: leave it out",
+        ),
+    )
+
+
+class FailurePolicy(Model):
+    """What happens when the gang fails: it restarts as a whole from the last checkpoint, or the job is over."""
+
+    max_restarts: Annotated[int, Field(ge=0, le=RESTARTS_MAX)] = Field(
+        default=3, description="Whole-gang restarts from the last checkpoint before the job is Failed."
+    )
+    rules: Annotated[list[FailureRule], Field(max_length=RULES_MAX), Schema(list_type="atomic")] = Field(
+        default=[],
+        description="What to do about which failure: the first rule that holds decides; RestartGang when none does.",
+    )
+
+
+class LastFailure(Model):
+    """The newest failure of an attempt, and which rule decided about it."""
+
+    attempt: Annotated[int, Field(ge=0)] = Field(description="The attempt that failed.")
+    time: Timestamp = Field(description="When the operator saw it.")
+    reason: Annotated[str, Field(max_length=64)] = Field(description="What happened, in one word.")
+    message: Annotated[str, Field(max_length=MESSAGE_MAX)] = Field(
+        default="", description="What the failing rank said last, or Kubernetes of its pod."
+    )
+    exit_code: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Of the rank that failed first, if it is known; 128 + n for signal n."
+    )
+    node: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Where the failing pod ran.")
+    rule: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Place in failurePolicy.rules of the one that decided; none when none held."
+    )

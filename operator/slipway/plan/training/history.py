@@ -1,0 +1,67 @@
+"""What the status remembers of failures: budgets used, and the newest failure.
+
+It is written together with the number of the attempt that follows, so each failure counts once, whoever crashes when.
+Nothing but the status tells it: what cannot be read there counts as not having happened.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ...api.gang import MESSAGE_MAX
+from ..clock import rfc3339
+from ..conditions import bounded
+from ..observed import Obj
+from .failure import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`restarts` counts towards the job's budget; `rules` are the restarts by each of failurePolicy.rules."""
+
+    restarts: int = 0
+    rules: tuple[int, ...] = ()
+    last: Obj = field(default_factory=dict)  # status.lastFailure
+
+    def by_rule(self, place: int) -> int:
+        return self.rules[place] if place < len(self.rules) else 0
+
+    def failed(self, failure: Failure, *, attempt: int, now: float, rule: int | None) -> "History":
+        """With this failure of `attempt` as the newest."""
+        told = {
+            "attempt": attempt,
+            "time": rfc3339(now),
+            "reason": failure.reason,
+            "message": bounded(failure.message, MESSAGE_MAX),
+            "exitCode": failure.exit_code,
+            "node": failure.node or None,
+            "rule": rule,
+        }
+        return replace(self, last={name: value for name, value in told.items() if value is not None})
+
+    def restarted(self, *, free: bool, rule: int | None, rules: int) -> "History":
+        """With one restart more; `rules` is how many rules there are."""
+        counts = [self.by_rule(place) + (place == rule) for place in range(rules)]
+        return replace(self, restarts=self.restarts + (not free), rules=tuple(counts) if any(counts) else ())
+
+    def fields(self) -> Obj:
+        """As status has it; what has not happened is left out."""
+        return {
+            "restarts": self.restarts or None,
+            "ruleRestarts": list(self.rules) or None,
+            "lastFailure": self.last or None,
+        }
+
+
+def read(status: Mapping[str, Any]) -> History:
+    """From the status as last seen."""
+    rules, last = status.get("ruleRestarts"), status.get("lastFailure")
+    return History(
+        restarts=_count(status.get("restarts")),
+        rules=tuple(_count(each) for each in rules) if isinstance(rules, list) else (),
+        last=last if isinstance(last, dict) else {},
+    )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,79 @@
+"""The table's rows on what becomes of a TrainingJob's gang: failure policy, deadlines, suspension, queues."""
+
+from typing import Any
+
+from .crdtable import RECIPE_JOB, Case
+
+POLICY = "spec.failurePolicy"
+NO_PATTERN = "must be a regular expression in RE2's syntax"
+
+
+def rules(*given: Any) -> dict[str, Any]:
+    return {f"{POLICY}.rules": list(given)}
+
+
+GANG_CASES = (
+    # -- failure rules
+    Case(
+        "failure rules",
+        RECIPE_JOB,
+        rules(
+            {"exitCodes": [137, 143], "reasons": ["OOMKilled", "Evicted"], "action": "RestartGangFree"},
+            {"message": r"(?i)NCCL (error|timeout)\b", "action": "RestartGang", "maxRestarts": 0},
+            {"exitCodes": [1], "action": "Fail"},
+        ),
+    ),
+    Case("no failure rules", RECIPE_JOB, rules()),
+    Case(
+        "failure rule for everything",
+        RECIPE_JOB,
+        rules({"exitCodes": [1], "action": "Fail"}, {"action": "RestartGangFree"}),
+        f"{POLICY}.rules[1]",
+        "a rule needs exitCodes, reasons or message: without them it would hold for every failure",
+    ),
+    Case(
+        "failure rule that fails so often",
+        RECIPE_JOB,
+        rules({"exitCodes": [1], "action": "Fail", "maxRestarts": 2}),
+        f"{POLICY}.rules[0]",
+        "maxRestarts counts restarts, and Fail makes none: leave it out",
+    ),
+    *(
+        Case(
+            f"failure message {pattern}",
+            RECIPE_JOB,
+            rules({"message": pattern, "action": "Fail"}),
+            f"{POLICY}.rules[0].message",
+            NO_PATTERN,
+        )
+        for pattern in ("(", "a**", r"(a)\1", "(?=a)", "[z-a]")
+    ),
+    Case(
+        "failure rule without action",
+        RECIPE_JOB,
+        rules({"exitCodes": [1]}),
+        f"{POLICY}.rules[0].action",
+        "Required value",
+    ),
+    Case(
+        "failure rule's action",
+        RECIPE_JOB,
+        rules({"exitCodes": [1], "action": "RestartPod"}),
+        f"{POLICY}.rules[0].action",
+        'supported values: "Fail", "RestartGang", "RestartGangFree"',
+    ),
+    Case(
+        "failure rule's reason",
+        RECIPE_JOB,
+        rules({"reasons": ["DeadlineExceeded"], "action": "RestartGang"}),
+        f"{POLICY}.rules[0].reasons[0]",
+        'supported values: "PodFailed", "OOMKilled"',
+    ),
+    Case(
+        "failure rule's exit code given twice",
+        RECIPE_JOB,
+        rules({"exitCodes": [1, 1], "action": "Fail"}),
+        f"{POLICY}.rules[0].exitCodes[1]",
+        "Duplicate value",
+    ),
+)

@@ -1,0 +1,46 @@
+"""What becomes of a gang: failure rules and their budgets."""
+
+from ..acts import Create, Step, job
+from ..fates import Fate
+from ..scenario import Scenario
+from .training import COMPLETE, HANGS, HANGS_ONCE, fails
+
+SIGKILLED = {"exitCodes": [137]}
+
+
+def policy(*rules: object, **more: object) -> dict[str, object]:
+    return {"maxRestarts": 2, "rules": list(rules), **more}
+
+
+GANG = (
+    Scenario(
+        "a rule fails the job",
+        (Step(Create(job(failurePolicy=policy({**SIGKILLED, "action": "Fail"})))),),
+        (fails("job-0-worker-0"), HANGS_ONCE),
+        settled=("TrainingJob/job Failed=True:FailedByRule",),
+    ),
+    Scenario(
+        "a rule restarts outside the budget",
+        (
+            Step(
+                Create(
+                    job(
+                        failurePolicy=policy(
+                            {"reasons": ["Evicted"], "action": "Fail"},
+                            {"message": "killed", "action": "RestartGangFree", "maxRestarts": 3},
+                            maxRestarts=0,
+                        )
+                    )
+                )
+            ),
+        ),
+        (fails("job-[01]-worker-0"), Fate("job-[01]-master-0", run_seconds=900.0)),
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "a rule's own budget runs out",
+        (Step(Create(job(failurePolicy=policy({**SIGKILLED, "action": "RestartGangFree", "maxRestarts": 1})))),),
+        (fails("*-worker-0"), HANGS),
+        settled=("TrainingJob/job Failed=True:BackoffLimitExceeded",),
+    ),
+)
