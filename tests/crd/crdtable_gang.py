@@ -76,4 +76,14 @@ GANG_CASES = (
         f"{POLICY}.rules[0].exitCodes[1]",
         "Duplicate value",
     ),
+    # -- pauses
+    Case("no pause", RECIPE_JOB, {POLICY: {"backoffSeconds": 0, "backoffLimitSeconds": 0}}),
+    Case("pause as long as the longest", RECIPE_JOB, {POLICY: {"backoffSeconds": 300}}),
+    Case(
+        "pause longer than the longest",
+        RECIPE_JOB,
+        {POLICY: {"backoffSeconds": 301}},
+        POLICY,
+        "backoffSeconds is the first pause and backoffLimitSeconds the longest: the first must not be longer",
+    ),
 )

@@ -98,8 +98,14 @@ def _expect(refused: bool | None, do: Callable[[], object]) -> None:
 # ---------------------------------------------------------------------------- objects
 
 
+def policy(*rules: Obj, **more: object) -> Obj:
+    """A failurePolicy whose pauses are shorter than what the world takes for rest."""
+    pauses = {"backoffSeconds": 2, "backoffLimitSeconds": 4}
+    return {"maxRestarts": 2, **pauses, **({"rules": list(rules)} if rules else {}), **more}
+
+
 def job(name: str = "job", **spec: object) -> Obj:
-    base: Obj = {"command": ["python3", "train.py"], "nodes": 2, "failurePolicy": {"maxRestarts": 2}}
+    base: Obj = {"command": ["python3", "train.py"], "nodes": 2, "failurePolicy": policy()}
     return _resource("TrainingJob", name, {**base, **spec})
 
 
@@ -109,7 +115,7 @@ def recipe(name: str = "job", **spec: object) -> Obj:
         "dataset": {"uri": "file:///usr/lib"},
         "training": {"steps": 200},
         "nodes": 2,
-        "failurePolicy": {"maxRestarts": 2},
+        "failurePolicy": policy(),
     }
     return _resource("TrainingJob", name, {**base, **spec})
 

@@ -11,6 +11,7 @@ from .common import Model, Rule, Schema, Timestamp
 
 RESTARTS_MAX = 900
 RULES_MAX = 16
+BACKOFF_MAX = 86_400
 FREE_RESTARTS_DEFAULT = 20  # of a rule RestartGangFree that names no maxRestarts: it must not loop for ever
 PATTERN_MAX = 256
 MESSAGE_MAX = 1024  # of status.lastFailure; the condition's own message may be longer
@@ -78,9 +79,23 @@ class FailurePolicy(Model):
     max_restarts: Annotated[int, Field(ge=0, le=RESTARTS_MAX)] = Field(
         default=3, description="Whole-gang restarts from the last checkpoint before the job is Failed."
     )
+    backoff_seconds: Annotated[int, Field(ge=0, le=BACKOFF_MAX)] = Field(
+        default=10, description="Pause before a restart; it doubles with each failure that follows."
+    )
+    backoff_limit_seconds: Annotated[int, Field(ge=0, le=BACKOFF_MAX)] = Field(
+        default=300,
+        description="The longest pause. An attempt that ran for so long made progress: the pause is the first again.",
+    )
     rules: Annotated[list[FailureRule], Field(max_length=RULES_MAX), Schema(list_type="atomic")] = Field(
         default=[],
         description="What to do about which failure: the first rule that holds decides; RestartGang when none does.",
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.backoffSeconds <= self.backoffLimitSeconds",
+            "backoffSeconds is the first pause and backoffLimitSeconds the longest: the first must not be longer",
+        ),
     )
 
 
@@ -97,6 +112,9 @@ class LastFailure(Model):
         default=None, description="Of the rank that failed first, if it is known; 128 + n for signal n."
     )
     node: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Where the failing pod ran.")
+    pause_seconds: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Pause after it, before the next attempt; none when the job was over."
+    )
     rule: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Place in failurePolicy.rules of the one that decided; none when none held."
     )

@@ -1,15 +1,11 @@
 """What becomes of a gang: failure rules and their budgets."""
 
-from ..acts import Create, Step, job
+from ..acts import Create, Step, job, policy
 from ..fates import Fate
 from ..scenario import Scenario
 from .training import COMPLETE, HANGS, HANGS_ONCE, fails
 
 SIGKILLED = {"exitCodes": [137]}
-
-
-def policy(*rules: object, **more: object) -> dict[str, object]:
-    return {"maxRestarts": 2, "rules": list(rules), **more}
 
 
 GANG = (

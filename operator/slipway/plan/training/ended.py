@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .. import conditions, labels, names
-from ..clock import seconds
+from ..clock import seconds_or
 from ..observed import Obj, Ref
 from . import claims
 from .failure import GANG_FAILED, Failure, of_failed
@@ -118,16 +118,11 @@ def settle_seconds(situation: Situation) -> float:
     verdict = _backend_verdict(situation)
     if verdict is None:
         return 0
-    return min(SETTLE_SECONDS, max(0, _since(verdict) + SETTLE_SECONDS - situation.now))
+    return min(
+        SETTLE_SECONDS, max(0, seconds_or(verdict.get("lastTransitionTime"), 0.0) + SETTLE_SECONDS - situation.now)
+    )
 
 
 def _backend_verdict(situation: Situation) -> Obj | None:
     """The backend's condition Failed, where it is true."""
     return conditions.holding(situation.gang.status, "Failed") if situation.gang else None
-
-
-def _since(condition: Obj) -> float:
-    try:
-        return seconds(str(condition.get("lastTransitionTime")))
-    except ValueError:
-        return 0

@@ -23,6 +23,18 @@ class History:
     rules: tuple[int, ...] = ()
     last: Obj = field(default_factory=dict)  # status.lastFailure
 
+    @property
+    def attempt(self) -> int:
+        """That the newest failure is of; -1 when there was none."""
+        attempt = self.last.get("attempt")
+        return attempt if isinstance(attempt, int) else -1
+
+    @property
+    def pause_seconds(self) -> int | None:
+        """After the newest failure; None when there was none, or no next attempt."""
+        pause = self.last.get("pauseSeconds")
+        return pause if isinstance(pause, int) else None
+
     def by_rule(self, place: int) -> int:
         return self.rules[place] if place < len(self.rules) else 0
 
@@ -39,10 +51,15 @@ class History:
         }
         return replace(self, last={name: value for name, value in told.items() if value is not None})
 
-    def restarted(self, *, free: bool, rule: int | None, rules: int) -> "History":
-        """With one restart more; `rules` is how many rules there are."""
+    def restarted(self, *, free: bool, rule: int | None, rules: int, pause_seconds: int) -> "History":
+        """With one restart more, after a pause; `rules` is how many rules there are."""
         counts = [self.by_rule(place) + (place == rule) for place in range(rules)]
-        return replace(self, restarts=self.restarts + (not free), rules=tuple(counts) if any(counts) else ())
+        return replace(
+            self,
+            restarts=self.restarts + (not free),
+            rules=tuple(counts) if any(counts) else (),
+            last={**self.last, "pauseSeconds": pause_seconds},
+        )
 
     def fields(self) -> Obj:
         """As status has it; what has not happened is left out."""

@@ -22,7 +22,7 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
 from ..pod import template as podtemplate
-from . import accepted, claims, cleanup, ended, events, history, lost, progress, rules, running, status, trials
+from . import accepted, backoff, claims, cleanup, ended, events, history, lost, progress, rules, running, status, trials
 from .ended import End
 from .failure import Failure
 from .gang import pytorchjob
@@ -92,7 +92,9 @@ def _question(situation: Situation) -> Plan | None:
         return _question_of_gang(situation)
     if unread := accepted.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
-    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or accepted.complaint(situation):
+    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or backoff.left_seconds(situation) > 0:
+        return None
+    if accepted.complaint(situation):
         return None
     return _try(situation, trials.of_gang(situation, rank_0=True))
 
@@ -128,16 +130,15 @@ def _over(situation: Situation, end: End) -> _Step:
 
 def _failed(situation: Situation, failure: Failure) -> _Step:
     """The end, or the next attempt; either way the failure is remembered."""
-    decision = rules.decide(situation, failure)
-    past = history.read(situation.observed.owner.status)
+    decision, past = rules.decide(situation, failure), history.read(situation.observed.owner.status)
     told = past.failed(failure, attempt=situation.attempt, now=situation.now, rule=decision.rule)
     if isinstance(decision, rules.GiveUp):
         return replace(_over(situation, End(False, decision.reason, decision.message)), history=told)
-    count = len(situation.spec.failure_policy.rules)
+    pause, count = backoff.pause_seconds(situation, failure), len(situation.spec.failure_policy.rules)
     return _Step(
         running=false(conditions.RUNNING, running.RESTARTING, f"{decision.words}: {failure.message}"),
         attempt=situation.attempt + 1,
-        history=told.restarted(free=decision.free, rule=decision.rule, rules=count),
+        history=told.restarted(free=decision.free, rule=decision.rule, rules=count, pause_seconds=pause),
     )
 
 
@@ -167,6 +168,8 @@ def _start(situation: Situation) -> _Step:
         return _Step(running=running.starting(situation), look_again_seconds=MEND_SECONDS)
     if leftovers := cleanup.leftovers(situation):
         return _Step(running=running.clearing(situation, leftovers), delete=cleanup.stale(situation))
+    if (left := backoff.left_seconds(situation)) > 0:
+        return _Step(running=running.pausing(situation), look_again_seconds=left)
     complaint = accepted.complaint(situation)
     return _refuse(complaint) if complaint else _make(situation)
 

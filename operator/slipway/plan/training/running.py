@@ -10,7 +10,7 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
 from ..pod.problems import first_problem, steady
 from ..pod.template import steady as steady_words
-from . import claims, trials
+from . import backoff, claims, trials
 from .situation import Situation
 
 RUNNING = "Running"
@@ -64,6 +64,12 @@ def clearing(situation: Situation, leftovers: Sequence[str]) -> Condition:
     finding = _restart(situation) or Finding(WAITING_FOR_CLEANUP, "the gang is made again")
     waits = f"{WAITS}{', '.join(leftovers)} to go)"
     return false(conditions.RUNNING, finding.reason, f"{finding.message}{waits}")
+
+
+def pausing(situation: Situation) -> Condition:
+    """Running, of an attempt that waits because the one before failed."""
+    finding = _restart(situation) or Finding(RESTARTING, f"attempt {situation.attempt} follows a failure")
+    return false(conditions.RUNNING, finding.reason, f"{finding.message}{WAITS}{backoff.words(situation)})")
 
 
 def everyone_runs(situation: Situation) -> bool:

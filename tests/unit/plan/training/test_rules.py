@@ -156,7 +156,8 @@ def test_the_word_for_a_pod_that_is_taken_away(disruption: Any, reason: Any, wor
 
 def test_a_failure_without_a_pod_has_neither_node_nor_exit_code() -> None:
     last = why((), backend=backend_condition("Failed", message="no"))
-    assert last == {"attempt": 0, "time": NOW_TEXT, "reason": "GangFailed", "message": "PyTorchJob demo-0: no"}
+    words = {"reason": "GangFailed", "message": "PyTorchJob demo-0: no"}
+    assert last == {"attempt": 0, "time": NOW_TEXT, **words, "pauseSeconds": 10}
 
 
 def test_the_newest_failure_is_remembered_with_who_and_where() -> None:
@@ -168,6 +169,7 @@ def test_the_newest_failure_is_remembered_with_who_and_where() -> None:
         "message": "pod demo-0-worker-0: rank 1 exited with 3: last lines",
         "exitCode": 3,
         "node": "node-9",
+        "pauseSeconds": 10,
     }
 
 

@@ -225,13 +225,14 @@ class World:
         self.behind = None
         for _ in range(turns):
             before = (dict(self.status), dict(self.gangs), dict(self.pods), dict(self.claims))
-            self.visit()
+            made = self.visit()
             self.backend()
             self.start_pods()
             self.collect()
             self.check()
             self.now += 20
-            if before == (self.status, self.gangs, self.pods, self.claims):
+            waits = made.requeue_after is not None
+            if before == (self.status, self.gangs, self.pods, self.claims) and not waits:
                 return
         raise Violated("the cluster never comes to rest")
 
