@@ -12,6 +12,7 @@ from .common import Model, Rule, Schema, Timestamp
 RESTARTS_MAX = 900
 RULES_MAX = 16
 BACKOFF_MAX = 86_400
+FAILED_NODES_MAX = 32
 FREE_RESTARTS_DEFAULT = 20  # of a rule RestartGangFree that names no maxRestarts: it must not loop for ever
 PATTERN_MAX = 256
 MESSAGE_MAX = 1024  # of status.lastFailure; the condition's own message may be longer
@@ -86,6 +87,11 @@ class FailurePolicy(Model):
         default=300,
         description="The longest pause. An attempt that ran for so long made progress: the pause is the first again.",
     )
+    exclude_node_after: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="Failures on one node after which later attempts stay away from it; never when left out. "
+        "Pods that were deleted, evicted, preempted or stalled do not count against their node.",
+    )
     rules: Annotated[list[FailureRule], Field(max_length=RULES_MAX), Schema(list_type="atomic")] = Field(
         default=[],
         description="What to do about which failure: the first rule that holds decides; RestartGang when none does.",
@@ -118,3 +124,13 @@ class LastFailure(Model):
     rule: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Place in failurePolicy.rules of the one that decided; none when none held."
     )
+
+
+class FailedNode(Model):
+    """A node on which attempts failed."""
+
+    node: Annotated[str, Field(max_length=253)] = Field(description="Its name.")
+    failures: Annotated[int, Field(ge=1)] = Field(
+        description="How many; from failurePolicy.excludeNodeAfter on no pod of the job is put there."
+    )
+    reason: Annotated[str, Field(max_length=64)] = Field(default="", description="Of the newest failure there.")

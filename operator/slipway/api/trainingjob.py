@@ -23,7 +23,7 @@ from .common import (
     Timestamp,
     name_rule,
 )
-from .gang import RULES_MAX, FailurePolicy, LastFailure
+from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -287,6 +287,9 @@ class TrainingJobStatus(Model):
         list[Annotated[int, Field(ge=0)]], Field(max_length=RULES_MAX), Schema(list_type="atomic")
     ] = Field(default=[], description="Restarts by each of failurePolicy.rules, in their order.")
     last_failure: LastFailure | None = Field(default=None, description="Why the newest attempt that failed did.")
+    failed_nodes: Annotated[
+        list[FailedNode], Field(max_length=FAILED_NODES_MAX), Schema(list_type="map", list_map_keys=("node",))
+    ] = Field(default=[], description="What failurePolicy.excludeNodeAfter counts; the newest failure is the last.")
     start_time: Timestamp | None = Field(default=None, description="When all pods of the first gang ran.")
     completion_time: Timestamp | None = Field(default=None, description="When the job was Complete or Failed.")
     progress: Progress | None = Field(default=None, description="What rank 0 last reported.")

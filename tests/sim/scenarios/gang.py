@@ -39,4 +39,11 @@ GANG = (
         (fails("*-worker-0"), HANGS),
         settled=("TrainingJob/job Failed=True:BackoffLimitExceeded",),
     ),
+    Scenario(
+        "a node is left out",
+        (Step(Create(job(failurePolicy=policy(excludeNodeAfter=1)))),),
+        (fails("job-0-worker-0"), HANGS_ONCE),
+        strict=False,  # which node it was
+        settled=(COMPLETE,),
+    ),
 )

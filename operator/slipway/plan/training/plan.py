@@ -22,7 +22,22 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
 from ..pod import template as podtemplate
-from . import accepted, backoff, claims, cleanup, ended, events, history, lost, progress, rules, running, status, trials
+from . import (
+    accepted,
+    backoff,
+    claims,
+    cleanup,
+    ended,
+    events,
+    exclusion,
+    history,
+    lost,
+    progress,
+    rules,
+    running,
+    status,
+    trials,
+)
 from .ended import End
 from .failure import Failure
 from .gang import pytorchjob
@@ -132,11 +147,13 @@ def _failed(situation: Situation, failure: Failure) -> _Step:
     """The end, or the next attempt; either way the failure is remembered."""
     decision, past = rules.decide(situation, failure), history.read(situation.observed.owner.status)
     told = past.failed(failure, attempt=situation.attempt, now=situation.now, rule=decision.rule)
+    told = exclusion.counted(situation, told, failure)
     if isinstance(decision, rules.GiveUp):
         return replace(_over(situation, End(False, decision.reason, decision.message)), history=told)
+    avoided = exclusion.words(situation, told, failure)
     pause, count = backoff.pause_seconds(situation, failure), len(situation.spec.failure_policy.rules)
     return _Step(
-        running=false(conditions.RUNNING, running.RESTARTING, f"{decision.words}: {failure.message}"),
+        running=false(conditions.RUNNING, running.RESTARTING, f"{decision.words}: {failure.message}{avoided}"),
         attempt=situation.attempt + 1,
         history=told.restarted(free=decision.free, rule=decision.rule, rules=count, pause_seconds=pause),
     )

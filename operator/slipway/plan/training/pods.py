@@ -13,10 +13,10 @@ from ..pod.policytypes import Reserved
 from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir, mount
 from .claims import dataset_access, dataset_claim, output_access, output_ref
+from .exclusion import away_from, excluded
 from .recipe import recipe_json
-from .situation import Situation
+from .situation import CONTAINER, Situation
 
-CONTAINER = "pytorch"  # the backend insists on this name
 COMPONENT = "trainer"
 TOKEN_FILE = "token"  # noqa: S105
 TOKEN_SECONDS = 3600
@@ -47,7 +47,8 @@ def pod_template(situation: Situation, *, rank_0: bool) -> Obj:
     """The PodTemplateSpec of rank 0's pod, or of every other one, with the user's podTemplate over it."""
     rendered = {"metadata": {"labels": pod_labels(situation)}, "spec": _spec(situation, rank_0=rank_0)}
     user = situation.spec.pod_template
-    return merged(rendered, user.model_dump() if user else {}, main=CONTAINER)
+    whole = merged(rendered, user.model_dump() if user else {}, main=CONTAINER)
+    return {**whole, "spec": away_from(whole["spec"], excluded(situation))}
 
 
 def pod_labels(situation: Situation) -> dict[str, str]:

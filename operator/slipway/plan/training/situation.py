@@ -16,6 +16,7 @@ from ..outcome import Defaults
 API_VERSION = "kubeflow.org/v1"
 KIND = "PyTorchJob"
 PLURAL = "pytorchjobs.kubeflow.org"
+CONTAINER = "pytorch"  # the backend insists on this name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..observed import Container, Obj, Pod
 from ..pod.problems import ending
-from .pods import CONTAINER
+from .situation import CONTAINER
 
 DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 DECIMAL_MAX = 24  # api.trainingjob.Evaluation

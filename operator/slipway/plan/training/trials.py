@@ -14,8 +14,8 @@ from ..conditions import Finding
 from ..observed import Obj, Verdict
 from ..pod.template import rejection, trial
 from .lost import pod_names
-from .pods import CONTAINER, pod_template
-from .situation import Situation
+from .pods import pod_template
+from .situation import CONTAINER, Situation
 
 ANYONE, ANY_UID = "trial", "00000000-0000-0000-0000-000000000000"
 PATIENCE_SECONDS = 3.0  # after the gang was made, before it is asked why a pod does not come
