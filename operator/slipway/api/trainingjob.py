@@ -31,6 +31,7 @@ SINGULAR = "trainingjob"
 SHORT_NAMES = ("tj",)
 
 NAME_MAX = 40  # <name>-<attempt>-worker-<index> must fit in a DNS label of 63
+SECONDS_MAX = 315_360_000  # ten years
 ATTEMPT_MAX = 1_000_000  # resuming and free restarts count too
 
 
@@ -204,6 +205,16 @@ class TrainingJobSpec(Model):
     )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
+    deadline_seconds: Annotated[int, Field(ge=1, le=SECONDS_MAX)] | None = Field(
+        default=None,
+        description="Seconds for which the whole gang may run, over all attempts, before the job is Failed. "
+        "Waiting, queued and suspended time does not count.",
+    )
+    start_deadline_seconds: Annotated[int, Field(ge=1, le=SECONDS_MAX)] | None = Field(
+        default=None,
+        description="Seconds in which all pods of an attempt must run, before the job is Failed. "
+        "Queued and suspended time does not count.",
+    )
     pod_template: PodTemplate | None = Field(
         default=None, description="What to add to the pods: resources, node selectors, volumes, tolerations."
     )
@@ -291,6 +302,10 @@ class TrainingJobStatus(Model):
         list[FailedNode], Field(max_length=FAILED_NODES_MAX), Schema(list_type="map", list_map_keys=("node",))
     ] = Field(default=[], description="What failurePolicy.excludeNodeAfter counts; the newest failure is the last.")
     start_time: Timestamp | None = Field(default=None, description="When all pods of the first gang ran.")
+    running_seconds: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="Seconds for which the whole gang ran, without those since Running is True: deadlineSeconds.",
+    )
     completion_time: Timestamp | None = Field(default=None, description="When the job was Complete or Failed.")
     progress: Progress | None = Field(default=None, description="What rank 0 last reported.")
     evaluation: Evaluation | None = Field(default=None, description="How good the model is, once training is over.")

@@ -207,7 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a failure counts before rank 0 and the gang are read",
         '[Script("leaf of a job: podTemplate.spec.tolerations", 397, "disorder"), Script("many at once", 389, "hostile"),'
         ' *(Script("job completes", s, "disorder") for s in range(20))]',
-        ((f"{TRAIN}/plan.py", "lost.to_read(situation) or ended.to_read(situation)", "lost.to_read(situation)"),),
+        ((f"{TRAIN}/plan.py", "lost.to_read(situation) or _to_read_before_the_end(situation)", "lost.to_read(situation)"),),
     ),
     Mutant(
         "one pod that runs is a gang that runs",

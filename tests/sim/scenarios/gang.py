@@ -46,4 +46,24 @@ GANG = (
         strict=False,  # which node it was
         settled=(COMPLETE,),
     ),
+    Scenario(
+        "the deadline comes",
+        (Step(Create(job(deadlineSeconds=8))),),
+        strict=False,  # it may be done while nobody looks
+        settled=("TrainingJob/job Failed=True:DeadlineExceeded",),
+    ),
+    Scenario(
+        "the deadline counts all attempts",
+        (Step(Create(job(deadlineSeconds=14))),),
+        (fails("job-0-worker-0"), HANGS_ONCE),
+        strict=False,
+        settled=("TrainingJob/job Failed=True:DeadlineExceeded",),
+    ),
+    Scenario(
+        "pods do not start in time",
+        (Step(Create(job(startDeadlineSeconds=10))),),
+        (Fate("job-0-worker-0", trouble="unschedulable"),),
+        strict=False,  # what it waited for, in the end
+        settled=("TrainingJob/job Failed=True:StartDeadlineExceeded",),
+    ),
 )

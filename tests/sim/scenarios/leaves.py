@@ -56,6 +56,8 @@ VALUES: dict[Path, tuple[Any, Any]] = {
     ("command",): (["sh", "-c", "true"], []),
     ("nodes",): (4, 0),
     ("replicas",): (3, -1),
+    ("deadlineSeconds",): (86_400, 0),
+    ("startDeadlineSeconds",): (86_400, 0),
     ("failurePolicy", "backoffSeconds"): (3, -1),
     ("failurePolicy", "rules"): (
         [{"exitCodes": [3], "action": "Fail"}, {"message": "NCCL|CUDA", "action": "RestartGangFree"}],

@@ -63,15 +63,12 @@ def succeeded(situation: Situation) -> bool:
 
 
 def to_read(situation: Situation) -> tuple[Ref, ...]:
-    """Rank 0's pod and the gang, before a failure counts: peers are cut off when rank 0 succeeds, and the others are
-    when one fails; and the watch may tell of that before it tells of the cause.
-
-    Everything that `lost.to_read` names has been read."""
+    """Rank 0's pod and the gang, before a failure counts or a deadline: peers are cut off when rank 0 succeeds, and the
+    others are when one fails; and the watch may tell of that before it tells of the cause."""
     if any(is_rank_0(situation, pod) and failed(pod) for pod in situation.pods):
         return ()
     wanted = (rank_0_ref(situation), situation.gang_ref)
-    unread = tuple(ref for ref in wanted if ref not in situation.observed.read)
-    return unread if unread and failure(situation) else ()
+    return tuple(ref for ref in wanted if ref not in situation.observed.read)
 
 
 def _succeeded_live(situation: Situation) -> bool:

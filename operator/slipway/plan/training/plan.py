@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from ...api.trainingjob import TrainingJob
 from .. import conditions, depth
 from ..conditions import Condition, Finding, false, true
-from ..observed import Obj, Observed
+from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Delete, Plan
 from ..pod import template as podtemplate
 from . import (
@@ -27,6 +27,7 @@ from . import (
     backoff,
     claims,
     cleanup,
+    deadlines,
     ended,
     events,
     exclusion,
@@ -115,10 +116,16 @@ def _question(situation: Situation) -> Plan | None:
 
 
 def _question_of_gang(situation: Situation) -> Plan | None:
-    if unread := (*(lost.to_read(situation) or ended.to_read(situation)), *claims.to_watch(situation)):
+    if unread := (*(lost.to_read(situation) or _to_read_before_the_end(situation)), *claims.to_watch(situation)):
         return Plan(status=situation.observed.owner.status, reads=unread)
     missing = trials.of_missing(situation) if ended.failure(situation) is None else None
     return _try(situation, missing) if missing else None
+
+
+def _to_read_before_the_end(situation: Situation) -> tuple[Ref, ...]:
+    """Everything that `lost.to_read` names has been read."""
+    unread = ended.to_read(situation)
+    return unread if unread and (ended.failure(situation) or deadlines.exceeded(situation)) else ()
 
 
 def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
@@ -128,7 +135,7 @@ def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
 
 
 def _step(situation: Situation) -> _Step:
-    if end := ended.recorded(situation) or ended.success(situation):
+    if end := ended.recorded(situation) or ended.success(situation) or deadlines.exceeded(situation):
         return _over(situation, end)
     if failure := ended.failure(situation):
         return _failed(situation, failure)
@@ -172,6 +179,7 @@ def _watch_seconds(situation: Situation) -> float | None:
     """When to look at a gang again that tells nothing by itself."""
     waits = (
         ended.settle_seconds(situation),
+        deadlines.left_seconds(situation),
         trials.look_again_seconds(situation),
         claims.look_again_seconds(situation),
     )

@@ -9,7 +9,7 @@ from .. import conditions, names
 from ..clock import rfc3339
 from ..conditions import Condition, false, true
 from ..observed import Obj, Owner
-from . import claims, progress
+from . import claims, deadlines, progress
 from .ended import End
 from .history import History
 from .running import NOT_ACCEPTED
@@ -67,6 +67,7 @@ def write(
         "attempt": attempt,
         **past.fields(),
         "startTime": _start_time(situation, wanted, end),
+        "runningSeconds": deadlines.recorded_seconds(situation, runs=_runs(wanted)),
         "completionTime": owner.status.get("completionTime") or (rfc3339(situation.now) if end else None),
         "progress": shown.progress,
         "evaluation": _evaluation(situation, end),
@@ -97,10 +98,14 @@ def _start_time(situation: Situation, wanted: Sequence[Condition], end: End | No
     before = situation.observed.owner.status.get("startTime")
     if before is not None:
         return str(before)
-    if any(condition.type == conditions.RUNNING and condition.status == "True" for condition in wanted):
+    if _runs(wanted):
         return rfc3339(situation.now)
     started = [pod.started for pod in situation.pods if pod.started is not None]
     return rfc3339(max(started)) if end and started else None
+
+
+def _runs(wanted: Sequence[Condition]) -> bool:
+    return any(condition.type == conditions.RUNNING and condition.status == "True" for condition in wanted)
 
 
 def _evaluation(situation: Situation, end: End | None) -> Obj | None:
