@@ -19,7 +19,7 @@ from .crdmaker import Maker
 from .crdtable import RECIPE_JOB, SERVICE, Obj
 
 BASES = {TRAINING_JOB.kind: RECIPE_JOB, INFERENCE_SERVICE.kind: SERVICE}
-WRONG_TYPE = {"integer": "seven", "string": 7, "array": "seven", "object": "seven"}
+WRONG_TYPE = {"integer": "seven", "string": 7, "array": "seven", "object": "seven", "boolean": "seven"}
 NO_SUCH_FIELD = "noSuchField"
 
 

@@ -12,6 +12,7 @@ from tests.controlplane.apiserver import ApiServer
 from tests.crd.crdmaker import Maker
 from tests.crd.test_crd_bounds import stored, test_breach  # noqa: F401
 from tests.crd.test_crd_table import (  # noqa: F401
+    test_a_job_may_be_suspended_and_go_on,
     test_an_inference_service_may_change,
     test_case,
     test_labels_of_a_job_may_change,

@@ -167,7 +167,7 @@ class CheckpointSpec(Model):
 
 
 class TrainingJobSpec(Model):
-    """What to train, on what and where. It cannot change: delete the job and create another."""
+    """What to train, on what and where. Only suspend can change: else delete the job and create another."""
 
     recipe: Literal["pretrain"] | None = Field(
         default=None, description="A recipe of Slipway's. Exclusive with command."
@@ -205,6 +205,11 @@ class TrainingJobSpec(Model):
     )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
+    suspend: bool = Field(
+        default=False,
+        description="While true nothing of the job runs: a gang that runs is stopped, and saves a checkpoint. "
+        "Going on is a new attempt, which uses no budget.",
+    )
     deadline_seconds: Annotated[int, Field(ge=1, le=SECONDS_MAX)] | None = Field(
         default=None,
         description="Seconds for which the whole gang may run, over all attempts, before the job is Failed. "
@@ -239,8 +244,9 @@ class TrainingJobSpec(Model):
             " || self.training.batchSize % (self.nodes * self.perNode) == 0",
             "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
         ),
-        Rule("self == oldSelf", "a TrainingJob's spec cannot change: delete the job and create another"),
     )
+    FIXED_OF: ClassVar[str] = KIND
+    CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"suspend"})
 
 
 class Progress(Model):

@@ -1,5 +1,6 @@
 """One gang at a time, counted upwards, restarted for a reason, and nothing after the end."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from slipway.api.gang import FREE_RESTARTS_DEFAULT
@@ -25,6 +26,8 @@ class Attempts(Oracle):
         self._attempt: dict[str, int] = {}  # by the job's uid
         self._over: dict[str, str] = {}  # by the job's uid: Complete or Failed
         self._pods: dict[str, dict[str, str]] = {}  # by the job's uid: the pods that exist, with their attempts
+        self._suspended: Counter[str] = Counter()  # by the job's uid: how often it was
+        self._suspends: dict[str, bool] = {}  # by the job's uid: whether it is to be
         self._hurt: set[tuple[str, str]] = set()  # (job's uid, attempt) of which a pod failed or was taken away
 
     def changed(self, resource: str, event: WatchEvent) -> None:
@@ -37,13 +40,14 @@ class Attempts(Oracle):
 
     def _job(self, job: Obj) -> None:
         uid, status = job["metadata"]["uid"], job.get("status") or {}
+        self._suspension(uid, job["spec"].get("suspend", False))
         before, attempt = self._attempt.get(uid, 0), status.get("attempt", 0)
         if attempt < before:
             self.wrong(f"attempt goes from {before} back to {attempt}")
         if attempt > before + 1:
             self.wrong(f"attempt jumps from {before} to {attempt}")
-        self._budgets(job["spec"]["failurePolicy"], status)
-        if attempt > before and (uid, str(before)) not in self._hurt:
+        self._budgets(job, status)
+        if attempt > before and (uid, str(before)) not in self._hurt and not self._suspended[uid]:
             self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
         self._attempt[uid] = attempt
         over = next((kind for kind in ("Complete", "Failed") if is_true(job, kind)), None)
@@ -52,8 +56,14 @@ class Attempts(Oracle):
         if over:
             self._over[uid] = over
 
-    def _budgets(self, policy: Obj, status: Obj) -> None:
+    def _suspension(self, uid: str, suspend: bool) -> None:
+        if suspend and not self._suspends.get(uid, False):
+            self._suspended[uid] += 1
+        self._suspends[uid] = suspend
+
+    def _budgets(self, job: Obj, status: Obj) -> None:
         """Each restart counts somewhere: towards the job's budget, or towards that of a rule which is free of it."""
+        policy, suspended = job["spec"]["failurePolicy"], self._suspended[job["metadata"]["uid"]]
         restarts, by_rule = status.get("restarts", 0), status.get("ruleRestarts") or []
         if restarts > policy["maxRestarts"]:
             self.wrong(f"{restarts} restarts are more than failurePolicy.maxRestarts allows")
@@ -62,8 +72,8 @@ class Attempts(Oracle):
             free += count * (rule["action"] == "RestartGangFree")
             if count > rule.get("maxRestarts", FREE_RESTARTS_DEFAULT if rule["action"] == "RestartGangFree" else count):
                 self.wrong(f"{count} restarts are more than the rule {rule} allows")
-        if status.get("attempt", 0) > restarts + free:
-            self.wrong(f"attempt {status['attempt']} came of {restarts} restarts and {free} free ones")
+        if status.get("attempt", 0) > restarts + free + suspended:
+            self.wrong(f"attempt {status['attempt']} came of {restarts} + {free} restarts, {suspended} suspensions")
 
     def _pod(self, event: WatchEvent) -> None:
         metadata = event.object["metadata"]

@@ -1,10 +1,12 @@
-"""What becomes of a gang: failure rules and their budgets."""
+"""What becomes of a gang: failure rules and their budgets, nodes, deadlines, suspension."""
 
-from ..acts import Create, Step, job, policy
+from ..acts import JOBS, Create, Merge, Step, When, job, policy
 from ..fates import Fate
 from ..scenario import Scenario
 from .training import COMPLETE, HANGS, HANGS_ONCE, fails
 
+SUSPEND, RESUME = (Merge(JOBS, "job", {"spec": {"suspend": suspend}}) for suspend in (True, False))
+SUSPENDED = "TrainingJob/job Running=False:Suspended"
 SIGKILLED = {"exitCodes": [137]}
 
 
@@ -65,5 +67,46 @@ GANG = (
         (Fate("job-0-worker-0", trouble="unschedulable"),),
         strict=False,  # what it waited for, in the end
         settled=("TrainingJob/job Failed=True:StartDeadlineExceeded",),
+    ),
+    Scenario("begun suspended", (Step(Create(job(suspend=True))),), settled=(SUSPENDED,)),
+    Scenario(
+        "suspended while it runs",
+        (Step(Create(job())), Step(SUSPEND, when=When(JOBS, "job", "Running"))),
+        (Fate("job-*", run_seconds=900.0),),
+        settled=(SUSPENDED,),
+    ),
+    Scenario(
+        "suspended, and goes on",
+        (
+            Step(Create(job())),
+            Step(SUSPEND, when=When(JOBS, "job", "Running")),
+            Step(RESUME, when=When(JOBS, "job", "Running", "False", reason="Suspended")),
+        ),
+        (Fate("job-0-*", run_seconds=900.0),),
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "goes on before the last pod has gone",
+        (
+            Step(Create(job())),
+            Step(SUSPEND, when=When(JOBS, "job", "Running")),
+            Step(RESUME, after=0.3),
+            Step(SUSPEND, after=2.0),
+            Step(RESUME, after=0.1),
+        ),
+        (Fate("job-*", run_seconds=25.0), Fate("job-0-master-0", run_seconds=900.0, grace_seconds=20.0)),
+        strict=False,  # how many of these anybody saw
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "suspended while it restarts",
+        (
+            Step(Create(job())),
+            Step(SUSPEND, when=When(JOBS, "job", "Running", "False", reason="Restarting")),
+            Step(RESUME, when=When(JOBS, "job", "Running", "False", reason="Suspended"), after=5.0),
+        ),
+        (fails("job-0-worker-0"), HANGS_ONCE),
+        strict=False,  # whether the next gang was made by then
+        settled=(COMPLETE,),
     ),
 )

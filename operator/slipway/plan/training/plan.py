@@ -4,10 +4,11 @@ The algorithm ("attempts are created once", docs/architecture.md), derived anew 
 
 1. A spec that cannot be read: say so, leave everything as it is.
 2. A job that is over, by its status or by its pods: say so, and stop what still runs. Nothing is made any more.
-3. An attempt that failed within the budget: write the next attempt's number, and nothing else.
+3. An attempt that failed within the budget, or that is to be suspended: write the next attempt's number, and nothing
+   else.
 4. A gang that is there: tell how it is.
-5. No gang: remove what is left of others; when nothing is, check what the user asked for; make the claim; when that
-   is there, make the gang.
+5. No gang: remove what is left of others; when nothing is, wait out the pause after a failure, check what the user
+   asked for, and unless it is to be suspended make the claim; when that is there, make the gang.
 
 Each step leads to the next by way of what is observed, so a crash between any two repeats a step at most.
 """
@@ -37,6 +38,7 @@ from . import (
     rules,
     running,
     status,
+    suspension,
     trials,
 )
 from .ended import End
@@ -108,7 +110,7 @@ def _question(situation: Situation) -> Plan | None:
         return _question_of_gang(situation)
     if unread := accepted.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
-    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or backoff.left_seconds(situation) > 0:
+    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or _pause_seconds(situation):
         return None
     if accepted.complaint(situation):
         return None
@@ -125,7 +127,8 @@ def _question_of_gang(situation: Situation) -> Plan | None:
 def _to_read_before_the_end(situation: Situation) -> tuple[Ref, ...]:
     """Everything that `lost.to_read` names has been read."""
     unread = ended.to_read(situation)
-    return unread if unread and (ended.failure(situation) or deadlines.exceeded(situation)) else ()
+    ends = suspension.asked(situation) or ended.failure(situation) or deadlines.exceeded(situation)
+    return unread if unread and ends else ()
 
 
 def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
@@ -139,6 +142,8 @@ def _step(situation: Situation) -> _Step:
         return _over(situation, end)
     if failure := ended.failure(situation):
         return _failed(situation, failure)
+    if situation.gang and suspension.asked(situation):
+        return _Step(running=suspension.stopping(), attempt=situation.attempt + 1)
     return _watch(situation) if situation.gang else _start(situation)
 
 
@@ -193,10 +198,16 @@ def _start(situation: Situation) -> _Step:
         return _Step(running=running.starting(situation), look_again_seconds=MEND_SECONDS)
     if leftovers := cleanup.leftovers(situation):
         return _Step(running=running.clearing(situation, leftovers), delete=cleanup.stale(situation))
-    if (left := backoff.left_seconds(situation)) > 0:
+    if left := _pause_seconds(situation):
         return _Step(running=running.pausing(situation), look_again_seconds=left)
     complaint = accepted.complaint(situation)
+    if suspension.asked(situation) and (complaint is None or complaint.reason == podtemplate.REFUSED):
+        return _Step(running=suspension.stopped())  # what others leave of a quota is no matter until it goes on
     return _refuse(complaint) if complaint else _make(situation)
+
+
+def _pause_seconds(situation: Situation) -> float:
+    return 0.0 if suspension.asked(situation) else backoff.left_seconds(situation)
 
 
 def _refuse(complaint: Finding) -> _Step:

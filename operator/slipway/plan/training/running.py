@@ -10,7 +10,7 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
 from ..pod.problems import first_problem, steady
 from ..pod.template import steady as steady_words
-from . import backoff, claims, trials
+from . import backoff, claims, suspension, trials
 from .situation import Situation
 
 RUNNING = "Running"
@@ -18,7 +18,7 @@ RESTARTING = "Restarting"
 WAITING_FOR_PODS = "WaitingForPods"
 WAITING_FOR_CLAIM = "WaitingForClaim"
 WAITING_FOR_CLEANUP = "WaitingForCleanup"
-SUSPENDED = "Suspended"
+GANG_SUSPENDED = "GangSuspended"
 CLAIM_TERMINATING = "ClaimTerminating"
 
 WAITS = " (waiting for "  # what `clearing` adds to the reason of a restart, and what comes off when it is done
@@ -61,7 +61,8 @@ def making(situation: Situation, *, claim_exists: bool) -> Condition:
 
 def clearing(situation: Situation, leftovers: Sequence[str]) -> Condition:
     """Running, of an attempt that waits for what is left of others, or of itself, to go."""
-    finding = _restart(situation) or Finding(WAITING_FOR_CLEANUP, "the gang is made again")
+    suspending = suspension.STOPPING if suspension.asked(situation) else None
+    finding = suspending or _restart(situation) or Finding(WAITING_FOR_CLEANUP, "the gang is made again")
     waits = f"{WAITS}{', '.join(leftovers)} to go)"
     return false(conditions.RUNNING, finding.reason, f"{finding.message}{waits}")
 
@@ -129,11 +130,11 @@ def _look(situation: Situation) -> str:
 
 
 def _suspended(situation: Situation) -> Finding | None:
-    """Somebody else's doing: Slipway suspends nothing. The backend keeps no pods then."""
-    if situation.gang is None or not conditions.is_true(situation.gang.status, SUSPENDED):
+    """Somebody else's doing: Slipway never sets this. The backend keeps no pods then."""
+    if situation.gang is None or not conditions.is_true(situation.gang.status, trials.SUSPENDED):
         return None
     mend = "it goes on when its spec.runPolicy.suspend is false"
-    return Finding(SUSPENDED, f"PyTorchJob {situation.gang_ref.name} is suspended: {mend}")
+    return Finding(GANG_SUSPENDED, f"PyTorchJob {situation.gang_ref.name} is suspended: {mend}")
 
 
 def _refused_pods(situation: Situation) -> Finding | None:

@@ -30,7 +30,7 @@ from .builders import (
 )
 from .world import World
 
-NOT_OVER: Obj = {pod_ref("demo-0-master-0"): {"status": {"phase": "Running"}}, gang_ref(): {"status": {}}}
+NOT_OVER: Any = {pod_ref("demo-0-master-0"): {"status": {"phase": "Running"}}, gang_ref(): {"status": {}}}
 
 
 def since(seconds: float, status: str = "True", **more: Any) -> Obj:

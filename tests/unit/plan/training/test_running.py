@@ -108,8 +108,8 @@ def test_waiting_for_pods(pods: Any, message: Any) -> None:
 def test_a_gang_that_somebody_suspended_says_so_and_recovers() -> None:
     made = planned(with_gang(backend=backend_condition("Suspended")))
     message = "PyTorchJob demo-0 is suspended: it goes on when its spec.runPolicy.suspend is false"
-    assert told(made)["Running"] == told(made)["Ready"] == ("False", "Suspended", message)
-    assert Event("Warning", "Suspended", message) in made.events
+    assert told(made)["Running"] == told(made)["Ready"] == ("False", "GangSuspended", message)
+    assert Event("Warning", "GangSuspended", message) in made.events
     resumed = planned(with_gang(*gang_pods(), status=made.status))
     assert told(resumed)["Running"][0] == "True"
 

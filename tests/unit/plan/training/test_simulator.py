@@ -11,12 +11,26 @@ from .world import World
 
 Mishap = Callable[[World], None]
 
+
+def fails_and_is_suspended(world: World) -> None:
+    world.end_pod("worker-0", 1)
+    world.user_suspends(True)
+
+
 MISHAPS: dict[str, list[Mishap]] = {
     "none": [],
     "a rank fails": [lambda world: world.end_pod("worker-0", 1)],
     "rank 0 fails three times": [lambda world: world.end_pod("master-0", 1)] * 3,
     "a pod is deleted": [lambda world: world.user_deletes_pod("worker-0")],
     "the gang is deleted": [lambda world: world.user_deletes_gang()],
+    "it is suspended and goes on": [
+        lambda world: world.user_suspends(True),
+        lambda world: world.user_suspends(False),
+    ],
+    "a rank fails, and it is suspended, and goes on": [
+        fails_and_is_suspended,
+        lambda world: world.user_suspends(False),
+    ],
     "the gang is deleted, then a rank fails": [
         lambda world: world.user_deletes_gang(),
         lambda world: world.end_pod("worker-0", 137),
@@ -139,6 +153,10 @@ class AnyOrder(RuleBasedStateMachine):
     def claim_is_deleted(self) -> None:
         self.world.user_deletes_claim()
 
+    @rule(suspend=st.booleans())
+    def job_is_suspended_or_goes_on(self, suspend: bool) -> None:
+        self.world.user_suspends(suspend)
+
     @rule()
     def index_falls_behind(self) -> None:
         self.world.behind = self.world.behind or self.world.index()
@@ -175,7 +193,9 @@ class AnyOrder(RuleBasedStateMachine):
         writes = self.world.writes
         self.world.visit()
         assert self.world.writes == writes
-        assert self.world.over or self.world.reason == "Running"
+        assert self.world.over or self.world.reason == ("Suspended" if self.world.spec.get("suspend") else "Running")
+        if self.world.reason == "Suspended":
+            assert (self.world.gangs, self.world.pods) == ({}, {})
 
 
 AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))

@@ -208,6 +208,9 @@ class World:
         self.user_deleted += len(self.gangs)
         self.gangs.clear()
 
+    def user_suspends(self, suspend: bool) -> None:
+        self.spec["suspend"] = suspend
+
     def user_deletes_claim(self) -> None:
         self.claims.clear()
 
