@@ -80,6 +80,7 @@ FIXED: dict[str, list[Any]] = {
     "failurePolicy": [{"maxRestarts": 0}, {"rules": [{"exitCodes": [1], "action": "Fail"}]}],
     "deadlineSeconds": [60],
     "startDeadlineSeconds": [60],
+    "ttlSecondsAfterFinished": [60],
     "podTemplate": [
         None,
         {"metadata": {"labels": {"a": "b"}}},

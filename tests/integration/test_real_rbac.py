@@ -103,6 +103,16 @@ def a_job_that_fails_and_goes_on(bed: Bed) -> None:
     eventually(lambda: bed.find("pods", "train-0-master-0") is None, "what is left of the attempt before is deleted")
 
 
+def a_job_that_is_over_and_goes(bed: Bed) -> None:
+    spec = {**JOB, "ttlSecondsAfterFinished": 0}
+    body = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingJob", "metadata": {"name": "brief"}, "spec": spec}
+    bed.create("trainingjobs", body)
+    eventually(partial(bed.find, "pytorchjobs", "brief-0"), "the gang")
+    done = {"type": "Succeeded", "status": "True"}
+    bed.patch("pytorchjobs", "brief-0", {"status": {"conditions": [done]}}, "/status")
+    eventually(lambda: bed.find("trainingjobs", "brief") is None, "its time has come")
+
+
 def a_service_that_comes_and_goes(bed: Bed) -> None:
     scaling = {"minReplicas": 0, "maxReplicas": 2, "requestsPerReplica": 8, "idleSeconds": 60}
     bed.create("inferenceservices", service("chat", scaling=scaling))
@@ -130,6 +140,7 @@ def test_the_table_is_what_is_asked_for(system: Bed, real_bed: Bed, real_directo
     ):
         eventually(one.leads, "leads")
         a_job_that_fails_and_goes_on(real_bed)
+        a_job_that_is_over_and_goes(real_bed)
         a_service_that_comes_and_goes(real_bed)
         assert report(one) == 401, "whose token it is, the API server is asked"
         eventually(lambda: http("GET", f"http://127.0.0.1:{admin}/readyz")[0] == 200, "the gateway follows")

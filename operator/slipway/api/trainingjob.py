@@ -220,6 +220,11 @@ class TrainingJobSpec(Model):
         description="Seconds in which all pods of an attempt must run, before the job is Failed. "
         "Queued and suspended time does not count.",
     )
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=SECONDS_MAX)] | None = Field(
+        default=None,
+        description="Seconds after which a job that is Complete or Failed is deleted, with its pods and their logs; "
+        "never when left out. The output's claim is kept as output.whenDeleted says.",
+    )
     pod_template: PodTemplate | None = Field(
         default=None, description="What to add to the pods: resources, node selectors, volumes, tolerations."
     )

@@ -7,6 +7,7 @@ from .training import COMPLETE, HANGS, HANGS_ONCE, fails
 
 SUSPEND, RESUME = (Merge(JOBS, "job", {"spec": {"suspend": suspend}}) for suspend in (True, False))
 SUSPENDED = "TrainingJob/job Running=False:Suspended"
+GOES = {"whenDeleted": "Delete"}
 SIGKILLED = {"exitCodes": [137]}
 
 
@@ -107,6 +108,21 @@ GANG = (
         ),
         (fails("job-0-worker-0"), HANGS_ONCE),
         strict=False,  # whether the next gang was made by then
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "deleted when its time has come",
+        (Step(Create(job(ttlSecondsAfterFinished=8))), Step(when=When(JOBS, "job", gone=True))),
+    ),
+    Scenario(
+        "deleted at once when it fails, with its claim",
+        (
+            Step(Create(job(ttlSecondsAfterFinished=0, failurePolicy=policy(maxRestarts=0), output=GOES))),
+            Step(when=When(JOBS, "job", gone=True)),
+            Step(Create(job(ttlSecondsAfterFinished=86_400, output=GOES)), after=1.0),
+        ),
+        (Fate("job-0-master-0", run_seconds=8.0, exit_code=1, times=1),),
+        strict=False,  # whose pod it is that fails
         settled=(COMPLETE,),
     ),
 )

@@ -58,6 +58,7 @@ VALUES: dict[Path, tuple[Any, Any]] = {
     ("replicas",): (3, -1),
     ("deadlineSeconds",): (86_400, 0),
     ("startDeadlineSeconds",): (86_400, 0),
+    ("ttlSecondsAfterFinished",): (86_400, -1),
     ("failurePolicy", "backoffSeconds"): (3, -1),
     ("failurePolicy", "rules"): (
         [{"exitCodes": [3], "action": "Fail"}, {"message": "NCCL|CUDA", "action": "RestartGangFree"}],

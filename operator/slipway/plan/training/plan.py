@@ -40,6 +40,7 @@ from . import (
     status,
     suspension,
     trials,
+    ttl,
 )
 from .ended import End
 from .failure import Failure
@@ -152,6 +153,7 @@ def _over(situation: Situation, end: End) -> _Step:
         running=false(conditions.RUNNING, end.reason),
         end=end,
         delete=(*cleanup.stale(situation), *cleanup.burning(situation, end)),
+        look_again_seconds=ttl.left_seconds(situation) or None,
     )
 
 
@@ -239,11 +241,13 @@ def _plan(situation: Situation, step: _Step) -> Plan:
     past = step.history or history.read(owner.status)
     wanted = status.conditions_of(step.accepted, step.running, step.end)
     waits = [seconds for seconds in (step.look_again_seconds, shown.due_seconds) if seconds is not None]
+    written = status.write(situation, wanted, attempt=attempt, end=step.end, shown=shown, past=past)
+    at_rest = step.end is not None and written == owner.status
     return Plan(
-        status=status.write(situation, wanted, attempt=attempt, end=step.end, shown=shown, past=past),
+        status=written,
         apply=step.apply,
         create=step.create,
-        delete=step.delete,
+        delete=(*step.delete, *(ttl.deletion(situation) if at_rest else ())),
         events=events.of_turn(owner, wanted, attempt=attempt, ended=step.end is not None),
         requeue_after=min(waits, default=None),
     )
