@@ -105,6 +105,27 @@ class FailurePolicy(Model):
     )
 
 
+class StallSpec(Model):
+    """When a gang that makes no step counts as failed, for the reason Stalled."""
+
+    factor: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=10, description="No step for so many times as long as a step takes is a stall; 0: nothing is."
+    )
+    floor_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=600, description="No step for less than this is no stall, however quick steps are."
+    )
+
+
+class Pace(Model):
+    """How fast rank 0's pod steps, which a stall is measured by."""
+
+    pod_uid: Annotated[str, Field(max_length=64, alias="podUID")] = Field(description="Rank 0's pod.")
+    from_step: Annotated[int, Field(ge=0)] = Field(description="The first step that the pod reported.")
+    from_time: Timestamp = Field(description="When that came.")
+    step: Annotated[int, Field(ge=0)] = Field(description="The newest step that is shown.")
+    step_time: Timestamp = Field(description="When that came.")
+
+
 class LastFailure(Model):
     """The newest failure of an attempt, and which rule decided about it."""
 

@@ -23,7 +23,7 @@ from .common import (
     Timestamp,
     name_rule,
 )
-from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure
+from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure, Pace, StallSpec
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -205,6 +205,7 @@ class TrainingJobSpec(Model):
     )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
+    stall: StallSpec = StallSpec()
     suspend: bool = Field(
         default=False,
         description="While true nothing of the job runs: a gang that runs is stopped, and saves a checkpoint. "
@@ -319,6 +320,7 @@ class TrainingJobStatus(Model):
     )
     completion_time: Timestamp | None = Field(default=None, description="When the job was Complete or Failed.")
     progress: Progress | None = Field(default=None, description="What rank 0 last reported.")
+    pace: Pace | None = Field(default=None, description="How fast the gang steps, by what rank 0 reported.")
     evaluation: Evaluation | None = Field(default=None, description="How good the model is, once training is over.")
     output: Output | None = Field(default=None, description="Where the model is, once it is written.")
 

@@ -121,6 +121,7 @@ class Observed:
     `read` holds the objects that were read live as the plan asked (`Plan.reads`), None when there is none.
     `verdicts` maps the hash of a pod template to the API server's verdict.
     `refused` holds the API server's answer to the last apply or create of an object, when it refused it.
+    `listening_since` is when reports began to reach this operator: what was said before, nobody here has heard.
     """
 
     owner: Owner
@@ -130,3 +131,4 @@ class Observed:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     refused: Mapping[Ref, str] = field(default_factory=dict)
     reported: Reported | None = None
+    listening_since: float = 0.0

@@ -72,6 +72,12 @@ class Reconciler:
         self._effects, self._metrics = effects, metrics
         self._reported, self._on_gone, self._wall, self._clock = reported, on_gone, wall, clock
         self.memory = Memory()
+        self._listening_since = wall()
+
+    def begin(self) -> None:
+        """We lead now: what others wrote or heard meanwhile is not known here."""
+        self.memory.clear()
+        self._listening_since = self._wall()
 
     async def visit(self, key: Key) -> Again:
         """One visit. Raises RetryLater or ApiError for the queue to repeat it."""
@@ -164,6 +170,7 @@ class Reconciler:
             children=self._index.children(key),
             refused=memory.refusals.messages(),
             reported=self._reported(key, owner.uid),
+            listening_since=self._listening_since,
         )
 
     async def _plan(self, key: Key, observed: Observed) -> tuple[Plan, Observed]:

@@ -47,7 +47,8 @@ class Attempts(Oracle):
         if attempt > before + 1:
             self.wrong(f"attempt jumps from {before} to {attempt}")
         self._budgets(job, status)
-        if attempt > before and (uid, str(before)) not in self._hurt and not self._suspended[uid]:
+        given_up = self._suspended[uid] or (uid, str(before)) in self._hurt or self._hangs(status)
+        if attempt > before and not given_up:
             self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
         self._attempt[uid] = attempt
         over = next((kind for kind in ("Complete", "Failed") if is_true(job, kind)), None)
@@ -55,6 +56,11 @@ class Attempts(Oracle):
             self.wrong(f"the job was {known} and is {over} now")
         if over:
             self._over[uid] = over
+
+    def _hangs(self, status: Obj) -> bool:
+        """Whether it is said to have stalled, and rank 0 does fall silent in this scenario."""
+        silent = any(fate.reports is not None for fate in self.world.fates)
+        return silent and (status.get("lastFailure") or {}).get("reason") == "Stalled"
 
     def _suspension(self, uid: str, suspend: bool) -> None:
         if suspend and not self._suspends.get(uid, False):

@@ -125,4 +125,13 @@ GANG = (
         strict=False,  # whose pod it is that fails
         settled=(COMPLETE,),
     ),
+    Scenario(
+        "the gang stalls",
+        (
+            Step(Create(job(stall={"factor": 1, "floorSeconds": 1}))),
+            Step(when=When(JOBS, "job", "Running", "False", reason="Restarting")),
+        ),
+        (Fate("job-0-master-0", run_seconds=900.0, reports=2), Fate("job-0-worker-0", run_seconds=900.0)),
+        settled=(COMPLETE,),
+    ),
 )

@@ -31,6 +31,7 @@ from .fakeapi import FakeApi
 class Bench:
     def __init__(self, client: KubeClient, fake: FakeApi, *, remaining: float = 10.0) -> None:
         self.fake, self.index, self.metrics, self.now = fake, Index(), Metrics(), 0.0
+        self.wall = 1_000_000.0
         self.seen: list[Observed] = []
         self.gone: list[Key] = []
         self.planner: Planner = lambda observed, now, defaults: Plan(status={"attempt": 0})
@@ -50,7 +51,7 @@ class Bench:
             self.metrics,
             reported=lambda key, uid: None,
             on_gone=self.gone.append,
-            wall=lambda: 1_000_000.0,
+            wall=lambda: self.wall,
             clock=self.clock,
         )
 
@@ -58,7 +59,7 @@ class Bench:
         return self.now
 
     def plan(self, observed: Observed, now: float, defaults: Defaults) -> Plan:
-        assert (now, defaults) == (1_000_000.0, DEFAULTS)
+        assert (now, defaults) == (self.wall, DEFAULTS)
         self.seen.append(observed)
         return self.planner(observed, now, defaults)
 

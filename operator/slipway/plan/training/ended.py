@@ -15,6 +15,7 @@ from . import claims
 from .failure import GANG_FAILED, Failure, of_failed
 from .lost import lost_pod, rank_0_ref
 from .situation import Situation, is_rank_0
+from .stall import stalled
 from .termination import INVALID_RECIPE, exit_code, failed, is_cause
 
 COMPLETE = "Complete"
@@ -107,6 +108,7 @@ FAILURES: tuple[Callable[[Situation], Failure | None], ...] = (
     _failed_pod,
     lost_pod,
     _failed_gang,
+    stalled,
 )
 
 

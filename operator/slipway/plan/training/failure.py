@@ -8,7 +8,7 @@ DisruptionTarget of a pod that somebody is about to take away.
 from dataclasses import dataclass
 
 from ..observed import Pod
-from .termination import INVALID_RECIPE, exit_code, main_container, rank_exit_code, why_failed
+from .termination import INVALID_RECIPE, STALLED_CODE, exit_code, main_container, rank_exit_code, why_failed
 
 RECIPE_ERROR = "RecipeError"
 POD_FAILED = "PodFailed"
@@ -19,8 +19,6 @@ NODE_LOST = "NodeLost"
 POD_LOST = "PodLost"
 STALLED = "Stalled"
 GANG_FAILED = "GangFailed"
-
-STALLED_CODE = 75  # the trainer's watchdog: no step within the bound
 
 # What the kubelet, or the controller that looks after nodes, writes into status.reason.
 OF_PODS = {"Evicted": EVICTED, "NodeLost": NODE_LOST, "Shutdown": NODE_LOST, "NodeShutdown": NODE_LOST}

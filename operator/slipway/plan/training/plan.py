@@ -37,6 +37,7 @@ from . import (
     progress,
     rules,
     running,
+    stall,
     status,
     suspension,
     trials,
@@ -187,6 +188,7 @@ def _watch_seconds(situation: Situation) -> float | None:
     waits = (
         ended.settle_seconds(situation),
         deadlines.left_seconds(situation),
+        stall.left_seconds(situation),
         trials.look_again_seconds(situation),
         claims.look_again_seconds(situation),
     )

@@ -9,7 +9,7 @@ from .. import conditions, names
 from ..clock import rfc3339
 from ..conditions import Condition, false, true
 from ..observed import Obj, Owner
-from . import claims, deadlines, progress
+from . import claims, deadlines, progress, stall
 from .ended import End
 from .history import History
 from .running import NOT_ACCEPTED
@@ -70,6 +70,7 @@ def write(
         "runningSeconds": deadlines.recorded_seconds(situation, runs=_runs(wanted)),
         "completionTime": owner.status.get("completionTime") or (rfc3339(situation.now) if end else None),
         "progress": shown.progress,
+        "pace": stall.pace(situation, shown.progress),
         "evaluation": _evaluation(situation, end),
         "output": _output(situation, end),
     }

@@ -16,6 +16,7 @@ from ..pod.problems import ending
 from .situation import CONTAINER
 
 DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+LINE = "\n"
 DECIMAL_MAX = 24  # api.trainingjob.Evaluation
 # torchrun's last words; `Failures:` before it are of those that failed in consequence.
 ROOT_CAUSE = re.compile(
@@ -24,6 +25,7 @@ ROOT_CAUSE = re.compile(
 )
 CODE_MAX, SIGNALLED = 255, 128  # a shell's 128 + n for signal n
 INVALID_RECIPE = 2  # the launcher's exit code for a recipe or data that no restart mends
+STALLED_CODE = 75  # of the trainer's watchdog: no step within the bound
 KILLED = 137  # 128 + SIGKILL: no rank does this to itself, so it is a cause and not a consequence
 
 
@@ -42,12 +44,13 @@ def failed(pod: Pod) -> bool:
 
 
 def is_cause(pod: Pod) -> bool:
-    """Whether this failed pod was ended from outside: its peers then fail in consequence, with errors of their own.
+    """Whether this failed pod was ended from outside, or by its watchdog: its peers then fail in consequence, with
+    errors of their own.
 
     SIGABRT does not count: NCCL's watchdog aborts those that wait for a peer.
     """
     killed = _first_failure(pod).get("signal") not in (None, "", "SIGABRT")
-    return bool(pod.reason) or exit_code(pod) == KILLED or killed
+    return bool(pod.reason) or exit_code(pod) == KILLED or rank_exit_code(pod) == STALLED_CODE or killed
 
 
 def rank_exit_code(pod: Pod) -> int | None:
@@ -85,8 +88,14 @@ def _rank(pod: Pod) -> str:
     if not isinstance(rank, int):
         return ""
     how = f"was killed by {signal}" if signal else f"exited with {code}"
-    said = str(failure.get("message") or "").strip()
-    return f"rank {rank} {how}" + (f": {said}" if said else "")
+    said = [text for text in (str(failure.get("message") or "").strip(), _stacks(pod)) if text]
+    return f"rank {rank} {how}" + (f": {LINE.join(said)}" if said else "")
+
+
+def _stacks(pod: Pod) -> str:
+    """Where the ranks were, of a gang that stalled."""
+    stacks = _message(pod).get("stacks")
+    return stacks.strip() if isinstance(stacks, str) else json.dumps(stacks) if stacks else ""
 
 
 def _kubernetes(pod: Pod) -> str:
