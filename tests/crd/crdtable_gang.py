@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from .crdtable import RECIPE_JOB, Case
+from .crdtable import NOT_A_NAME, RECIPE_JOB, Case
 
 POLICY = "spec.failurePolicy"
+SCHEDULING = "spec.scheduling"
 NO_PATTERN = "must be a regular expression in RE2's syntax"
 
 
@@ -85,5 +86,74 @@ GANG_CASES = (
         {POLICY: {"backoffSeconds": 301}},
         POLICY,
         "backoffSeconds is the first pause and backoffLimitSeconds the longest: the first must not be longer",
+    ),
+    # -- queue and scheduling
+    Case("queue", RECIPE_JOB, {"spec.queue": "team.gpus-1"}),
+    Case("queue's name", RECIPE_JOB, {"spec.queue": "GPUs"}, "spec.queue", NOT_A_NAME),
+    Case(
+        "everything about scheduling",
+        RECIPE_JOB,
+        {
+            "spec.queue": "gpus",
+            "spec.scheduling": {
+                "priorityClass": "batch.low",
+                "scheduler": "scheduler-plugins-scheduler",
+                "queuePriorityClass": "nightly",
+                "topology": {"preferred": "cloud.provider.com/topology-block"},
+            },
+        },
+    ),
+    Case(
+        "scheduler and priority without queue",
+        RECIPE_JOB,
+        {f"{SCHEDULING}.priorityClass": "a", f"{SCHEDULING}.scheduler": "b"},
+    ),
+    *(
+        Case(
+            f"{field} without queue",
+            RECIPE_JOB,
+            {f"{SCHEDULING}.{field}": value},
+            "spec",
+            "scheduling.topology and scheduling.queuePriorityClass are for Kueue: name a queue, or leave them out",
+        )
+        for field, value in {"topology": {"required": "rack"}, "queuePriorityClass": "a"}.items()
+    ),
+    *(
+        Case(
+            f"topology {topology}",
+            RECIPE_JOB,
+            {"spec.queue": "gpus", f"{SCHEDULING}.topology": topology},
+            f"{SCHEDULING}.topology",
+            "exactly one of required and preferred must be set",
+        )
+        for topology in ({}, {"required": "rack", "preferred": "rack"})
+    ),
+    *(
+        Case(
+            f"topology of {field} {key!r}",
+            RECIPE_JOB,
+            {"spec.queue": "gpus", f"{SCHEDULING}.topology": {field: key}},
+            f"{SCHEDULING}.topology.{field}",
+            'must be the key of a node label, such as "topology.kubernetes.io/zone"',
+        )
+        for field in ("required", "preferred")
+        for key in ("a b", "/rack", "Zone/rack", "rack/")
+    ),
+    *(
+        Case(
+            f"{field}",
+            RECIPE_JOB,
+            {"spec.queue": "gpus", f"{SCHEDULING}.{field}": "A"},
+            f"{SCHEDULING}.{field}",
+            NOT_A_NAME,
+        )
+        for field in ("priorityClass", "scheduler", "queuePriorityClass")
+    ),
+    Case(
+        "priority of the system's",
+        RECIPE_JOB,
+        {f"{SCHEDULING}.priorityClass": "system-cluster-critical"},
+        f"{SCHEDULING}.priorityClass",
+        "would preempt other tenants and the cluster's own pods: name another class",
     ),
 )

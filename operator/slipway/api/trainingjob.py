@@ -24,6 +24,7 @@ from .common import (
     name_rule,
 )
 from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure, Pace, StallSpec
+from .scheduling import QueueName, SchedulingSpec
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -206,6 +207,11 @@ class TrainingJobSpec(Model):
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
     stall: StallSpec = StallSpec()
+    queue: QueueName | None = Field(
+        default=None,
+        description="Kueue's LocalQueue, in which the gang waits before every attempt until it is admitted as a whole.",
+    )
+    scheduling: SchedulingSpec | None = Field(default=None, description="How the gang's pods are placed.")
     suspend: bool = Field(
         default=False,
         description="While true nothing of the job runs: a gang that runs is stopped, and saves a checkpoint. "
@@ -249,6 +255,11 @@ class TrainingJobSpec(Model):
             "!has(self.training) || self.nodes * self.perNode < 1"
             " || self.training.batchSize % (self.nodes * self.perNode) == 0",
             "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+        ),
+        Rule(
+            "!has(self.scheduling) || has(self.queue)"
+            " || !(has(self.scheduling.topology) || has(self.scheduling.queuePriorityClass))",
+            "scheduling.topology and scheduling.queuePriorityClass are for Kueue: name a queue, or leave them out",
         ),
     )
     FIXED_OF: ClassVar[str] = KIND
@@ -295,7 +306,8 @@ class TrainingJobStatus(Model):
 
     conditions: Conditions = Field(
         default=[],
-        description="Accepted, Running, Complete, Failed and Ready, each with a reason from the first visit on.",
+        description="Accepted, Queued, Running, Restarting, Complete, Failed and Ready, "
+        "each with a reason from the first visit on.",
     )
     observed_generation: Annotated[int, Field(ge=0)] = Field(
         default=0, description="The metadata.generation that this status speaks of."
@@ -317,6 +329,11 @@ class TrainingJobStatus(Model):
     running_seconds: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
         description="Seconds for which the whole gang ran, without those since Running is True: deadlineSeconds.",
+    )
+    admission_time: Timestamp | None = Field(
+        default=None,
+        description="When the gang that runs was let run, by its queue or another hand that had held it, "
+        "as the training operator tells it.",
     )
     completion_time: Timestamp | None = Field(default=None, description="When the job was Complete or Failed.")
     progress: Progress | None = Field(default=None, description="What rank 0 last reported.")

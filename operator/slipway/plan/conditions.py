@@ -15,7 +15,9 @@ ACCEPTED = "Accepted"
 READY = "Ready"
 
 # TrainingJob
+QUEUED = "Queued"
 RUNNING = "Running"
+RESTARTING = "Restarting"
 COMPLETE = "Complete"
 FAILED = "Failed"
 

@@ -86,6 +86,7 @@ class Child:
     deleting: bool
     created: float
     status: Obj  # the few fields that index keeps: conditions, replica counts, phase, observedGeneration
+    suspended: bool = False  # a PyTorchJob whose spec.runPolicy.suspend says that no pod of it is to be
     controlled: bool = True  # an owner reference names a controller, whoever that is
     additions: tuple[str, ...] = ()  # to a Deployment's pod template, not by Slipway: "path (field manager)", sorted
 

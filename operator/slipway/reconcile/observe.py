@@ -66,9 +66,16 @@ def child(resource: Resource, body: Obj) -> Child:
         deleting=bool(metadata.get("deletionTimestamp")),
         created=epoch(metadata.get("creationTimestamp")) or 0.0,
         status={k: v for k, v in status.items() if k in KEPT_STATUS},
+        suspended=is_suspended(body),
         controlled=is_controlled(body),
         additions=additions(body, "spec", "template") if resource == DEPLOYMENT else (),
     )
+
+
+def is_suspended(body: Obj) -> bool:
+    """Whether a PyTorchJob is held back; of no other kind."""
+    policy = (body.get("spec") or {}).get("runPolicy")
+    return isinstance(policy, dict) and policy.get("suspend") is True
 
 
 def is_controlled(body: Obj) -> bool:

@@ -10,8 +10,9 @@ from .deployments import Deployments
 from .garbage import Garbage
 from .keda import Keda
 from .kubelet import Kubelet
+from .kueue import Kueue
 from .training import TrainingOperator
 
-ALL: tuple[type[Controller], ...] = (TrainingOperator, Deployments, Keda, Kubelet, Claims, Garbage)
+ALL: tuple[type[Controller], ...] = (TrainingOperator, Kueue, Deployments, Keda, Kubelet, Claims, Garbage)
 
 __all__ = ["ALL", "Controller"]

@@ -91,7 +91,8 @@ class Attempts(Oracle):
             self._deleted(uid, attempt, event.object)
         pods = self._pods.setdefault(uid, {})
         failed = (event.object.get("status") or {}).get("phase") == "Failed"
-        if failed or event.type == "DELETED" or "deletionTimestamp" in metadata:
+        going = event.type == "DELETED" or "deletionTimestamp" in metadata
+        if (failed and not going) or (going and not self._held(event.object)):
             self._hurt.add((uid, attempt))
         if event.type == "DELETED":
             pods.pop(metadata["name"], None)
@@ -100,10 +101,18 @@ class Attempts(Oracle):
             self.wrong(f"pod {metadata['name']} is made while pods of attempts {sorted(others)} exist")
         pods[metadata["name"]] = attempt
 
+    def _held(self, pod: Obj) -> bool:
+        """Whether its gang is suspended, by a queue or another hand: then it goes because it shall."""
+        live = self._gang_of(pod)
+        return live is not None and bool((live["spec"].get("runPolicy") or {}).get("suspend"))
+
+    def _gang_of(self, pod: Obj) -> Obj | None:
+        gang = next((o["name"] for o in pod["metadata"].get("ownerReferences") or [] if o.get("controller")), "")
+        return Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
+
     def _deleted(self, uid: str, attempt: str, pod: Obj) -> None:
         """The operator deletes what is left over, never a pod of the gang that should run."""
-        gang = next((o["name"] for o in pod["metadata"].get("ownerReferences") or [] if o.get("controller")), "")
-        live = Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
+        live = self._gang_of(pod)
         whole = live is not None and "deletionTimestamp" not in live["metadata"]
         if live is not None and (is_true(live, "Succeeded") or is_true(live, "Failed")):
             return  # it is over, though the status does not say so yet

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 CONDITIONS = {
-    JOBS: ["Accepted", "Running", "Complete", "Failed", "Ready"],
+    JOBS: ["Accepted", "Queued", "Running", "Restarting", "Complete", "Failed", "Ready"],
     SERVICES: ["Accepted", "ModelReady", "Available", "Scaling", "Ready"],
 }
 GANGS = "pytorchjobs.kubeflow.org"

@@ -4,9 +4,11 @@ from ..acts import JOBS, Create, Merge, Step, When, job, policy
 from ..fates import Fate
 from ..scenario import Scenario
 from .training import COMPLETE, HANGS, HANGS_ONCE, fails
+from .training import GANG as GANG_KIND
 
 SUSPEND, RESUME = (Merge(JOBS, "job", {"spec": {"suspend": suspend}}) for suspend in (True, False))
 SUSPENDED = "TrainingJob/job Running=False:Suspended"
+PUT_BACK = Merge(GANG_KIND, "job-0", {"spec": {"runPolicy": {"suspend": True}}})
 GOES = {"whenDeleted": "Delete"}
 SIGKILLED = {"exitCodes": [137]}
 
@@ -132,6 +134,34 @@ GANG = (
             Step(when=When(JOBS, "job", "Running", "False", reason="Restarting")),
         ),
         (Fate("job-0-master-0", run_seconds=900.0, reports=2), Fate("job-0-worker-0", run_seconds=900.0)),
+        settled=(COMPLETE,),
+    ),
+    Scenario("waits in a queue", (Step(Create(job(queue="gpus"))),), settled=(COMPLETE,)),
+    Scenario(
+        "restarts through the queue",
+        (Step(Create(job(queue="gpus"))),),
+        (fails("job-0-worker-0"), HANGS_ONCE),
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "put back into the queue",
+        (
+            Step(Create(job(queue="gpus", failurePolicy=policy(maxRestarts=0)))),
+            Step(PUT_BACK, when=When(JOBS, "job", "Running"), after=2.0),
+            Step(when=When(JOBS, "job", "Running", "False", reason="Queued")),
+            Step(PUT_BACK, when=When(JOBS, "job", "Running"), after=2.0),
+        ),
+        (Fate("job-0-*", run_seconds=900.0, times=4),),
+        settled=(COMPLETE, "TrainingJob/job Queued=False"),
+    ),
+    Scenario(
+        "suspended in the queue, and goes on",
+        (
+            Step(Create(job(queue="gpus"))),
+            Step(SUSPEND, when=When(JOBS, "job", "Queued"), after=0.1),
+            Step(RESUME, when=When(JOBS, "job", "Running", "False", reason="Suspended")),
+        ),
+        strict=False,  # whether it was admitted before
         settled=(COMPLETE,),
     ),
 )

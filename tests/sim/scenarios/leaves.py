@@ -26,7 +26,7 @@ TEMPLATE = ("podTemplate", "spec")
 UNKNOWN: dict[Path, tuple[Any, Any]] = {
     (*TEMPLATE, "nodeSelector"): ({"disk": "fast"}, {"disk": 5}),
     (*TEMPLATE, "tolerations"): ([{"key": "gpu", "operator": "Exists"}], "none"),
-    (*TEMPLATE, "priorityClassName"): ("high", 7),
+    (*TEMPLATE, "runtimeClassName"): ("kata", 7),
     (*TEMPLATE, "hostNetwork"): (False, True),
     (*TEMPLATE, "containers"): (
         [{"name": "main", "resources": {"requests": {"cpu": "1"}}}],
@@ -56,6 +56,12 @@ VALUES: dict[Path, tuple[Any, Any]] = {
     ("command",): (["sh", "-c", "true"], []),
     ("nodes",): (4, 0),
     ("replicas",): (3, -1),
+    ("queue",): ("gpus", "Not A Queue"),
+    ("scheduling", "priorityClass"): ("high", "system-node-critical"),
+    ("scheduling", "scheduler"): ("volcano", "Not A Name"),
+    ("scheduling", "queuePriorityClass"): ("nightly", "Not A Name"),
+    ("scheduling", "topology", "required"): ("topology.kubernetes.io/zone", "a b"),
+    ("scheduling", "topology", "preferred"): ("topology.kubernetes.io/zone", "a b"),
     ("deadlineSeconds",): (86_400, 0),
     ("startDeadlineSeconds",): (86_400, 0),
     ("ttlSecondsAfterFinished",): (86_400, -1),
@@ -71,6 +77,9 @@ VALUES: dict[Path, tuple[Any, Any]] = {
 WITH: dict[Path, Obj] = {
     ("model", "from", "trainingJob"): {"model": {"uri": None}},
     ("parallelism", "tensor"): {"accelerator": "nvidia"},
+    ("scheduling", "queuePriorityClass"): {"queue": "gpus"},
+    ("scheduling", "topology", "required"): {"queue": "gpus"},
+    ("scheduling", "topology", "preferred"): {"queue": "gpus"},
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, POD
+from slipway.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, POD, PYTORCH_JOB
 from slipway.plan.observed import Container
 from slipway.reconcile import observe
 
@@ -87,6 +87,21 @@ def test_a_child_keeps_the_few_fields_of_its_status() -> None:
     child = observe.child(DEPLOYMENT, body(DEPLOYMENT, "d", status=status, metadata=meta))
     assert child.status == {"conditions": [], "readyReplicas": 2, "observedGeneration": 3}
     assert (child.generation, child.owner_uid, child.ref.plural) == (3, "ours", "deployments.apps")
+
+
+@pytest.mark.parametrize(
+    ("spec", "suspended"),
+    [
+        ({"runPolicy": {"suspend": True}}, True),
+        ({"runPolicy": {"suspend": False}}, False),
+        ({"runPolicy": {}}, False),
+        ({"runPolicy": None}, False),
+        ({"runPolicy": "x"}, False),
+        (None, False),
+    ],
+)
+def test_whether_a_gang_is_held_back(spec: Any, suspended: bool) -> None:
+    assert observe.child(PYTORCH_JOB, body(PYTORCH_JOB, "g", spec=spec)).suspended is suspended
 
 
 @pytest.mark.parametrize(

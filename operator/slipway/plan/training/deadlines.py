@@ -27,7 +27,7 @@ def left_seconds(situation: Situation) -> float | None:
     """Until the first deadline that can come while nothing else does."""
     spec, waits = situation.spec, _waiting_seconds(situation)
     found = []
-    if spec.deadline_seconds is not None and running.everyone_runs(situation):
+    if spec.deadline_seconds is not None and running.everyone_runs(situation) and not situation.held:
         found.append(spec.deadline_seconds - _running_seconds(situation))
     if spec.start_deadline_seconds is not None and waits is not None:
         found.append(spec.start_deadline_seconds - waits)
@@ -78,9 +78,9 @@ def _present_seconds(situation: Situation) -> float:
 
 
 def _waiting_seconds(situation: Situation) -> float | None:
-    """Since the pods of the attempt may be made; None while there is no gang, or all of it runs."""
-    if situation.gang is None or running.everyone_runs(situation):
+    """Since the pods of the attempt may be made; None while there is no gang, or it is held, or all of it runs."""
+    if situation.gang is None or situation.held or running.everyone_runs(situation):
         return None
     status = situation.observed.owner.status
     stopped = None if conditions.is_true(status, conditions.RUNNING) else conditions.since(status, conditions.RUNNING)
-    return max(0.0, situation.now - max(situation.gang.created, stopped or 0.0))
+    return max(0.0, situation.now - max(situation.released_at, stopped or 0.0))

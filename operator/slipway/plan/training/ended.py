@@ -66,7 +66,7 @@ def succeeded(situation: Situation) -> bool:
 def to_read(situation: Situation) -> tuple[Ref, ...]:
     """Rank 0's pod and the gang, before a failure counts or a deadline: peers are cut off when rank 0 succeeds, and the
     others are when one fails; and the watch may tell of that before it tells of the cause."""
-    if any(is_rank_0(situation, pod) and failed(pod) for pod in situation.pods):
+    if any(is_rank_0(situation, pod) and failed(pod) and not pod.deleting for pod in situation.pods):
         return ()
     wanted = (rank_0_ref(situation), situation.gang_ref)
     return tuple(ref for ref in wanted if ref not in situation.observed.read)
@@ -79,8 +79,9 @@ def _succeeded_live(situation: Situation) -> bool:
 
 
 def failure(situation: Situation) -> Failure | None:
-    """Why the attempt failed; None while it has not, or while its gang is not there at all."""
-    if situation.gang is None:
+    """Why the attempt failed; None while it has not, or while its gang is not there at all, or is held back: then its
+    pods go because they shall."""
+    if situation.gang is None or situation.held:
         return None
     return next((found for check in FAILURES if (found := check(situation))), None)
 

@@ -10,18 +10,20 @@ from .. import conditions
 from ..conditions import Condition, bounded, turned
 from ..observed import Owner
 from ..outcome import Event
+from .queue import QUEUED
 from .running import CLAIM_TERMINATING, NOT_ACCEPTED, RESTARTING, WAITING_FOR_CLAIM, WAITING_FOR_PODS
 from .situation import recorded_attempt
 from .suspension import SUSPENDED, SUSPENDING
 
 Tone = Literal["Normal", "Warning"]
 
-QUIET = frozenset({RESTARTING, WAITING_FOR_PODS, WAITING_FOR_CLAIM, NOT_ACCEPTED.reason, SUSPENDING})
+QUIET = frozenset({RESTARTING, WAITING_FOR_PODS, WAITING_FOR_CLAIM, NOT_ACCEPTED.reason, SUSPENDING, QUEUED})
 
 # What a turn to this status is told as; a turn that is not listed is no news.
 TONES: dict[tuple[str, str], Tone] = {
     (conditions.ACCEPTED, "True"): "Normal",
     (conditions.ACCEPTED, "False"): "Warning",
+    (conditions.QUEUED, "True"): "Normal",
     (conditions.RUNNING, "True"): "Normal",
     (conditions.RUNNING, "False"): "Warning",
     (conditions.COMPLETE, "True"): "Normal",

@@ -19,7 +19,7 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
 
 def suspects(situation: Situation) -> tuple[Ref, ...]:
     """Pods that ran, by the status, and do not run, by the index."""
-    if situation.gang is None or not situation.has_run:
+    if situation.gang is None or situation.held or not situation.has_run:
         return ()
     started = {pod.name for pod in situation.pods if pod.phase != "Pending"}
     missing = [name for name in pod_names(situation) if name not in started]

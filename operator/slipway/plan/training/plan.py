@@ -62,6 +62,7 @@ class _Step:
     accepted: Condition = ACCEPTED
     end: End | None = None
     attempt: int | None = None  # the one that should run from now on; None: the same
+    failed: Finding | None = None  # the failure that leads to the next attempt
     history: History | None = None  # of failures from now on; None: the same
     apply: tuple[Obj, ...] = ()
     create: tuple[Obj, ...] = ()
@@ -165,10 +166,11 @@ def _failed(situation: Situation, failure: Failure) -> _Step:
     told = exclusion.counted(situation, told, failure)
     if isinstance(decision, rules.GiveUp):
         return replace(_over(situation, End(False, decision.reason, decision.message)), history=told)
-    avoided = exclusion.words(situation, told, failure)
+    words = f"{decision.words}: {failure.message}{exclusion.words(situation, told, failure)}"
     pause, count = backoff.pause_seconds(situation, failure), len(situation.spec.failure_policy.rules)
     return _Step(
-        running=false(conditions.RUNNING, running.RESTARTING, f"{decision.words}: {failure.message}{avoided}"),
+        running=false(conditions.RUNNING, running.RESTARTING, words),
+        failed=Finding(failure.reason, words),
         attempt=situation.attempt + 1,
         history=told.restarted(free=decision.free, rule=decision.rule, rules=count, pause_seconds=pause),
     )
@@ -241,7 +243,7 @@ def _plan(situation: Situation, step: _Step) -> Plan:
     attempt = situation.attempt if step.attempt is None else step.attempt
     shown = progress.shown(situation, ended=step.end is not None)
     past = step.history or history.read(owner.status)
-    wanted = status.conditions_of(step.accepted, step.running, step.end)
+    wanted = status.conditions_of(situation, step.accepted, step.running, failed=step.failed, end=step.end)
     waits = [seconds for seconds in (step.look_again_seconds, shown.due_seconds) if seconds is not None]
     written = status.write(situation, wanted, attempt=attempt, end=step.end, shown=shown, past=past)
     at_rest = step.end is not None and written == owner.status

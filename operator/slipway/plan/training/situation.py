@@ -12,10 +12,12 @@ from ...api.trainingjob import TrainingJobSpec
 from .. import conditions, labels, names
 from ..observed import Child, Observed, Pod, Ref
 from ..outcome import Defaults
+from ..pod.policytypes import mapping
 
 API_VERSION = "kubeflow.org/v1"
 KIND = "PyTorchJob"
 PLURAL = "pytorchjobs.kubeflow.org"
+BACKEND_SUSPENDED = "Suspended"  # its condition: True while it keeps no pods, False when it goes on
 CONTAINER = "pytorch"  # the backend insists on this name
 
 
@@ -41,9 +43,32 @@ class Situation:
 
     @property
     def has_run(self) -> bool:
-        """Whether the status says that all pods of this attempt ran at once."""
+        """Whether the status says that all pods of this attempt ran at once. What ran before the gang was held back and
+        let run again does not count: its pods went with that."""
         status = self.observed.owner.status
-        return conditions.is_true(status, conditions.RUNNING) and recorded_attempt(status) == self.attempt
+        same = recorded_attempt(status) == self.attempt and status.get("admissionTime") == self.admission_time
+        return same and conditions.is_true(status, conditions.RUNNING)
+
+    @property
+    def held(self) -> bool:
+        """Whether the gang is there and no pod of it is to be, by its queue or another hand: by the index or by a live
+        read, of which neither is always first."""
+        live = mapping(mapping(mapping(self.observed.read.get(self.gang_ref)).get("spec")).get("runPolicy"))
+        return self.gang is not None and (self.gang.suspended or live.get("suspend") is True)
+
+    @property
+    def admission_time(self) -> str | None:
+        """When the gang was last let run, as the backend tells it; None for one that was never held."""
+        resumed = conditions.find(self.gang.status, BACKEND_SUSPENDED) if self.gang else None
+        return str(resumed.get("lastTransitionTime")) if resumed and resumed.get("status") == "False" else None
+
+    @property
+    def released_at(self) -> float:
+        """Since when pods of the gang may be made, in seconds since the epoch: now, while that is news."""
+        created, status = self.gang.created if self.gang else self.now, self.observed.owner.status
+        if conditions.is_true(status, conditions.QUEUED):
+            return self.now
+        return max(created, conditions.since(status, conditions.QUEUED) or 0.0) if self.spec.queue else created
 
 
 def look(observed: Observed, spec: TrainingJobSpec, now: float, defaults: Defaults) -> Situation:

@@ -64,7 +64,8 @@ def stalled(situation: Situation) -> Failure | None:
 def left_seconds(situation: Situation) -> float | None:
     """Until the gang counts as stalled, if no step is reported; None when there is nothing to wait for."""
     last, since = _last(situation), conditions.since(situation.observed.owner.status, conditions.RUNNING)
-    if situation.spec.stall.factor == 0 or not situation.has_run or last is None or since is None:
+    runs = situation.has_run and not situation.held
+    if situation.spec.stall.factor == 0 or not runs or last is None or since is None:
         return None
     if last.step >= _total_steps(situation) > 0:
         return None

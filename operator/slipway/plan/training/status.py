@@ -1,4 +1,4 @@
-"""The status of a TrainingJob: five conditions, and what has been learnt so far.
+"""The status of a TrainingJob: seven conditions, and what has been learnt so far.
 
 What a plan has no news of keeps its value, so the same situation gives the same status whenever it is planned.
 """
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from .. import conditions, names
 from ..clock import rfc3339
-from ..conditions import Condition, false, true
+from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Owner
-from . import claims, deadlines, progress, stall
+from . import claims, deadlines, progress, queue, restarting, stall
 from .ended import End
 from .history import History
 from .running import NOT_ACCEPTED
@@ -18,12 +18,18 @@ from .termination import evaluation
 
 IN_PROGRESS = "InProgress"
 
+KEPT = (conditions.QUEUED, conditions.RUNNING, conditions.RESTARTING, conditions.COMPLETE, conditions.FAILED)
 
-def conditions_of(accepted: Condition, running: Condition, end: End | None) -> list[Condition]:
-    """All five, in the order in which they are shown. `Ready` repeats what stands in its way: a printer column."""
+
+def conditions_of(
+    situation: Situation, accepted: Condition, running: Condition, *, failed: Finding | None, end: End | None
+) -> list[Condition]:
+    """All seven, in the order in which they are shown. `Ready` repeats what stands in its way: a printer column."""
     return [
         accepted,
+        queue.condition(situation, running, end),
         running,
+        restarting.condition(situation, running, failed=failed, end=end),
         _complete(end),
         _failed(end),
         _ready(accepted, running, end),
@@ -67,6 +73,7 @@ def write(
         "attempt": attempt,
         **past.fields(),
         "startTime": _start_time(situation, wanted, end),
+        "admissionTime": _admission_time(situation, runs=_runs(wanted)),
         "runningSeconds": deadlines.recorded_seconds(situation, runs=_runs(wanted)),
         "completionTime": owner.status.get("completionTime") or (rfc3339(situation.now) if end else None),
         "progress": shown.progress,
@@ -79,10 +86,10 @@ def write(
 
 def rejected(owner: Owner, accepted: Condition, now: float) -> tuple[Obj, list[Condition]]:
     """The status of a job whose spec cannot be read: what it says of a gang that runs is left alone."""
-    kept = {kind: _kept(owner, kind) for kind in (conditions.RUNNING, conditions.COMPLETE, conditions.FAILED)}
+    kept = [_kept(owner, kind) for kind in KEPT]
     over = any(conditions.is_true(owner.status, kind) for kind in (conditions.COMPLETE, conditions.FAILED))
     ready = _kept(owner, conditions.READY) if over else false(conditions.READY, accepted.reason, accepted.message)
-    wanted = [accepted, *kept.values(), ready]
+    wanted = [accepted, *kept, ready]
     written = conditions.write(owner.status, wanted, generation=owner.generation, now=now)
     return {**owner.status, "conditions": written, "observedGeneration": owner.generation}, wanted
 
@@ -90,7 +97,8 @@ def rejected(owner: Owner, accepted: Condition, now: float) -> tuple[Obj, list[C
 def _kept(owner: Owner, kind: str) -> Condition:
     before = conditions.find(owner.status, kind)
     if before is None:
-        return NOT_ACCEPTED if kind == conditions.RUNNING else false(kind, IN_PROGRESS)
+        reason = IN_PROGRESS if kind in (conditions.COMPLETE, conditions.FAILED) else NOT_ACCEPTED.reason
+        return NOT_ACCEPTED if kind == conditions.RUNNING else false(kind, reason)
     return Condition(kind, before["status"], before["reason"], before.get("message", ""))
 
 
@@ -103,6 +111,12 @@ def _start_time(situation: Situation, wanted: Sequence[Condition], end: End | No
         return rfc3339(situation.now)
     started = [pod.started for pod in situation.pods if pod.started is not None]
     return rfc3339(max(started)) if end and started else None
+
+
+def _admission_time(situation: Situation, *, runs: bool) -> str | None:
+    """Of the gang that runs. What ran is known by it again after an outage of ours: see `Situation.has_run`."""
+    before: str | None = situation.observed.owner.status.get("admissionTime")
+    return situation.admission_time if runs else before
 
 
 def _runs(wanted: Sequence[Condition]) -> bool:

@@ -80,7 +80,8 @@ def waiting(
     *, failed_at: float = NOW, pause: Any = 20, attempt: int = 1, of: Any = 0, now: float = NOW, **more: Any
 ) -> Any:
     last = {"attempt": of, "time": rfc3339(failed_at), "reason": "PodFailed", "message": "", "pauseSeconds": pause}
-    cause = conditions(Running=("False", "Restarting", "restart 1 of 3: why"))
+    why = "restart 1 of 3: why"
+    cause = conditions(Running=("False", "Restarting", why), Restarting=("True", "PodFailed", why))
     status = {"attempt": attempt, "restarts": 1, "lastFailure": last, "conditions": cause}
     return planned(fresh(status=status, **more), now)
 

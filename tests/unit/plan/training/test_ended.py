@@ -165,6 +165,7 @@ def test_a_restart_writes_the_next_attempt_and_does_nothing_else() -> None:
     assert told(made) == {
         "Accepted": ("True", "Accepted", "the spec can be carried out"),
         "Running": ("False", "Restarting", message),
+        "Restarting": ("True", "PodFailed", message),
         "Complete": ("False", "InProgress", ""),
         "Failed": ("False", "InProgress", ""),
         "Ready": ("False", "Restarting", message),

@@ -114,9 +114,12 @@ def test_a_finished_job_makes_nothing_when_all_it_made_is_deleted() -> None:
 class AnyOrder(RuleBasedStateMachine):
     """Everybody acts in any order; the operator crashes anywhere; the promises of `World` hold at every step."""
 
+    queue: dict[str, str] = {}  # noqa: RUF012
+
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.world.spec.update(self.queue)
 
     @rule(crash_after=st.one_of(st.none(), st.integers(0, 3)))
     def operator(self, crash_after: int | None) -> None:
@@ -189,7 +192,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Left alone, the cluster comes to rest; then the job is over or runs, and nothing is written any more."""
-        self.world.settle()
+        for _ in range(2):  # what waits in a queue is let run
+            self.world.queue_admits(True)
+            self.world.settle()
         writes = self.world.writes
         self.world.visit()
         assert self.world.writes == writes
@@ -198,5 +203,17 @@ class AnyOrder(RuleBasedStateMachine):
             assert (self.world.gangs, self.world.pods) == ({}, {})
 
 
+class AnyOrderInAQueue(AnyOrder):
+    """The same under Kueue, which lets gangs run and takes their places away when it likes."""
+
+    queue = {"queue": "gpus"}  # noqa: RUF012
+
+    @rule(admit=st.booleans())
+    def queue_acts(self, admit: bool) -> None:
+        self.world.queue_admits(admit)
+
+
 AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 TestAnyOrder = AnyOrder.TestCase
+AnyOrderInAQueue.TestCase.settings = AnyOrder.TestCase.settings
+TestAnyOrderInAQueue = AnyOrderInAQueue.TestCase
