@@ -87,6 +87,14 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "operator",
         "cluster",
+        "",
+        ("nodes",),
+        ("get",),
+        "whether the node of a pod that should have gone long ago still answers",
+    ),
+    Permission(
+        "operator",
+        "cluster",
         "kubeflow.org",
         ("pytorchjobs",),
         (*WATCH, "create", "delete"),

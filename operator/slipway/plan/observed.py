@@ -69,6 +69,7 @@ class Pod:
     started: float | None
     scheduled: bool
     unschedulable_message: str
+    gone_by: float | None = None  # of one that is being deleted: when it should have gone, its grace period over
     disruption: str = ""  # who takes it away: the reason of its condition DisruptionTarget
     containers: tuple[Container, ...] = ()  # init containers first
 

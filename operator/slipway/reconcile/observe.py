@@ -108,6 +108,7 @@ def pod(body: Obj) -> Pod:
         started=_started(status),
         scheduled=scheduled.get("status") == "True",
         unschedulable_message=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
+        gone_by=epoch(metadata.get("deletionTimestamp")),
         disruption=_disruption(conditions.get("DisruptionTarget", {})),
         containers=tuple(_containers(status)),
     )

@@ -63,6 +63,12 @@ def test_a_pod_that_waits_says_why() -> None:
     assert pod.containers == (Container("main", False, 0, "waiting", "ImagePullBackOff", "no such image"),)
 
 
+def test_when_a_pod_should_have_gone() -> None:
+    assert observe.pod(body(POD, "p")).gone_by is None
+    going = observe.pod(body(POD, "p", metadata={"deletionTimestamp": "1970-01-01T00:01:00Z"}))
+    assert (going.deleting, going.gone_by) == (True, 60.0)
+
+
 @pytest.mark.parametrize(("status", "seen"), [("True", "EvictionByEvictionAPI"), ("False", "")])
 def test_who_takes_a_pod_away(status: str, seen: str) -> None:
     conditions = [{"type": "DisruptionTarget", "status": status, "reason": "EvictionByEvictionAPI"}]

@@ -29,6 +29,7 @@ from . import (
     claims,
     cleanup,
     deadlines,
+    deadnode,
     ended,
     events,
     exclusion,
@@ -112,6 +113,8 @@ def _question(situation: Situation) -> Plan | None:
     if situation.gang:
         return _question_of_gang(situation)
     if unread := accepted.to_read(situation):
+        return Plan(status=situation.observed.owner.status, reads=unread)
+    if unread := deadnode.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
     if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or _pause_seconds(situation):
         return None
@@ -203,7 +206,11 @@ def _start(situation: Situation) -> _Step:
     if accepted.gang_is_unseen(situation):
         return _Step(running=running.starting(situation), look_again_seconds=MEND_SECONDS)
     if leftovers := cleanup.leftovers(situation):
-        return _Step(running=running.clearing(situation, leftovers), delete=cleanup.stale(situation))
+        return _Step(
+            running=running.clearing(situation, leftovers),
+            delete=cleanup.stale(situation),
+            look_again_seconds=deadnode.look_again_seconds(situation),
+        )
     if left := _pause_seconds(situation):
         return _Step(running=running.pausing(situation), look_again_seconds=left)
     complaint = accepted.complaint(situation)

@@ -10,7 +10,7 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
 from ..pod.problems import first_problem, steady
 from ..pod.template import steady as steady_words
-from . import backoff, claims, queue, restarting, suspension, trials
+from . import backoff, claims, deadnode, queue, restarting, suspension, trials
 from .situation import Situation
 
 RUNNING = "Running"
@@ -64,8 +64,13 @@ def clearing(situation: Situation, leftovers: Sequence[str]) -> Condition:
     """Running, of an attempt that waits for what is left of others, or of itself, to go."""
     suspending = suspension.STOPPING if suspension.asked(situation) else None
     finding = suspending or _restart(situation) or Finding(WAITING_FOR_CLEANUP, "the gang is made again")
-    waits = f"{WAITS}{', '.join(leftovers)} to go)"
-    return false(conditions.RUNNING, finding.reason, f"{finding.message}{waits}")
+    message = f"{finding.message}{WAITS}{', '.join(leftovers)} to go)"
+    stuck = deadnode.finding(situation)
+    return false(
+        conditions.RUNNING,
+        stuck.reason if stuck else finding.reason,
+        f"{message}: {stuck.message}" if stuck else message,
+    )
 
 
 def pausing(situation: Situation) -> Condition:
