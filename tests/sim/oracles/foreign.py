@@ -13,7 +13,6 @@ from slipway.plan.observed import Obj
 
 from ..acts import JOBS, SERVICES
 from ..apiserver import WatchEvent
-from ..faults import WallJump
 from .base import Oracle, is_true
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ class Foreign(Oracle):
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._jumps = any(isinstance(fault, WallJump) for fault in world.faults)
         self._ours: set[str] = set()  # uids of what was ours once: whatever becomes of its labels, it may be mended
 
     def changed(self, resource: str, event: WatchEvent) -> None:
@@ -46,7 +44,7 @@ class Foreign(Oracle):
         ttl, status = owner["spec"].get("ttlSecondsAfterFinished"), owner.get("status") or {}
         if ttl is None or not (is_true(owner, "Complete") or is_true(owner, "Failed")):
             self.wrong(f"{owner['metadata']['name']} is deleted by the operator")
-        elif not self._jumps and seconds(self.world.now()) < seconds(status["completionTime"]) + ttl:
+        elif not self.world.jumps and seconds(self.world.now()) < seconds(status["completionTime"]) + ttl:
             self.wrong(f"{owner['metadata']['name']} is deleted before its time")
 
     def _judge(self, resource: str, event: WatchEvent) -> None:

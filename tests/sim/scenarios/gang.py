@@ -18,6 +18,7 @@ GANG = (
         "a rule fails the job",
         (Step(Create(job(failurePolicy=policy({**SIGKILLED, "action": "Fail"})))),),
         (fails("job-0-worker-0"), HANGS_ONCE),
+        strict=False,  # what the pod said may come too late to count
         settled=("TrainingJob/job Failed=True:FailedByRule",),
     ),
     Scenario(
@@ -36,12 +37,14 @@ GANG = (
             ),
         ),
         (fails("job-[01]-worker-0"), Fate("job-[01]-master-0", run_seconds=900.0)),
+        strict=False,  # what the pod said may come too late to count
         settled=(COMPLETE,),
     ),
     Scenario(
         "a rule's own budget runs out",
         (Step(Create(job(failurePolicy=policy({**SIGKILLED, "action": "RestartGangFree", "maxRestarts": 1})))),),
         (fails("*-worker-0"), HANGS),
+        strict=False,  # what the pod said may come too late to count
         settled=("TrainingJob/job Failed=True:BackoffLimitExceeded",),
     ),
     Scenario(
@@ -115,13 +118,14 @@ GANG = (
     Scenario(
         "deleted when its time has come",
         (Step(Create(job(ttlSecondsAfterFinished=8))), Step(when=When(JOBS, "job", gone=True))),
+        strict=False,  # clocks that jump
     ),
     Scenario(
         "deleted at once when it fails, with its claim",
         (
             Step(Create(job(ttlSecondsAfterFinished=0, failurePolicy=policy(maxRestarts=0), output=GOES))),
             Step(when=When(JOBS, "job", gone=True)),
-            Step(Create(job(ttlSecondsAfterFinished=86_400, output=GOES)), after=1.0),
+            Step(Create(job(output=GOES)), after=1.0),
         ),
         (Fate("job-0-master-0", run_seconds=8.0, exit_code=1, times=1),),
         strict=False,  # whose pod it is that fails
@@ -134,6 +138,7 @@ GANG = (
             Step(when=When(JOBS, "job", "Running", "False", reason="Restarting")),
         ),
         (Fate("job-0-master-0", run_seconds=900.0, reports=2), Fate("job-0-worker-0", run_seconds=900.0)),
+        strict=False,  # clocks that jump
         settled=(COMPLETE,),
     ),
     Scenario("waits in a queue", (Step(Create(job(queue="gpus"))),), settled=(COMPLETE,)),
