@@ -185,7 +185,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "leftovers are not waited for",
         '[Script("gang restarts")]',
-        ((f"{TRAIN}/plan.py", "if leftovers := cleanup.leftovers(situation):", "if leftovers := ():"),),
+        ((f"{TRAIN}/starting.py", "if leftovers := cleanup.leftovers(situation):", "if leftovers := ():"),),
     ),
     Mutant(
         "an end is forgotten",

@@ -13,16 +13,15 @@ The algorithm ("attempts are created once", docs/architecture.md), derived anew 
 Each step leads to the next by way of what is observed, so a crash between any two repeats a step at most.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from ...api.trainingjob import TrainingJob
 from .. import conditions, depth
-from ..conditions import Condition, Finding, false, true
+from ..conditions import Finding, false
 from ..observed import Obj, Observed, Ref
-from ..outcome import Defaults, Delete, Plan
-from ..pod import template as podtemplate
+from ..outcome import Defaults, Plan
 from . import (
     accepted,
     backoff,
@@ -39,6 +38,7 @@ from . import (
     rules,
     running,
     stall,
+    starting,
     status,
     suspension,
     trials,
@@ -46,29 +46,8 @@ from . import (
 )
 from .ended import End
 from .failure import Failure
-from .gang import pytorchjob
-from .history import History
 from .situation import Situation, look, recorded_attempt
-
-MEND_SECONDS = 5.0  # how soon to look again at what a user is likely to mend, and no watch will tell
-
-ACCEPTED = true(conditions.ACCEPTED, "Accepted", "the spec can be carried out")
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What a step decided; `_plan` makes the plan of it."""
-
-    running: Condition
-    accepted: Condition = ACCEPTED
-    end: End | None = None
-    attempt: int | None = None  # the one that should run from now on; None: the same
-    failed: Finding | None = None  # the failure that leads to the next attempt
-    history: History | None = None  # of failures from now on; None: the same
-    apply: tuple[Obj, ...] = ()
-    create: tuple[Obj, ...] = ()
-    delete: tuple[Delete, ...] = ()
-    look_again_seconds: float | None = None
+from .step import Step
 
 
 def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
@@ -116,7 +95,7 @@ def _question(situation: Situation) -> Plan | None:
         return Plan(status=situation.observed.owner.status, reads=unread)
     if unread := deadnode.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
-    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or _pause_seconds(situation):
+    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or starting.pause_seconds(situation):
         return None
     if accepted.complaint(situation):
         return None
@@ -143,18 +122,18 @@ def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
     return Plan(status=situation.observed.owner.status, templates=(trial,))
 
 
-def _step(situation: Situation) -> _Step:
+def _step(situation: Situation) -> Step:
     if end := ended.recorded(situation) or ended.success(situation) or deadlines.exceeded(situation):
         return _over(situation, end)
     if failure := ended.failure(situation):
         return _failed(situation, failure)
     if situation.gang and suspension.asked(situation):
-        return _Step(running=suspension.stopping(), attempt=situation.attempt + 1)
-    return _watch(situation) if situation.gang else _start(situation)
+        return Step(running=suspension.stopping(), attempt=situation.attempt + 1)
+    return _watch(situation) if situation.gang else starting.start(situation)
 
 
-def _over(situation: Situation, end: End) -> _Step:
-    return _Step(
+def _over(situation: Situation, end: End) -> Step:
+    return Step(
         running=false(conditions.RUNNING, end.reason),
         end=end,
         delete=(*cleanup.stale(situation), *cleanup.burning(situation, end)),
@@ -162,7 +141,7 @@ def _over(situation: Situation, end: End) -> _Step:
     )
 
 
-def _failed(situation: Situation, failure: Failure) -> _Step:
+def _failed(situation: Situation, failure: Failure) -> Step:
     """The end, or the next attempt; either way the failure is remembered."""
     decision, past = rules.decide(situation, failure), history.read(situation.observed.owner.status)
     told = past.failed(failure, attempt=situation.attempt, now=situation.now, rule=decision.rule)
@@ -171,7 +150,7 @@ def _failed(situation: Situation, failure: Failure) -> _Step:
         return replace(_over(situation, End(False, decision.reason, decision.message)), history=told)
     words = f"{decision.words}: {failure.message}{exclusion.words(situation, told, failure)}"
     pause, count = backoff.pause_seconds(situation, failure), len(situation.spec.failure_policy.rules)
-    return _Step(
+    return Step(
         running=false(conditions.RUNNING, running.RESTARTING, words),
         failed=Finding(failure.reason, words),
         attempt=situation.attempt + 1,
@@ -179,10 +158,10 @@ def _failed(situation: Situation, failure: Failure) -> _Step:
     )
 
 
-def _watch(situation: Situation) -> _Step:
-    return _Step(
+def _watch(situation: Situation) -> Step:
+    return Step(
         running=running.of_gang(situation),
-        apply=_own_claim(situation),
+        apply=starting.own_claim(situation),
         delete=cleanup.stale(situation),
         look_again_seconds=_watch_seconds(situation),
     )
@@ -200,52 +179,7 @@ def _watch_seconds(situation: Situation) -> float | None:
     return min((seconds for seconds in waits if seconds), default=None)
 
 
-def _start(situation: Situation) -> _Step:
-    if early := accepted.early_complaint(situation):
-        return _refuse(early)
-    if accepted.gang_is_unseen(situation):
-        return _Step(running=running.starting(situation), look_again_seconds=MEND_SECONDS)
-    if leftovers := cleanup.leftovers(situation):
-        return _Step(
-            running=running.clearing(situation, leftovers),
-            delete=cleanup.stale(situation),
-            look_again_seconds=deadnode.look_again_seconds(situation),
-        )
-    if left := _pause_seconds(situation):
-        return _Step(running=running.pausing(situation), look_again_seconds=left)
-    complaint = accepted.complaint(situation)
-    if suspension.asked(situation) and (complaint is None or complaint.reason == podtemplate.REFUSED):
-        return _Step(running=suspension.stopped())  # what others leave of a quota is no matter until it goes on
-    return _refuse(complaint) if complaint else _make(situation)
-
-
-def _pause_seconds(situation: Situation) -> float:
-    return 0.0 if suspension.asked(situation) else backoff.left_seconds(situation)
-
-
-def _refuse(complaint: Finding) -> _Step:
-    immutable = complaint.reason in (accepted.INVALID_SPEC, podtemplate.INVALID)
-    return _Step(
-        accepted=false(conditions.ACCEPTED, complaint.reason, complaint.message),
-        running=running.NOT_ACCEPTED,
-        look_again_seconds=None if immutable else MEND_SECONDS,
-    )
-
-
-def _make(situation: Situation) -> _Step:
-    """The claim, and once it is there the gang. What the API server refused is asked for again."""
-    claim, gang = accepted.refused_claim(situation), accepted.refused_gang(situation)
-    there = claims.exists(situation) and claim is None
-    refusal = claim or gang
-    step = _refuse(refusal) if refusal else _Step(running=running.making(situation, claim_exists=there))
-    return replace(step, apply=_own_claim(situation), create=(pytorchjob(situation),) if there else ())
-
-
-def _own_claim(situation: Situation) -> tuple[Obj, ...]:
-    return (claims.own_claim(situation),) if claims.is_own(situation.spec) else ()
-
-
-def _plan(situation: Situation, step: _Step) -> Plan:
+def _plan(situation: Situation, step: Step) -> Plan:
     owner = situation.observed.owner
     attempt = situation.attempt if step.attempt is None else step.attempt
     shown = progress.shown(situation, ended=step.end is not None)
