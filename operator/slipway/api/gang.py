@@ -99,7 +99,9 @@ class FailurePolicy(Model):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.backoffSeconds <= self.backoffLimitSeconds",
+            # The API server asks it of the default, {}, before the fields have theirs.
+            "!has(self.backoffSeconds) || !has(self.backoffLimitSeconds)"
+            " || self.backoffSeconds <= self.backoffLimitSeconds",
             "backoffSeconds is the first pause and backoffLimitSeconds the longest: the first must not be longer",
         ),
     )

@@ -116,8 +116,10 @@ class Kubelet(Controller):
     def _report(self, pod: Obj, life: Life) -> None:
         """While it runs: how far it is. The last report comes just before the end."""
         life.reports += 1
-        if life.fate.reports is None or life.reports <= life.fate.reports:
-            self.world.report(pod, life.reports)
+        self.world.report(pod, life.reports)
+        if life.reports == life.fate.reports:
+            life.step = "stay"
+            return
         left = (life.fate.run_seconds or 0.0) - life.reports * REPORT_SECONDS
         life.step, life.due = ("report" if left > 0 else "end"), self._now() + min(REPORT_SECONDS, max(left, 0.0))
 

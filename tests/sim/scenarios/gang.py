@@ -133,12 +133,9 @@ GANG = (
     ),
     Scenario(
         "the gang stalls",
-        (
-            Step(Create(job(stall={"factor": 1, "floorSeconds": 1}))),
-            Step(when=When(JOBS, "job", "Running", "False", reason="Restarting")),
-        ),
-        (Fate("job-0-master-0", run_seconds=900.0, reports=2), Fate("job-0-worker-0", run_seconds=900.0)),
-        strict=False,  # clocks that jump
+        (Step(Create(job(stall={"factor": 1, "floorSeconds": 1}))), Step(after=200.0)),
+        (Fate("job-0-master-0", run_seconds=900.0, reports=2), Fate("job-0-worker-0")),
+        strict=False,  # a gang of which no report was heard does not
         settled=(COMPLETE,),
     ),
     Scenario("waits in a queue", (Step(Create(job(queue="gpus"))),), settled=(COMPLETE,)),
