@@ -150,8 +150,7 @@ GANG = (
         (
             Step(Create(job(queue="gpus", failurePolicy=policy(maxRestarts=0)))),
             Step(PUT_BACK, when=When(JOBS, "job", "Running"), after=2.0),
-            Step(when=When(JOBS, "job", "Running", "False", reason="Queued")),
-            Step(PUT_BACK, when=When(JOBS, "job", "Running"), after=2.0),
+            Step(PUT_BACK, after=25.0),
         ),
         (Fate("job-0-*", run_seconds=900.0, times=4),),
         settled=(COMPLETE, "TrainingJob/job Queued=False"),

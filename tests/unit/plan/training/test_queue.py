@@ -222,6 +222,22 @@ def test_nor_if_its_pods_are_told_of_before_it_is() -> None:
     assert told(in_queue(*GOING, held=False, status=running_status(), read=read))["Running"][1] == "Queued"
 
 
+HOLDS: Any = {"conditions": [{"type": "Suspended", "status": "True", "lastTransitionTime": NOW_TEXT}]}
+
+
+@pytest.mark.parametrize("before", [None, EARLIER_TEXT])
+@pytest.mark.parametrize("backend", [HOLDS, resumed(NOW_TEXT)])
+@pytest.mark.parametrize("pods", [GOING, gang_pods(phase="Pending")])
+def test_nor_if_it_has_been_let_run_again_when_it_is_read(pods: Any, backend: Any, before: Any) -> None:
+    """Put back and admitted before the watch told of either."""
+    status = running_status(**({"admissionTime": before} if before else {}))
+    live = {"spec": {"runPolicy": {"suspend": False}}, "status": backend}
+    read = {**READ, gang_ref(): live, pod_ref("demo-0-worker-0"): None}
+    old = resumed(before) if before else None
+    made = in_queue(*pods, held=False, status=status, read=read, backend=old)
+    assert (made.status["attempt"], told(made)["Running"][1]) == (0, "WaitingForPods")
+
+
 @pytest.mark.parametrize("live", [{"spec": {"runPolicy": {"suspend": False}}}, {"spec": {"runPolicy": None}}, {}, None])
 def test_otherwise_a_pod_that_goes_is_a_failure_as_ever(live: Any) -> None:
     lost = in_queue(*GOING, held=False, status=running_status(), read={**READ, gang_ref(): live})
