@@ -153,7 +153,7 @@ class App:
             resync.everything(self.index, self.queue.add)
 
     def _gain(self) -> None:
-        self.reconciler.memory.clear()
+        self.reconciler.begin()
         self._published.clear()
         self.queue.resume()
         count = resync.everything(self.index, self.queue.add)

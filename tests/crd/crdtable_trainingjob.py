@@ -18,7 +18,7 @@ from .crdtable import (
     Case,
 )
 
-IMMUTABLE = "a TrainingJob's spec cannot change: delete the job and create another"
+IMMUTABLE = "cannot change: delete the TrainingJob and create another"
 
 TRAINING_JOB_CASES = (
     # -- what to run

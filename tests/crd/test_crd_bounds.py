@@ -19,7 +19,7 @@ from .crdmaker import Maker
 from .crdtable import RECIPE_JOB, SERVICE, Obj
 
 BASES = {TRAINING_JOB.kind: RECIPE_JOB, INFERENCE_SERVICE.kind: SERVICE}
-WRONG_TYPE = {"integer": "seven", "string": 7, "array": "seven", "object": "seven"}
+WRONG_TYPE = {"integer": "seven", "string": 7, "array": "seven", "object": "seven", "boolean": "seven"}
 NO_SUCH_FIELD = "noSuchField"
 
 
@@ -91,9 +91,16 @@ def _types(row: Row) -> Iterator[Found]:
 
 
 def _items(schema: Obj, count: int) -> list[Any]:
-    if schema["items"]["type"] == "string":
-        return [f"--item-{position}" for position in range(count)]
-    return [{"type": f"Type{position}"} for position in range(count)]
+    return [_item(schema["items"], position) for position in range(count)]
+
+
+def _item(schema: Obj, position: int) -> Any:
+    if schema["type"] == "integer":
+        return schema["minimum"] + position
+    if schema["type"] == "string":
+        return schema["enum"][position % len(schema["enum"])] if "enum" in schema else f"--item-{position}"
+    name = schema["required"][0]
+    return {name: schema["properties"][name].get("enum", [f"Type{position}"])[0]}
 
 
 def _entries(count: int) -> dict[str, str]:

@@ -1,18 +1,20 @@
 """Every row of the table against the real API server, and no rule without a row."""
 
 import re
+from typing import Any
 
 import pytest
 
-from slipway.api.crd import KINDS, object_schema
+from slipway.api.crd import KINDS, TRAINING_JOB, object_schema
 from slipway.api.reference import RULES_KEY, walk
 
 from .crdmaker import Maker
 from .crdtable import COMMAND_JOB, RECIPE_JOB, SERVICE, Case, Obj, changed
+from .crdtable_gang import GANG_CASES
 from .crdtable_inferenceservice import INFERENCE_SERVICE_CASES
 from .crdtable_trainingjob import IMMUTABLE, TRAINING_JOB_CASES
 
-CASES = TRAINING_JOB_CASES + INFERENCE_SERVICE_CASES
+CASES = TRAINING_JOB_CASES + GANG_CASES + INFERENCE_SERVICE_CASES
 CREATED = 201
 REFUSED = (400, 422)
 
@@ -40,8 +42,13 @@ def rules_in_types() -> set[tuple[str, str, str]]:
 
 def test_every_rule_has_a_case_that_it_refuses() -> None:
     shown = {(case.base["kind"], re.sub(r"\[\d+\]", "[]", case.field), case.message) for case in CASES}
-    shown.add(("TrainingJob", "spec", IMMUTABLE))  # test_spec_cannot_change
-    assert rules_in_types() - shown == set()
+    fixed = {("TrainingJob", "spec", f"{field} {IMMUTABLE}") for field in FIXED}  # test_spec_cannot_change
+    assert rules_in_types() - shown == fixed
+
+
+def test_every_field_of_a_job_is_tried_to_change() -> None:
+    fields = set(object_schema(TRAINING_JOB)["properties"]["spec"]["properties"])
+    assert fields - {"suspend"} == set(FIXED)
 
 
 def test_every_kind_has_cases_that_are_accepted() -> None:
@@ -55,30 +62,58 @@ def test_every_kind_has_cases_that_are_accepted() -> None:
 POD_TEMPLATE: Obj = {"spec": {"containers": [{"name": "main", "env": [{"name": "A", "value": "1"}]}]}}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"nodes": 2},
-        {"nodes": None, "perNode": 2},
-        {"image": "other"},
-        {"recipe": None, "command": ["true"], "dataset": None, "training": None},
-        {"model": {"layers": 5}},
-        {"dataset": {"include": ["*.py"]}},
-        {"training": {"optimizer": {"learningRate": "0.1"}}},
-        {"output": {"whenDeleted": "Delete"}},
-        {"failurePolicy": {"maxRestarts": 0}},
-        {"podTemplate": None},
-        {"podTemplate": {"metadata": {"labels": {"a": "b"}}}},
-        {"podTemplate": {"spec": {"hostNetwork": True}}},
-        {"podTemplate": {"spec": {"containers": [{"name": "main", "env": [{"name": "A", "value": "2"}]}]}}},
+# What each field of the spec of TEMPLATED may not become.
+FIXED: dict[str, list[Any]] = {
+    "recipe": [None],
+    "command": [["true"]],
+    "image": ["other"],
+    "accelerator": ["nvidia"],
+    "nodes": [2],
+    "perNode": [2],
+    "strategy": ["ddp"],
+    "precision": ["bf16"],
+    "model": [{"layers": 5}],
+    "dataset": [{"include": ["*.py"]}],
+    "training": [{"optimizer": {"learningRate": "0.1"}}],
+    "checkpoint": [{"keep": 3}],
+    "output": [{"whenDeleted": "Delete"}],
+    "failurePolicy": [{"maxRestarts": 0}, {"rules": [{"exitCodes": [1], "action": "Fail"}]}],
+    "stall": [{"factor": 3}],
+    "queue": ["gpus"],
+    "scheduling": [{"priorityClass": "high"}],
+    "deadlineSeconds": [60],
+    "startDeadlineSeconds": [60],
+    "ttlSecondsAfterFinished": [60],
+    "podTemplate": [
+        None,
+        {"metadata": {"labels": {"a": "b"}}},
+        {"spec": {"hostNetwork": True}},
+        {"spec": {"containers": [{"name": "main", "env": [{"name": "A", "value": "2"}]}]}},
     ],
-    ids=str,
+}
+TEMPLATED = changed(RECIPE_JOB, {"spec.podTemplate": POD_TEMPLATE})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in FIXED.items() for value in values], ids=str
 )
-def test_spec_cannot_change(make: Maker, change: Obj) -> None:
-    stored = make.create(changed(RECIPE_JOB, {"spec.podTemplate": POD_TEMPLATE}))
-    status, answer = make.merge(stored, {"spec": change})
-    assert (status, IMMUTABLE in answer["message"]) == (422, True)
+@pytest.mark.parametrize("suspend", [False, True])
+def test_spec_cannot_change(make: Maker, field: str, value: Any, suspend: bool) -> None:
+    """Nor together with the one field that can."""
+    stored = make.create(TEMPLATED)
+    status, answer = make.merge(stored, {"spec": {field: value} | ({"suspend": True} if suspend else {})})
+    assert (status, f"{field} {IMMUTABLE}" in answer["message"]) == (422, True)
     assert make.read(stored)["spec"] == stored["spec"]
+
+
+@pytest.mark.parametrize("base", [TEMPLATED, COMMAND_JOB])
+def test_a_job_may_be_suspended_and_go_on(make: Maker, base: Obj) -> None:
+    stored = make.create(base)
+    assert stored["spec"]["suspend"] is False
+    for generation, suspend in ((2, True), (3, False)):
+        status, answer = make.merge(stored, {"spec": {"suspend": suspend}})
+        assert (status, answer["metadata"]["generation"]) == (200, generation)
+        assert answer["spec"] == {**stored["spec"], "suspend": suspend}
 
 
 def test_spec_written_again_as_it_is_or_was_given_changes_nothing(make: Maker) -> None:

@@ -16,6 +16,7 @@ from slipway.plan.outcome import Defaults, Plan
 from slipway.plan.training import plan
 
 HERE = Path(__file__).parent / "training"
+SAMPLES = sorted((Path(__file__).parents[2] / "workloads" / "samples").glob("trainingjob-*.yaml"))
 INPUTS = sorted((HERE / "inputs").glob("*.yaml"))
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 NOW = 1_800_000_000.0
@@ -74,6 +75,15 @@ def test_what_is_made_is_what_is_committed(source: Path) -> None:
     if UPDATE:
         target.write_text(yaml.safe_dump_all(objects, sort_keys=False, width=120))
     assert objects == list(yaml.safe_load_all(target.read_text()))
+
+
+@pytest.mark.parametrize("source", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_is_accepted(source: Path) -> None:
+    job = yaml.safe_load(source.read_text())
+    job["metadata"] |= {"namespace": "demo", "uid": "90000000-0000-0000-0000-000000000009"}
+    claim = {"metadata": {}, "spec": {"accessModes": ["ReadWriteMany"]}}
+    made = answered(job, {"team-checkpoints": claim})
+    assert [each["status"] for each in made.status["conditions"] if each["type"] == "Accepted"] == ["True"]
 
 
 def test_no_output_is_left_without_its_input() -> None:

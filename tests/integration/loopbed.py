@@ -206,8 +206,9 @@ class Bed:
         assert status == 200, answer
         return answer
 
-    def delete(self, plural: str, name: str) -> None:
-        status, answer = self.api.request("DELETE", self.path(plural, name))
+    def delete(self, plural: str, name: str, *, grace_seconds: int | None = None) -> None:
+        options = None if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
+        status, answer = self.api.request("DELETE", self.path(plural, name), options)
         assert status in (200, 202), answer
 
     def job(self, name: str, **spec: object) -> Obj:

@@ -130,7 +130,8 @@ class Case:
     words: str
     stands: Callable[[Bed], None] = lambda bed: None
     mend: Callable[[Bed], None] = lambda bed: None
-    spec: Obj | None = None
+    spec: Obj | None = None  # of the job, and its podTemplate of the service
+    of_job: Obj | None = None  # where the job has a field for it
 
 
 CASES = (
@@ -149,6 +150,7 @@ CASES = (
             bed, "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": "late"}, "value": 7}
         ),
         spec=template(priorityClassName="late"),
+        of_job={**JOB, "scheduling": {"priorityClass": "late"}},
     ),
     Case(
         "runtime",
@@ -196,7 +198,7 @@ def beds(real_api: ApiServer, real_directory: Path) -> Iterator[dict[str, Bed]]:
 def test_each_refusal_is_named_and_mended_without_help(operator: Replica, beds: dict[str, Bed]) -> None:
     for case in CASES:
         case.stands(beds[case.name])
-        job(beds[case.name], case.spec)
+        job(beds[case.name], case.of_job or case.spec)
         service(beds[case.name], **{k: v for k, v in (case.spec or {}).items() if k == "podTemplate"} | {"replicas": 1})
     for case in CASES:
         bed = beds[case.name]

@@ -6,7 +6,7 @@ they asked. A verb that no longer appears here is to be taken from the table, no
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,8 @@ def claim(bed: Bed) -> None:
     bed.create("persistentvolumeclaims", {"metadata": {"name": "models"}, "spec": spec})
 
 
-def a_job_that_fails_and_goes_on(bed: Bed) -> None:
+def a_job_that_fails_and_goes_on(bed: Bed, asked: Callable[[], bool]) -> None:
+    """`asked`: whether the operator has asked for the node of what is left."""
     body = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingJob", "metadata": {"name": "train"}, "spec": JOB}
     bed.create("trainingjobs", body)
     eventually(partial(bed.find, "pytorchjobs", "train-0"), "the gang")
@@ -101,6 +102,20 @@ def a_job_that_fails_and_goes_on(bed: Bed) -> None:
     assert bed.find("pytorchjobs", "train-0") is None
     bed.create("pods", body)
     eventually(lambda: bed.find("pods", "train-0-master-0") is None, "what is left of the attempt before is deleted")
+    placed = {**template["spec"], "nodeName": "nowhere", "terminationGracePeriodSeconds": 1}
+    bed.create("pods", {**body, "spec": placed})
+    eventually(asked, "a pod that does not go: does its node answer?")
+    bed.delete("pods", "train-0-master-0", grace_seconds=0)
+
+
+def a_job_that_is_over_and_goes(bed: Bed) -> None:
+    spec = {**JOB, "ttlSecondsAfterFinished": 0}
+    body = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingJob", "metadata": {"name": "brief"}, "spec": spec}
+    bed.create("trainingjobs", body)
+    eventually(partial(bed.find, "pytorchjobs", "brief-0"), "the gang")
+    done = {"type": "Succeeded", "status": "True"}
+    bed.patch("pytorchjobs", "brief-0", {"status": {"conditions": [done]}}, "/status")
+    eventually(lambda: bed.find("trainingjobs", "brief") is None, "its time has come")
 
 
 def a_service_that_comes_and_goes(bed: Bed) -> None:
@@ -129,7 +144,10 @@ def test_the_table_is_what_is_asked_for(system: Bed, real_bed: Bed, real_directo
         gateway(system, reading) as admin,
     ):
         eventually(one.leads, "leads")
-        a_job_that_fails_and_goes_on(real_bed)
+        a_job_that_fails_and_goes_on(
+            real_bed, lambda: any(call.resource == "nodes" for call in calls(real_directory, operator))
+        )
+        a_job_that_is_over_and_goes(real_bed)
         a_service_that_comes_and_goes(real_bed)
         assert report(one) == 401, "whose token it is, the API server is asked"
         eventually(lambda: http("GET", f"http://127.0.0.1:{admin}/readyz")[0] == 200, "the gateway follows")

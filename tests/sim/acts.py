@@ -119,8 +119,14 @@ def _expect(refused: bool | None, do: Callable[[], object]) -> None:
 # ---------------------------------------------------------------------------- objects
 
 
+def pauses(*rules: Obj, **more: object) -> Obj:
+    """A failurePolicy whose pauses are shorter than what the world takes for rest."""
+    short = {"backoffSeconds": 2, "backoffLimitSeconds": 4}
+    return {"maxRestarts": 2, **short, **({"rules": list(rules)} if rules else {}), **more}
+
+
 def job(name: str = "job", **spec: object) -> Obj:
-    base: Obj = {"command": ["python3", "train.py"], "nodes": 2, "failurePolicy": {"maxRestarts": 2}}
+    base: Obj = {"command": ["python3", "train.py"], "nodes": 2, "failurePolicy": pauses()}
     return _resource("TrainingJob", name, {**base, **spec})
 
 
@@ -130,7 +136,7 @@ def recipe(name: str = "job", **spec: object) -> Obj:
         "dataset": {"uri": "file:///usr/lib"},
         "training": {"steps": 200},
         "nodes": 2,
-        "failurePolicy": {"maxRestarts": 2},
+        "failurePolicy": pauses(),
     }
     return _resource("TrainingJob", name, {**base, **spec})
 

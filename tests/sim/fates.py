@@ -23,6 +23,7 @@ class Fate:
     message: str = ""
     trouble: Trouble = ""
     times: int | None = None
+    reports: int | None = None  # after so many rank 0 hangs, and says nothing more; None: it reports until it ends
     grace_seconds: float | None = None  # how long it takes to go; None: as the timing says
 
     def meets(self, name: str) -> bool:

@@ -14,7 +14,7 @@ from slipway.reconcile.synced import WatchMissing
 from slipway.settings import Settings, from_environment
 from slipway.telemetry.metrics import Metrics
 
-from .client import SimClient
+from .client import Sent, SimClient
 from .watch import Watch, watches
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ ENVIRONMENT = {
 }
 
 RESTART_SECONDS = 5.0
+SILENCE_SECONDS = 3.0  # longer than any answer takes, but for those that are late or never come
 
 Here = dict[asyncio.Task[Any], None]
 _tasks: contextvars.ContextVar[Here | None] = contextvars.ContextVar("tasks_of_the_process", default=None)
@@ -57,6 +58,7 @@ class Process:
         self._unanswered = 0  # requests that nobody will answer, before their time-out
         self._stop = asyncio.Event()
         self._here: Here = {}
+        self.under_way: list[Sent] = []  # requests without an answer so far
         self.context = contextvars.copy_context()
         self.context.run(_tasks.set, self._here)
         chance = world.chance(f"operator {number} {life}")
@@ -155,4 +157,10 @@ class Process:
         # What runs now and gets its answers may be the look that a plan asks for every few seconds.
         busy = queue._waiting or queue._failures or self._unanswered
         shows = any(job.timer is not None for job in self.app.progress._jobs.values())
-        return not busy and not shows and all(watch.at_rest for watch in self.watches)
+        return not busy and not shows and not self._waits and all(watch.at_rest for watch in self.watches)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether a visit hangs on a request that is not answered: when it gives up, it begins again."""
+        since = asyncio.get_running_loop().time() - SILENCE_SECONDS
+        return any(sent.at < since and not sent.lease for sent in self.under_way)

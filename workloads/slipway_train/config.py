@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from slipway.api.common import Accelerator, Model
+from slipway.api.gang import StallSpec
 from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 
 from .errors import RecipeError
@@ -40,12 +41,13 @@ class Recipe(Model):
     dataset: Dataset
     training: TrainingSpec
     checkpoint: CheckpointSpec = CheckpointSpec()
+    stall: StallSpec | None = None  # when the watchdog ends a rank that makes no step; None: never
 
     @property
     def fingerprint(self) -> str:
         """What a checkpoint or a finished model must agree on to belong to this recipe.
 
-        World size, strategy and checkpoint interval are left out: a run may go on with others.
+        World size, strategy, checkpoint interval and watchdog are left out: a run may go on with others.
         """
         parts = self.model_dump(mode="json", include={"recipe", "model", "dataset", "training"})
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -76,19 +76,32 @@ def cel_string(text: str) -> str:
     return f"r'{text}'"
 
 
+def unchanged(field: str, kind: str) -> Rule:
+    """A rule of an object whose `field` must stay as it was made, absent or present."""
+    same = f"has(oldSelf.{field}) && self.{field} == oldSelf.{field}"
+    message = f"{field} cannot change: delete the {kind} and create another"
+    return Rule(f"has(self.{field}) ? ({same}) : !has(oldSelf.{field})", message)
+
+
 class Model(BaseModel):
-    """Base of every API type. `RULES` are CEL rules on the whole object."""
+    """Base of every API type. `RULES` are CEL rules on the whole object.
+
+    `FIXED_OF` names a kind of whose object this is a part that cannot change, but for the fields in `CHANGEABLE`.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
     RULES: ClassVar[tuple[Rule, ...]] = ()
+    FIXED_OF: ClassVar[str] = ""
+    CHANGEABLE: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         reference = handler(core_schema)
-        if cls.RULES:
-            schema = handler.resolve_ref_schema(reference)
-            schema["x-kubernetes-validations"] = [rule.as_schema() for rule in cls.RULES]
+        schema = handler.resolve_ref_schema(reference)
+        fixed = [field for field in schema.get("properties", {}) if cls.FIXED_OF and field not in cls.CHANGEABLE]
+        if rules := [*cls.RULES, *(unchanged(field, cls.FIXED_OF) for field in fixed)]:
+            schema["x-kubernetes-validations"] = [rule.as_schema() for rule in rules]
         return reference
 
 

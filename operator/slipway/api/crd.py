@@ -200,7 +200,9 @@ def _beyond_fields(default: object, schema: JsonSchema) -> object:
         return default
     fields = schema.get("properties", {})
     reduced = {name: _beyond_fields(value, fields.get(name, {})) for name, value in default.items()}
-    return {name: value for name, value in reduced.items() if value is not None and value != _default_of(fields, name)}
+    return {
+        name: value for name, value in reduced.items() if value not in (None, []) and value != _default_of(fields, name)
+    }
 
 
 def _default_of(fields: JsonSchema, name: str) -> object:

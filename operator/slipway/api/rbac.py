@@ -55,6 +55,14 @@ PERMISSIONS: tuple[Permission, ...] = (
         "operator",
         "cluster",
         GROUP,
+        (TRAINING_JOBS,),
+        ("delete",),
+        "a job that is over, after its ttlSecondsAfterFinished; by uid and in the very state that was looked at",
+    ),
+    Permission(
+        "operator",
+        "cluster",
+        GROUP,
         (f"{TRAINING_JOBS}/status", f"{INFERENCE_SERVICES}/status"),
         ("patch",),
         "the answer to it",
@@ -75,6 +83,14 @@ PERMISSIONS: tuple[Permission, ...] = (
         (*WATCH, "create", "delete"),
         "how the gang and the replicas fare; creating is only ever a dry run, which asks whether quota, limits and"
         " policies would take such a pod; what is left of an ended attempt is deleted, by uid",
+    ),
+    Permission(
+        "operator",
+        "cluster",
+        "",
+        ("nodes",),
+        ("get",),
+        "whether the node of a pod that should have gone long ago still answers",
     ),
     Permission(
         "operator",

@@ -3,6 +3,7 @@
 It reads the structural schema rather than the Python types, so that it says what the API server enforces.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ is refused when it is created, with the message given here. Unknown fields are r
 `--validate=strict`, its default). `kubectl explain` shows the same texts.
 """
 RULES_KEY = "x-kubernetes-validations"
+FIXED = re.compile(r"(\w+)( cannot change: .*)")  # api.common.unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def _default(row: Row) -> str:
     default = row.schema.get("default", {})
     if isinstance(default, list):
         return ", ".join(f"`{each}`" for each in default)
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return "" if default == {} else f"`{default}`"
 
 
@@ -105,9 +109,16 @@ def _range(schema: JsonSchema, low: str, high: str, unit: str) -> str:
 
 
 def _rules(schema: JsonSchema) -> str:
-    lines = [
-        f"- {f'`{row.path}`' if row.path else 'the object'}: {rule['message']}.\n"
-        for row in walk(schema)
-        for rule in row.schema.get(RULES_KEY, [])
-    ]
-    return "".join(lines)
+    found = [(row.path, rule["message"]) for row in walk(schema) for rule in row.schema.get(RULES_KEY, [])]
+    return "".join(f"- {f'`{path}`' if path else 'the object'}: {message}.\n" for path, message in _joined(found))
+
+
+def _joined(rules: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """In their order; then, in one line for each object, which of its fields cannot change."""
+    fixed: dict[tuple[str, str], list[str]] = {}
+    for path, message in rules:
+        if found := FIXED.fullmatch(message):
+            fixed.setdefault((path, found[2]), []).append(found[1])
+        else:
+            yield path, message
+    yield from ((path, ", ".join(fields) + rest) for (path, rest), fields in fixed.items())

@@ -26,6 +26,8 @@ from .common import (
     Timestamp,
     name_rule,
 )
+from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure, Pace, StallSpec
+from .scheduling import QueueName, SchedulingSpec
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -33,6 +35,8 @@ SINGULAR = "trainingjob"
 SHORT_NAMES = ("tj",)
 
 NAME_MAX = 40  # <name>-<attempt>-worker-<index> must fit in a DNS label of 63
+SECONDS_MAX = 315_360_000  # ten years
+ATTEMPT_MAX = 1_000_000  # resuming and free restarts count too
 
 
 class ModelSpec(Model):
@@ -169,16 +173,8 @@ class CheckpointSpec(Model):
     keep: Annotated[int, Field(ge=1, le=100)] = Field(default=2, description="Newest checkpoints to keep.")
 
 
-class FailurePolicy(Model):
-    """What happens when a process of the gang fails."""
-
-    max_restarts: Annotated[int, Field(ge=0, le=900)] = Field(
-        default=3, description="Whole-gang restarts from the last checkpoint before the job is Failed."
-    )
-
-
 class TrainingJobSpec(Model):
-    """What to train, on what and where. It cannot change: delete the job and create another."""
+    """What to train, on what and where. Only suspend can change: else delete the job and create another."""
 
     recipe: Literal["pretrain"] | None = Field(
         default=None, description="A recipe of Slipway's. Exclusive with command."
@@ -218,6 +214,32 @@ class TrainingJobSpec(Model):
     )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
+    stall: StallSpec = StallSpec()
+    queue: QueueName | None = Field(
+        default=None,
+        description="Kueue's LocalQueue, in which the gang waits before every attempt until it is admitted as a whole.",
+    )
+    scheduling: SchedulingSpec | None = Field(default=None, description="How the gang's pods are placed.")
+    suspend: bool = Field(
+        default=False,
+        description="While true nothing of the job runs: a gang that runs is stopped, and saves a checkpoint. "
+        "Going on is a new attempt, which uses no budget.",
+    )
+    deadline_seconds: Annotated[int, Field(ge=1, le=SECONDS_MAX)] | None = Field(
+        default=None,
+        description="Seconds for which the whole gang may run, over all attempts, before the job is Failed. "
+        "Waiting, queued and suspended time does not count.",
+    )
+    start_deadline_seconds: Annotated[int, Field(ge=1, le=SECONDS_MAX)] | None = Field(
+        default=None,
+        description="Seconds in which all pods of an attempt must run, before the job is Failed. "
+        "Queued and suspended time does not count.",
+    )
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=SECONDS_MAX)] | None = Field(
+        default=None,
+        description="Seconds after which a job that is Complete or Failed is deleted, with its pods and their logs; "
+        "never when left out. The output's claim is kept as output.whenDeleted says.",
+    )
     pod_template: PodTemplate | None = Field(
         default=None, description="What to add to the pods: resources, node selectors, volumes, tolerations."
     )
@@ -242,8 +264,14 @@ class TrainingJobSpec(Model):
             " || self.training.batchSize % (self.nodes * self.perNode) == 0",
             "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
         ),
-        Rule("self == oldSelf", "a TrainingJob's spec cannot change: delete the job and create another"),
+        Rule(
+            "!has(self.scheduling) || has(self.queue)"
+            " || !(has(self.scheduling.topology) || has(self.scheduling.queuePriorityClass))",
+            "scheduling.topology and scheduling.queuePriorityClass are for Kueue: name a queue, or leave them out",
+        ),
     )
+    FIXED_OF: ClassVar[str] = KIND
+    CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"suspend"})
 
 
 ReportedDecimal = Annotated[str, Field(max_length=24)]
@@ -338,18 +366,41 @@ class TrainingJobStatus(Model):
 
     conditions: Conditions = Field(
         default=[],
-        description="Accepted, Running, Complete, Failed and Ready, each with a reason from the first visit on.",
+        description="Accepted, Queued, Running, Restarting, Complete, Failed and Ready, "
+        "each with a reason from the first visit on.",
     )
     observed_generation: Annotated[int, Field(ge=0)] = Field(
         default=0, description="The metadata.generation that this status speaks of."
     )
-    attempt: Annotated[int, Field(ge=0, le=1000)] = Field(default=0, description="The gang that runs, counted from 0.")
+    attempt: Annotated[int, Field(ge=0, le=ATTEMPT_MAX)] = Field(
+        default=0, description="The gang that runs, counted from 0."
+    )
+    restarts: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Restarts that count towards failurePolicy.maxRestarts, once there was one."
+    )
+    rule_restarts: Annotated[
+        list[Annotated[int, Field(ge=0)]], Field(max_length=RULES_MAX), Schema(list_type="atomic")
+    ] = Field(default=[], description="Restarts by each of failurePolicy.rules, in their order.")
+    last_failure: LastFailure | None = Field(default=None, description="Why the newest attempt that failed did.")
+    failed_nodes: Annotated[
+        list[FailedNode], Field(max_length=FAILED_NODES_MAX), Schema(list_type="map", list_map_keys=("node",))
+    ] = Field(default=[], description="What failurePolicy.excludeNodeAfter counts; the newest failure is the last.")
     start_time: Timestamp | None = Field(default=None, description="When all pods of the first gang ran.")
+    running_seconds: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="Seconds for which the whole gang ran, without those since Running is True: deadlineSeconds.",
+    )
+    admission_time: Timestamp | None = Field(
+        default=None,
+        description="When the gang that runs was let run, by its queue or another hand that had held it, "
+        "as the training operator tells it.",
+    )
     completion_time: Timestamp | None = Field(default=None, description="When the job was Complete or Failed.")
     progress: Progress | None = Field(default=None, description="What rank 0 last reported.")
     allocation: Allocation | None = Field(
         default=None, description="How long the gang has had its nodes, and what that cost."
     )
+    pace: Pace | None = Field(default=None, description="How fast the gang steps, by what rank 0 reported.")
     evaluation: Evaluation | None = Field(default=None, description="How good the model is, once training is over.")
     output: Output | None = Field(default=None, description="Where the model is, once it is written.")
 

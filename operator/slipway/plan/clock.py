@@ -17,3 +17,11 @@ def seconds(text: str) -> float:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone: write it as 2026-01-02T03:04:05Z")
     return moment.timestamp()
+
+
+def seconds_or(text: object, otherwise: float) -> float:
+    """As `seconds`, and `otherwise` for what is no time: statuses are also written by others."""
+    try:
+        return seconds(str(text))
+    except ValueError:
+        return otherwise

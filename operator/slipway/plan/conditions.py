@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .clock import rfc3339
+from .clock import rfc3339, seconds_or
 from .observed import Obj
 
 ACCEPTED = "Accepted"
 READY = "Ready"
 
 # TrainingJob
+QUEUED = "Queued"
 RUNNING = "Running"
+RESTARTING = "Restarting"
 COMPLETE = "Complete"
 FAILED = "Failed"
 
@@ -81,6 +83,12 @@ def holding(status: Mapping[str, Any], kind: str) -> Obj | None:
 def is_true(status: Mapping[str, Any], kind: str) -> bool:
     """Whether the object's `status` has a condition of this type with status True."""
     return holding(status, kind) is not None
+
+
+def since(status: Mapping[str, Any], kind: str) -> float | None:
+    """Since when this condition is what it is, in seconds since the epoch; None when it is not there."""
+    condition = find(status, kind)
+    return seconds_or(condition.get("lastTransitionTime"), 0.0) if condition else None
 
 
 def write(previous: Mapping[str, Any], wanted: Sequence[Condition], *, generation: int, now: float) -> list[Obj]:

@@ -74,6 +74,8 @@ class Pod:
     scheduled: bool
     unschedulable_message: str
     bound: float | None = None  # when it got its node
+    gone_by: float | None = None  # of one that is being deleted: when it should have gone, its grace period over
+    disruption: str = ""  # who takes it away: the reason of its condition DisruptionTarget
     containers: tuple[Container, ...] = ()  # init containers first
 
 
@@ -90,6 +92,7 @@ class Child:
     deleting: bool
     created: float
     status: Obj  # the few fields that index keeps: conditions, replica counts, phase, observedGeneration
+    suspended: bool = False  # a PyTorchJob whose spec.runPolicy.suspend says that no pod of it is to be
     controlled: bool = True  # an owner reference names a controller, whoever that is
     additions: tuple[str, ...] = ()  # to a Deployment's pod template, not by Slipway: "path (field manager)", sorted
 
@@ -136,6 +139,7 @@ class Observed:
     `read` holds the objects that were read live as the plan asked (`Plan.reads`), None when there is none.
     `verdicts` maps the hash of a pod template to the API server's verdict.
     `refused` holds the API server's answer to the last apply or create of an object, when it refused it.
+    `listening_since` is when reports began to reach this operator: what was said before, nobody here has heard.
     """
 
     owner: Owner
@@ -145,3 +149,4 @@ class Observed:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     refused: Mapping[Ref, str] = field(default_factory=dict)
     reported: Reported | None = None
+    listening_since: float = 0.0

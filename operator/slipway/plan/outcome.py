@@ -21,12 +21,14 @@ class Event:
 class Delete:
     """Delete `ref` if it still has this uid; the loop reads it live first, and deletes with the uid as precondition.
 
-    `unless_ended`: a pod, which stays if it has ended meanwhile, for its logs and its last words.
+    `unless_ended`: a pod, which stays if it has ended meanwhile, for its logs and its last words. `version`: only in
+    the state that has this resourceVersion.
     """
 
     ref: Ref
     uid: str
     unless_ended: bool = False
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

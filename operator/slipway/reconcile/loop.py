@@ -78,6 +78,12 @@ class Reconciler:
         self._reported, self._on_status, self._on_gone = reported, on_status, on_gone
         self._wall, self._clock = wall, clock
         self.memory = Memory(chance)
+        self._listening_since = wall()
+
+    def begin(self) -> None:
+        """We lead now: what others wrote or heard meanwhile is not known here."""
+        self.memory.clear()
+        self._listening_since = self._wall()
 
     async def visit(self, key: Key) -> Again:
         """One visit. Raises RetryLater or ApiError for the queue to repeat it."""
@@ -171,6 +177,7 @@ class Reconciler:
             children=self._index.children(key),
             refused=memory.refusals.messages(),
             reported=self._reported(key, owner.uid),
+            listening_since=self._listening_since,
         )
 
     async def _plan(self, key: Key, observed: Observed) -> tuple[Plan, Observed]:

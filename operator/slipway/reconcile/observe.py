@@ -66,9 +66,16 @@ def child(resource: Resource, body: Obj) -> Child:
         deleting=bool(metadata.get("deletionTimestamp")),
         created=epoch(metadata.get("creationTimestamp")) or 0.0,
         status={k: v for k, v in status.items() if k in KEPT_STATUS},
+        suspended=is_suspended(body),
         controlled=is_controlled(body),
         additions=additions(body, "spec", "template") if resource == DEPLOYMENT else (),
     )
+
+
+def is_suspended(body: Obj) -> bool:
+    """Whether a PyTorchJob is held back; of no other kind."""
+    policy = (body.get("spec") or {}).get("runPolicy")
+    return isinstance(policy, dict) and policy.get("suspend") is True
 
 
 def is_controlled(body: Obj) -> bool:
@@ -102,8 +109,14 @@ def pod(body: Obj) -> Pod:
         scheduled=scheduled.get("status") == "True",
         unschedulable_message=scheduled.get("message", "") if scheduled.get("status") == "False" else "",
         bound=epoch(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
+        gone_by=epoch(metadata.get("deletionTimestamp")),
+        disruption=_disruption(conditions.get("DisruptionTarget", {})),
         containers=tuple(_containers(status)),
     )
+
+
+def _disruption(condition: Obj) -> str:
+    return str(condition.get("reason", "")) if condition.get("status") == "True" else ""
 
 
 def kept_labels(labels: Mapping[str, str]) -> dict[str, str]:

@@ -100,7 +100,7 @@ class Once:
             return
         if wanted.unless_ended and (live or {}).get("status", {}).get("phase") in ENDED:
             return
-        version = metadata["resourceVersion"] if wanted.unless_ended else ""
+        version = wanted.version or (metadata["resourceVersion"] if wanted.unless_ended else "")
         seconds = await self._gate.admit("delete", wanted.ref.plural)
         try:
             await self._client.delete(wanted.ref, wanted.uid, version=version, timeout_seconds=seconds)

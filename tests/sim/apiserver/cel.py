@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+import re2
+
 from . import quantities
 
 Value = Any
@@ -270,12 +272,22 @@ def _indexed(code: Code, index: Code) -> Code:
 
 
 def _matcher(code: Code, arguments: list[Code]) -> Code:
+    (argument,) = arguments
     try:
-        pattern = arguments[0](None, None)
+        pattern = argument(None, None)
         expression = re.compile(python_pattern(pattern))
-    except (TypeError, AttributeError, IndexError, Failed) as error:
-        raise Unsupported("matches() of anything but a literal") from error
+    except (TypeError, AttributeError, Failed):  # no literal: a pattern of the user's own
+        return lambda s, o: _re2(argument(s, o)).search(code(s, o)) is not None
     return lambda s, o: expression.search(code(s, o)) is not None
+
+
+def _re2(pattern: Value) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        raise Failed(f"error parsing regexp: {error.args[0]}") from error
 
 
 def python_pattern(pattern: str) -> str:

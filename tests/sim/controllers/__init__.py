@@ -10,11 +10,13 @@ from .deployments import Deployments
 from .garbage import Garbage
 from .keda import Keda
 from .kubelet import Kubelet
+from .kueue import Kueue
 from .quotas import QuotaController
 from .training import TrainingOperator
 
 ALL: tuple[type[Controller], ...] = (
     TrainingOperator,
+    Kueue,
     Deployments,
     Keda,
     Kubelet,

@@ -117,6 +117,9 @@ class Kubelet(Controller):
         """While it runs: how far it is. The last report comes just before the end."""
         life.reports += 1
         self.world.report(pod, life.reports)
+        if life.reports == life.fate.reports:
+            life.step = "stay"
+            return
         left = (life.fate.run_seconds or 0.0) - life.reports * REPORT_SECONDS
         life.step, life.due = ("report" if left > 0 else "end"), self._now() + min(REPORT_SECONDS, max(left, 0.0))
 

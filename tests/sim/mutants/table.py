@@ -197,16 +197,16 @@ MUTANTS: tuple[Mutant, ...] = (
         '[Script("made again when it was done", s, t) for s in range(3) for t in ("busy", "hostile")]',
         ((f"{TRAIN}/situation.py", "if gang.owner_uid == observed.owner.uid and not gang.deleting]", "if not gang.deleting]"),),
     ),
-    Mutant("attempts go up by two", '[Script("gang restarts")]', ((f"{TRAIN}/plan.py", "situation.attempt + 1, ", "situation.attempt + 2, "),)),
+    Mutant("attempts go up by two", '[Script("gang restarts")]', ((f"{TRAIN}/plan.py", "attempt=situation.attempt + 1,\n        history", "attempt=situation.attempt + 2,\n        history"),)),
     Mutant(
         "leftovers are not waited for",
         '[Script("gang restarts")]',
-        ((f"{TRAIN}/plan.py", "if leftovers := cleanup.leftovers(situation):", "if leftovers := ():"),),
+        ((f"{TRAIN}/starting.py", "if leftovers := cleanup.leftovers(situation):", "if leftovers := ():"),),
     ),
     Mutant(
         "an end is forgotten",
         '[Script("the gang is deleted when all is done")]',
-        ((f"{TRAIN}/plan.py", "if end := ended.recorded(situation) or ended.end(", "if end := ended.end("),),
+        ((f"{TRAIN}/plan.py", "if end := ended.recorded(situation) or ended.success(", "if end := ended.success("),),
     ),
     Mutant(
         "what burns after the end is left",
@@ -223,7 +223,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a failure counts before rank 0 and the gang are read",
         '[Script("leaf of a job: podTemplate.spec.tolerations", 397, "disorder"), Script("many at once", 389, "hostile"),'
         ' *(Script("job completes", s, "disorder") for s in range(20))]',
-        ((f"{TRAIN}/plan.py", "lost.to_read(situation) or ended.to_read(situation)", "lost.to_read(situation)"),),
+        ((f"{TRAIN}/plan.py", "lost.to_read(situation) or _to_read_before_the_end(situation)", "lost.to_read(situation)"),),
     ),
     Mutant(
         "one pod that runs is a gang that runs",
@@ -235,7 +235,7 @@ MUTANTS: tuple[Mutant, ...] = (
         '[Script("a worker ends well, rank 0 does not")]',
         ((f"{TRAIN}/ended.py", "is_rank_0(situation, pod) and pod.phase", "pod.phase"),),
     ),
-    Mutant("the budget is one restart larger", '[Script("restarts run out")]', ((f"{TRAIN}/ended.py", "situation.attempt >= budget", "situation.attempt > budget"),)),
+    Mutant("the budget is one restart larger", '[Script("restarts run out")]', ((f"{TRAIN}/rules.py", "past.restarts >= policy", "past.restarts > policy"),)),
     Mutant(
         "a pod's last words must be JSON",
         "[]",

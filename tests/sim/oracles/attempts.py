@@ -1,7 +1,9 @@
 """One gang at a time, counted upwards, restarted for a reason, and nothing after the end."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
+from slipway.api.gang import FREE_RESTARTS_DEFAULT
 from slipway.plan.labels import ATTEMPT, OWNER_UID
 from slipway.plan.observed import Obj
 
@@ -24,6 +26,8 @@ class Attempts(Oracle):
         self._attempt: dict[str, int] = {}  # by the job's uid
         self._over: dict[str, str] = {}  # by the job's uid: Complete or Failed
         self._pods: dict[str, dict[str, str]] = {}  # by the job's uid: the pods that exist, with their attempts
+        self._suspended: Counter[str] = Counter()  # by the job's uid: how often it was
+        self._suspends: dict[str, bool] = {}  # by the job's uid: whether it is to be
         self._hurt: set[tuple[str, str]] = set()  # (job's uid, attempt) of which a pod failed or was taken away
 
     def changed(self, resource: str, event: WatchEvent) -> None:
@@ -36,14 +40,15 @@ class Attempts(Oracle):
 
     def _job(self, job: Obj) -> None:
         uid, status = job["metadata"]["uid"], job.get("status") or {}
+        self._suspension(uid, job["spec"].get("suspend", False))
         before, attempt = self._attempt.get(uid, 0), status.get("attempt", 0)
         if attempt < before:
             self.wrong(f"attempt goes from {before} back to {attempt}")
         if attempt > before + 1:
             self.wrong(f"attempt jumps from {before} to {attempt}")
-        if attempt > job["spec"]["failurePolicy"]["maxRestarts"]:
-            self.wrong(f"attempt {attempt} is more than failurePolicy.maxRestarts allows")
-        if attempt > before and (uid, str(before)) not in self._hurt:
+        self._budgets(job, status)
+        given_up = self._suspended[uid] or (uid, str(before)) in self._hurt or self._hangs(status)
+        if attempt > before and not given_up:
             self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
         self._attempt[uid] = attempt
         over = next((kind for kind in ("Complete", "Failed") if is_true(job, kind)), None)
@@ -51,6 +56,30 @@ class Attempts(Oracle):
             self.wrong(f"the job was {known} and is {over} now")
         if over:
             self._over[uid] = over
+
+    def _hangs(self, status: Obj) -> bool:
+        """Whether it is said to have stalled, and rank 0 does fall silent in this scenario."""
+        silent = any(fate.reports is not None for fate in self.world.fates)
+        return silent and (status.get("lastFailure") or {}).get("reason") == "Stalled"
+
+    def _suspension(self, uid: str, suspend: bool) -> None:
+        if suspend and not self._suspends.get(uid, False):
+            self._suspended[uid] += 1
+        self._suspends[uid] = suspend
+
+    def _budgets(self, job: Obj, status: Obj) -> None:
+        """Each restart counts somewhere: towards the job's budget, or towards that of a rule which is free of it."""
+        policy, suspended = job["spec"]["failurePolicy"], self._suspended[job["metadata"]["uid"]]
+        restarts, by_rule = status.get("restarts", 0), status.get("ruleRestarts") or []
+        if restarts > policy["maxRestarts"]:
+            self.wrong(f"{restarts} restarts are more than failurePolicy.maxRestarts allows")
+        free = 0
+        for rule, count in zip(policy.get("rules") or [], by_rule, strict=False):
+            free += count * (rule["action"] == "RestartGangFree")
+            if count > rule.get("maxRestarts", FREE_RESTARTS_DEFAULT if rule["action"] == "RestartGangFree" else count):
+                self.wrong(f"{count} restarts are more than the rule {rule} allows")
+        if status.get("attempt", 0) > restarts + free + suspended:
+            self.wrong(f"attempt {status['attempt']} came of {restarts} + {free} restarts, {suspended} suspensions")
 
     def _pod(self, event: WatchEvent) -> None:
         metadata = event.object["metadata"]
@@ -62,7 +91,8 @@ class Attempts(Oracle):
             self._deleted(uid, attempt, event.object)
         pods = self._pods.setdefault(uid, {})
         failed = (event.object.get("status") or {}).get("phase") == "Failed"
-        if failed or event.type == "DELETED" or "deletionTimestamp" in metadata:
+        going = event.type == "DELETED" or "deletionTimestamp" in metadata
+        if (failed and not going) or (going and not self._held(event.object)):
             self._hurt.add((uid, attempt))
         if event.type == "DELETED":
             pods.pop(metadata["name"], None)
@@ -71,10 +101,18 @@ class Attempts(Oracle):
             self.wrong(f"pod {metadata['name']} is made while pods of attempts {sorted(others)} exist")
         pods[metadata["name"]] = attempt
 
+    def _held(self, pod: Obj) -> bool:
+        """Whether its gang is suspended, by a queue or another hand: then it goes because it shall."""
+        live = self._gang_of(pod)
+        return live is not None and bool((live["spec"].get("runPolicy") or {}).get("suspend"))
+
+    def _gang_of(self, pod: Obj) -> Obj | None:
+        gang = next((o["name"] for o in pod["metadata"].get("ownerReferences") or [] if o.get("controller")), "")
+        return Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
+
     def _deleted(self, uid: str, attempt: str, pod: Obj) -> None:
         """The operator deletes what is left over, never a pod of the gang that should run."""
-        gang = next((o["name"] for o in pod["metadata"].get("ownerReferences") or [] if o.get("controller")), "")
-        live = Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
+        live = self._gang_of(pod)
         whole = live is not None and "deletionTimestamp" not in live["metadata"]
         if live is not None and (is_true(live, "Succeeded") or is_true(live, "Failed")):
             return  # it is over, though the status does not say so yet

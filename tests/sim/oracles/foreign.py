@@ -1,14 +1,19 @@
-"""What is not Slipway's is not touched: the operator changes and deletes only what it made, and keeps its claims."""
+"""What is not Slipway's is not touched: the operator changes and deletes only what it made, and keeps its claims.
+
+Of what users made it deletes a job that is over, when its time has come.
+"""
 
 from typing import TYPE_CHECKING, ClassVar
 
 from slipway.api.common import API_VERSION
 from slipway.kube.kinds import CHILDREN
+from slipway.plan.clock import seconds
 from slipway.plan.labels import MANAGED_BY, MANAGER
 from slipway.plan.observed import Obj
 
+from ..acts import JOBS, SERVICES
 from ..apiserver import WatchEvent
-from .base import Oracle
+from .base import Oracle, is_true
 
 if TYPE_CHECKING:
     from ..world import World
@@ -25,6 +30,8 @@ class Foreign(Oracle):
         self._ours: set[str] = set()  # uids of what was ours once: whatever becomes of its labels, it may be mended
 
     def changed(self, resource: str, event: WatchEvent) -> None:
+        if resource in (JOBS, SERVICES) and event.type == "DELETED" and self.by_operator():
+            self._ended(event.object)
         if resource not in KINDS:
             return
         metadata = event.object["metadata"]
@@ -32,6 +39,13 @@ class Foreign(Oracle):
             self._judge(resource, event)
         if ours(event.object):
             self._ours.add(metadata["uid"])
+
+    def _ended(self, owner: Obj) -> None:
+        ttl, status = owner["spec"].get("ttlSecondsAfterFinished"), owner.get("status") or {}
+        if ttl is None or not (is_true(owner, "Complete") or is_true(owner, "Failed")):
+            self.wrong(f"{owner['metadata']['name']} is deleted by the operator")
+        elif not self.world.jumps and seconds(self.world.now()) < seconds(status["completionTime"]) + ttl:
+            self.wrong(f"{owner['metadata']['name']} is deleted before its time")
 
     def _judge(self, resource: str, event: WatchEvent) -> None:
         metadata = event.object["metadata"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 CONDITIONS = {
-    JOBS: ["Accepted", "Running", "Complete", "Failed", "Ready"],
+    JOBS: ["Accepted", "Queued", "Running", "Restarting", "Complete", "Failed", "Ready"],
     SERVICES: ["Accepted", "ModelReady", "Available", "Scaling", "Ready"],
 }
 GANGS = "pytorchjobs.kubeflow.org"
@@ -104,8 +104,13 @@ class Status(Oracle):
         metadata, status = owner["metadata"], owner.get("status") or {}
         if status.get("observedGeneration") != metadata["generation"]:
             self.wrong(f"at the end {metadata['name']} has not observed its generation")
-        if resource == SERVICES:
-            self._final_service(owner)
+        (self._final_service if resource == SERVICES else self._final_job)(owner)
+
+    def _final_job(self, job: Obj) -> None:
+        uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+        left = [pod["metadata"]["name"] for pod in self.world.api.list("pods", None, f"{OWNER_UID}={uid}")[0]]
+        if condition(job, "Running").get("reason") == "Suspended" and left:
+            self.wrong(f"{name} says that it is suspended, and {left} are there")
 
     def _final_service(self, service: Obj) -> None:
         name, status = service["metadata"]["name"], service["status"]

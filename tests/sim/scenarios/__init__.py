@@ -1,6 +1,7 @@
 """What users do, as data. Each is run undisturbed first, to see that it ends as it should, and then disturbed."""
 
 from ..scenario import Scenario
+from .gang import GANG
 from .hindered import HINDERED
 from .leaves import LEAVES
 from .serving import SERVING
@@ -8,7 +9,7 @@ from .together import TOGETHER
 from .training import TRAINING
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (*TRAINING, *SERVING, *TOGETHER, *HINDERED, *LEAVES)
+    scenario.name: scenario for scenario in (*TRAINING, *GANG, *SERVING, *TOGETHER, *HINDERED, *LEAVES)
 }
 
 __all__ = ["SCENARIOS"]

@@ -149,7 +149,7 @@ def test_shared_parts_are_written_out() -> None:
         ("kind: List\nitems: [{kind: Pod}]", "document 1, item 1, is not a Kubernetes object with metadata.name"),
         ("kind: List\nmetadata: {}", "document 1 is not a Kubernetes object with metadata.name"),
         (JOB.replace("steps: 5", "steps: 0"), "TrainingJob demo: spec.training.steps: Input should be greater"),
-        (JOB + "  queue: a", "TrainingJob demo: spec.queue: Extra inputs are not permitted"),
+        (JOB + "  lottery: a", "TrainingJob demo: spec.lottery: Extra inputs are not permitted"),
         (SERVICE.replace("{uri", "{url"), "InferenceService chat: spec.model.url"),
     ],
 )

@@ -42,7 +42,7 @@ def test_what_is_spelled_for_the_api_is_written_so() -> None:
 @pytest.mark.parametrize(
     ("kind", "spec", "where"),
     [
-        (TrainingJob, JOB | {"queue": "a"}, ("spec", "queue")),
+        (TrainingJob, JOB | {"lottery": "a"}, ("spec", "lottery")),
         (TrainingJob, JOB | {"nodes": 0}, ("spec", "nodes")),
         (TrainingJob, JOB | {"dataset": {"uri": "s3://x"}}, ("spec", "dataset", "uri")),
         (TrainingJob, JOB | {"training": {}}, ("spec", "training", "steps")),

@@ -31,6 +31,7 @@ from .fakeapi import FakeApi
 class Bench:
     def __init__(self, client: KubeClient, fake: FakeApi, *, remaining: float = 10.0) -> None:
         self.fake, self.index, self.metrics, self.now = fake, Index(), Metrics(), 0.0
+        self.wall = 1_000_000.0
         self.seen: list[Observed] = []
         self.gone: list[Key] = []
         self.statuses: list[tuple[Key, Obj]] = []
@@ -52,7 +53,7 @@ class Bench:
             reported=lambda key, uid: None,
             on_status=lambda key, status: self.statuses.append((key, status)),
             on_gone=self.gone.append,
-            wall=lambda: 1_000_000.0,
+            wall=lambda: self.wall,
             clock=self.clock,
             chance=lambda: 0.0,
         )
@@ -61,7 +62,7 @@ class Bench:
         return self.now
 
     def plan(self, observed: Observed, now: float, defaults: Defaults) -> Plan:
-        assert (now, defaults) == (1_000_000.0, DEFAULTS)
+        assert (now, defaults) == (self.wall, DEFAULTS)
         self.seen.append(observed)
         return self.planner(observed, now, defaults)
 

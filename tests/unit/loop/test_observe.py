@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, POD
+from slipway.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, POD, PYTORCH_JOB
 from slipway.plan.observed import Container
 from slipway.reconcile import observe
 
@@ -75,6 +75,18 @@ def test_a_container_that_ended_says_when() -> None:
     assert [each.finished for each in pod.containers] == [180.0]
 
 
+def test_when_a_pod_should_have_gone() -> None:
+    assert observe.pod(body(POD, "p")).gone_by is None
+    going = observe.pod(body(POD, "p", metadata={"deletionTimestamp": "1970-01-01T00:01:00Z"}))
+    assert (going.deleting, going.gone_by) == (True, 60.0)
+
+
+@pytest.mark.parametrize(("status", "seen"), [("True", "EvictionByEvictionAPI"), ("False", "")])
+def test_who_takes_a_pod_away(status: str, seen: str) -> None:
+    conditions = [{"type": "DisruptionTarget", "status": status, "reason": "EvictionByEvictionAPI"}]
+    assert observe.pod(body(POD, "p", status={"conditions": conditions})).disruption == seen
+
+
 def test_a_pod_without_a_status_is_pending() -> None:
     pod = observe.pod({"metadata": {"name": "p"}})
     assert (pod.phase, pod.containers, pod.ready) == ("Pending", (), False)
@@ -93,6 +105,21 @@ def test_a_child_keeps_the_few_fields_of_its_status() -> None:
     child = observe.child(DEPLOYMENT, body(DEPLOYMENT, "d", status=status, metadata=meta))
     assert child.status == {"conditions": [], "readyReplicas": 2, "observedGeneration": 3}
     assert (child.generation, child.owner_uid, child.ref.plural) == (3, "ours", "deployments.apps")
+
+
+@pytest.mark.parametrize(
+    ("spec", "suspended"),
+    [
+        ({"runPolicy": {"suspend": True}}, True),
+        ({"runPolicy": {"suspend": False}}, False),
+        ({"runPolicy": {}}, False),
+        ({"runPolicy": None}, False),
+        ({"runPolicy": "x"}, False),
+        (None, False),
+    ],
+)
+def test_whether_a_gang_is_held_back(spec: Any, suspended: bool) -> None:
+    assert observe.child(PYTORCH_JOB, body(PYTORCH_JOB, "g", spec=spec)).suspended is suspended
 
 
 @pytest.mark.parametrize(

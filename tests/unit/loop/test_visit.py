@@ -65,6 +65,14 @@ async def test_the_second_visit_writes_nothing(bench: Bench) -> None:
     assert bench.fake.requests == [], "not even a read"
 
 
+async def test_a_new_leader_has_heard_no_report_from_before_it_led(bench: Bench) -> None:
+    bench.wall += 100
+    bench.reconciler.begin()
+    bench.wall += 100
+    await bench.visit()
+    assert bench.seen[-1].listening_since == 1_000_100.0
+
+
 async def test_a_gone_owner_is_forgotten(bench: Bench) -> None:
     await bench.visit()
     assert len(bench.reconciler.memory) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.kube.client import KubeClient
 from slipway.kube.errors import ApiError, NotLeader, Stale
-from slipway.kube.kinds import POD, PYTORCH_JOB, SERVICE, ref
+from slipway.kube.kinds import POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, ref
 from slipway.plan.observed import Owner
 from slipway.plan.outcome import Delete, Event, Plan
 from slipway.reconcile import observe
@@ -294,6 +294,12 @@ async def test_what_is_gone_or_going_is_not_deleted(bench: Bench) -> None:
     bench.fake.put(GANG_PATH, gang() | {"metadata": going})
     await bench.once.delete(Delete(GANG_REF, "old"))
     assert bench.fake.writes == []
+
+
+async def test_a_delete_of_one_state_carries_its_version(bench: Bench) -> None:
+    """Not the version that the live read found: whoever changed the object since has a reason to keep it."""
+    await bench.once.delete(Delete(ref(TRAINING_JOB, "ns", "job"), "job-uid", version="1"))
+    assert bench.fake.requests[-1].body["preconditions"] == {"uid": "job-uid", "resourceVersion": "1"}
 
 
 # ---------------------------------------------------------------------------- status, then events

@@ -13,7 +13,7 @@ from ..observed import NO_SUCH_KIND, Obj, Ref
 from ..pod import policy
 from ..pod.template import INVALID, steady
 from ..volumes import unusable
-from . import claims, trials
+from . import claims, rules, trials
 from .pods import RESERVED
 from .situation import Situation
 
@@ -41,6 +41,12 @@ def _recipe_has_data(situation: Situation) -> Finding | None:
     if spec.recipe is None or (spec.dataset and spec.training):
         return None
     return Finding(INVALID_SPEC, f"spec: recipe {spec.recipe} needs dataset and training")
+
+
+def _patterns_are_some(situation: Situation) -> Finding | None:
+    """The API server has asked its own RE2; one of another age may know more than ours."""
+    wrong = "; ".join(rules.wrong_patterns(situation.spec.failure_policy))
+    return Finding(INVALID_SPEC, wrong) if wrong else None
 
 
 def _dataset_address(situation: Situation) -> Finding | None:
@@ -126,6 +132,7 @@ def _template_verdict(situation: Situation) -> Finding | None:
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _one_program,
     _recipe_has_data,
+    _patterns_are_some,
     _dataset_address,
     _dataset_usable,
     _dataset_shared,
@@ -137,7 +144,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _template_policy,
     _template_verdict,
 )
-BEFORE_READING = CHECKS[:3]
+BEFORE_READING = CHECKS[:4]
 
 
 def complaint(situation: Situation) -> Finding | None:

@@ -18,14 +18,19 @@ ACTIVE = frozenset({"Pending", "Running"})
 def leftovers(situation: Situation) -> tuple[str, ...]:
     """Names of what must be gone before a gang may be made: everything of others, and pods without their gang."""
     gangs = (f"PyTorchJob {gang.ref.name}" for gang in situation.stale_gangs)
-    return (*gangs, *(f"pod {pod.name}" for pod in (*situation.stale_pods, *_orphans(situation))))
+    return (*gangs, *(f"pod {pod.name}" for pod in left_pods(situation)))
+
+
+def left_pods(situation: Situation) -> tuple[Pod, ...]:
+    """The pods among `leftovers`."""
+    return (*situation.stale_pods, *_orphans(situation))
 
 
 def stale(situation: Situation) -> tuple[Delete, ...]:
     """Delete what `leftovers` names, less what is already being deleted."""
     if situation.stale_gangs:
         return tuple(Delete(gang.ref, gang.uid) for gang in situation.stale_gangs if not gang.deleting)
-    return _pods((*situation.stale_pods, *_orphans(situation)))
+    return _pods(left_pods(situation))
 
 
 def burning(situation: Situation, end: End) -> tuple[Delete, ...]:

@@ -9,19 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .. import conditions, labels, names
-from ..clock import seconds
-from ..conditions import Finding
+from ..clock import seconds_or
 from ..observed import Obj, Ref
 from . import claims
+from .failure import GANG_FAILED, Failure, of_failed
 from .lost import lost_pod, rank_0_ref
 from .situation import Situation, is_rank_0
-from .termination import INVALID_RECIPE, exit_code, failed, is_cause, why_failed
+from .stall import stalled
+from .termination import INVALID_RECIPE, exit_code, failed, is_cause
 
 COMPLETE = "Complete"
-INVALID_RECIPE_REASON = "RecipeError"
-POD_FAILED = "PodFailed"
-GANG_FAILED = "GangFailed"
-RESTARTS_EXHAUSTED = "BackoffLimitExceeded"
 
 SETTLE_SECONDS = 10  # the backend's verdict may arrive before the pod's own, which says more
 
@@ -43,17 +40,9 @@ def recorded(situation: Situation) -> End | None:
     return None
 
 
-def end(situation: Situation) -> End | None:
-    """The end that has come now: success, a failure that no restart mends, or one restart too many."""
-    if succeeded(situation):
-        return End(True, COMPLETE, _where(situation))
-    found, budget = failure(situation), situation.spec.failure_policy.max_restarts
-    if found and found.reason == INVALID_RECIPE_REASON:
-        return End(False, found.reason, found.message)
-    if found and situation.attempt >= budget:
-        message = f"failurePolicy.maxRestarts is {budget}, and attempt {situation.attempt} failed: {found.message}"
-        return End(False, RESTARTS_EXHAUSTED, message)
-    return None
+def success(situation: Situation) -> End | None:
+    """The good end, if it has come now."""
+    return End(True, COMPLETE, _where(situation)) if succeeded(situation) else None
 
 
 def _where(situation: Situation) -> str:
@@ -75,15 +64,12 @@ def succeeded(situation: Situation) -> bool:
 
 
 def to_read(situation: Situation) -> tuple[Ref, ...]:
-    """Rank 0's pod and the gang, before a failure counts: peers are cut off when rank 0 succeeds, and the others are
-    when one fails; and the watch may tell of that before it tells of the cause.
-
-    Everything that `lost.to_read` names has been read."""
-    if any(is_rank_0(situation, pod) and failed(pod) for pod in situation.pods):
+    """Rank 0's pod and the gang, before a failure counts or a deadline: peers are cut off when rank 0 succeeds, and the
+    others are when one fails; and the watch may tell of that before it tells of the cause."""
+    if any(is_rank_0(situation, pod) and failed(pod) and not pod.deleting for pod in situation.pods):
         return ()
     wanted = (rank_0_ref(situation), situation.gang_ref)
-    unread = tuple(ref for ref in wanted if ref not in situation.observed.read)
-    return unread if unread and failure(situation) else ()
+    return tuple(ref for ref in wanted if ref not in situation.observed.read)
 
 
 def last_words_to_read(situation: Situation) -> tuple[Ref, ...]:
@@ -105,40 +91,38 @@ def _succeeded_live(situation: Situation) -> bool:
     return bool(rank_0_live(situation).get("status", {}).get("phase") == "Succeeded")
 
 
-def failure(situation: Situation) -> Finding | None:
-    """Why the attempt failed; None while it has not, or while its gang is not there at all."""
-    if situation.gang is None:
+def failure(situation: Situation) -> Failure | None:
+    """Why the attempt failed; None while it has not, or while its gang is not there at all, or is held back: then its
+    pods go because they shall."""
+    if situation.gang is None or situation.held:
         return None
-    return next((finding for check in FAILURES if (finding := check(situation))), None)
+    return next((found for check in FAILURES if (found := check(situation))), None)
 
 
-def _invalid_recipe(situation: Situation) -> Finding | None:
+def _invalid_recipe(situation: Situation) -> Failure | None:
     pods = [pod for pod in situation.pods if not pod.deleting and exit_code(pod) == INVALID_RECIPE]
-    return Finding(INVALID_RECIPE_REASON, why_failed(pods[0])) if pods else None
+    return of_failed(pods[0]) if pods else None
 
 
-def _failed_pod(situation: Situation) -> Finding | None:
+def _failed_pod(situation: Situation) -> Failure | None:
     pods = [pod for pod in situation.pods if not pod.deleting and failed(pod)]
     pods.sort(key=lambda pod: not is_cause(pod))
-    return Finding(POD_FAILED, why_failed(pods[0])) if pods else None
+    return of_failed(pods[0]) if pods else None
 
 
-def _failed_gang(situation: Situation) -> Finding | None:
-    if settle_seconds(situation) > 0:
+def _failed_gang(situation: Situation) -> Failure | None:
+    verdict = _backend_verdict(situation) if settle_seconds(situation) <= 0 else None
+    if verdict is None:
         return None
-    verdict = _backend_verdict(situation)
-    return (
-        Finding(GANG_FAILED, f"PyTorchJob {situation.gang_ref.name}: {verdict.get('message') or 'failed'}")
-        if verdict
-        else None
-    )
+    return Failure(GANG_FAILED, f"PyTorchJob {situation.gang_ref.name}: {verdict.get('message') or 'failed'}")
 
 
-FAILURES: tuple[Callable[[Situation], Finding | None], ...] = (
+FAILURES: tuple[Callable[[Situation], Failure | None], ...] = (
     _invalid_recipe,
     _failed_pod,
     lost_pod,
     _failed_gang,
+    stalled,
 )
 
 
@@ -147,16 +131,11 @@ def settle_seconds(situation: Situation) -> float:
     verdict = _backend_verdict(situation)
     if verdict is None:
         return 0
-    return min(SETTLE_SECONDS, max(0, _since(verdict) + SETTLE_SECONDS - situation.now))
+    return min(
+        SETTLE_SECONDS, max(0, seconds_or(verdict.get("lastTransitionTime"), 0.0) + SETTLE_SECONDS - situation.now)
+    )
 
 
 def _backend_verdict(situation: Situation) -> Obj | None:
     """The backend's condition Failed, where it is true."""
     return conditions.holding(situation.gang.status, "Failed") if situation.gang else None
-
-
-def _since(condition: Obj) -> float:
-    try:
-        return seconds(str(condition.get("lastTransitionTime")))
-    except ValueError:
-        return 0

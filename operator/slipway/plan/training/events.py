@@ -10,17 +10,20 @@ from .. import conditions
 from ..conditions import Condition, bounded, turned
 from ..observed import Owner
 from ..outcome import Event
+from .queue import QUEUED
 from .running import CLAIM_TERMINATING, NOT_ACCEPTED, RESTARTING, WAITING_FOR_CLAIM, WAITING_FOR_PODS
 from .situation import recorded_attempt
+from .suspension import SUSPENDED, SUSPENDING
 
 Tone = Literal["Normal", "Warning"]
 
-QUIET = frozenset({RESTARTING, WAITING_FOR_PODS, WAITING_FOR_CLAIM, NOT_ACCEPTED.reason})
+QUIET = frozenset({RESTARTING, WAITING_FOR_PODS, WAITING_FOR_CLAIM, NOT_ACCEPTED.reason, SUSPENDING, QUEUED})
 
 # What a turn to this status is told as; a turn that is not listed is no news.
 TONES: dict[tuple[str, str], Tone] = {
     (conditions.ACCEPTED, "True"): "Normal",
     (conditions.ACCEPTED, "False"): "Warning",
+    (conditions.QUEUED, "True"): "Normal",
     (conditions.RUNNING, "True"): "Normal",
     (conditions.RUNNING, "False"): "Warning",
     (conditions.COMPLETE, "True"): "Normal",
@@ -42,6 +45,8 @@ def _event(condition: Condition, *, ended: bool) -> Event | None:
         return None
     if (condition.type, condition.reason) == (conditions.RUNNING, CLAIM_TERMINATING):
         return _of("Warning", condition)
+    if (condition.type, condition.reason) == (conditions.RUNNING, SUSPENDED):
+        return _of("Normal", condition)  # as it was asked for
     kind = TONES.get((condition.type, condition.status))
     return _of(kind, condition) if kind else None
 

@@ -5,7 +5,9 @@ termination messages that say why. `cleanPodPolicy: Running` ends the peers of a
 A Master is rank 0; `Worker` is left out of a gang of one.
 """
 
+from ...api.trainingjob import TrainingJobSpec
 from ..observed import Obj
+from . import queue
 from .claims import owner_reference
 from .pods import pod_labels, pod_template
 from .situation import API_VERSION, KIND, Situation
@@ -20,15 +22,28 @@ def pytorchjob(situation: Situation) -> Obj:
         "metadata": {
             "name": ref.name,
             "namespace": ref.namespace,
-            "labels": pod_labels(situation),
+            "labels": {**pod_labels(situation), **queue.gang_labels(situation.spec)},
             "ownerReferences": [owner_reference(situation.observed.owner)],
         },
         "spec": {
             "nprocPerNode": str(situation.spec.per_node),
             "pytorchReplicaSpecs": _replicas(situation),
-            "runPolicy": {"cleanPodPolicy": "Running"},
+            "runPolicy": {
+                "cleanPodPolicy": "Running",
+                **queue.run_policy(situation.spec),
+                **_all_or_nothing(situation.spec),
+            },
         },
     }
+
+
+def _all_or_nothing(spec: TrainingJobSpec) -> Obj:
+    """What a scheduler that knows gangs is told: of itself the backend would say the same, but for the priority."""
+    scheduling = spec.scheduling
+    if scheduling is None or scheduling.scheduler is None:
+        return {}
+    priority = {"priorityClass": scheduling.priority_class} if scheduling.priority_class else {}
+    return {"schedulingPolicy": {"minAvailable": spec.nodes, **priority}}
 
 
 def _replicas(situation: Situation) -> Obj:

@@ -5,8 +5,8 @@ so a pod that seems to be missing, or not to have started, is read live before i
 """
 
 from .. import conditions
-from ..conditions import Finding
 from ..observed import Ref
+from .failure import POD_LOST, Failure, of_taken
 from .situation import Situation
 
 SUSPECTS_MAX = 8  # one lost pod is enough; the rest are looked at in the visits after
@@ -19,24 +19,29 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
 
 def suspects(situation: Situation) -> tuple[Ref, ...]:
     """Pods that ran, by the status, and do not run, by the index."""
-    if situation.gang is None or not situation.has_run:
+    if situation.gang is None or situation.held or not situation.has_run:
         return ()
     started = {pod.name for pod in situation.pods if pod.phase != "Pending"}
     missing = [name for name in pod_names(situation) if name not in started]
     return tuple(_pod_ref(situation, name) for name in missing[:SUSPECTS_MAX])
 
 
-def lost_pod(situation: Situation) -> Finding | None:
+def lost_pod(situation: Situation) -> Failure | None:
     """The first pod that was taken away while the gang ran. None after the backend's verdict: then it was the backend
     that took it away, and the verdict or the pod that caused it says why."""
     if judged(situation):
         return None
-    deleting = [pod.name for pod in situation.pods if pod.deleting] if situation.has_run else []
+    going = [pod for pod in situation.pods if pod.deleting] if situation.has_run else []
+    if going:
+        lost = min(going, key=lambda pod: not pod.disruption)  # who took it, where one of them knows
+        return Failure(of_taken(lost), _taken(lost.name, lost.disruption), node=lost.node)
     gone = [ref.name for ref in suspects(situation) if _is_gone(situation, ref)]
-    lost = next(iter((*deleting, *gone)), None)
-    if lost is None:
-        return None
-    return Finding("PodLost", f"pod {lost} was taken away while it ran: its peers cannot go on without it")
+    return Failure(POD_LOST, _taken(gone[0])) if gone else None
+
+
+def _taken(name: str, disruption: str = "") -> str:
+    why = f" ({disruption})" if disruption else ""
+    return f"pod {name} was taken away while it ran{why}: its peers cannot go on without it"
 
 
 def judged(situation: Situation) -> bool:

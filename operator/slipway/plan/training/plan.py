@@ -4,46 +4,51 @@ The algorithm ("attempts are created once", docs/architecture.md), derived anew 
 
 1. A spec that cannot be read: say so, leave everything as it is.
 2. A job that is over, by its status or by its pods: say so, and stop what still runs. Nothing is made any more.
-3. An attempt that failed within the budget: write the next attempt's number, and nothing else.
+3. An attempt that failed within the budget, or that is to be suspended: write the next attempt's number, and nothing
+   else.
 4. A gang that is there: tell how it is.
-5. No gang: remove what is left of others; when nothing is, check what the user asked for; make the claim; when that
-   is there, make the gang.
+5. No gang: remove what is left of others; when nothing is, wait out the pause after a failure, check what the user
+   asked for, and unless it is to be suspended make the claim; when that is there, make the gang.
 
 Each step leads to the next by way of what is observed, so a crash between any two repeats a step at most.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from ...api.trainingjob import TrainingJob
 from .. import conditions, depth
-from ..conditions import Condition, Finding, false, true
-from ..observed import Obj, Observed
-from ..outcome import Defaults, Delete, Plan
-from ..pod import template as podtemplate
-from . import accepted, claims, cleanup, ended, events, lost, progress, running, status, trials
+from ..conditions import Finding, false
+from ..observed import Obj, Observed, Ref
+from ..outcome import Defaults, Plan
+from . import (
+    accepted,
+    backoff,
+    claims,
+    cleanup,
+    deadlines,
+    deadnode,
+    ended,
+    events,
+    exclusion,
+    history,
+    lost,
+    progress,
+    rules,
+    running,
+    stall,
+    starting,
+    status,
+    suspension,
+    trials,
+    ttl,
+)
 from .allocation import allocation
 from .ended import End
-from .gang import pytorchjob
+from .failure import Failure
 from .situation import Situation, look, recorded_attempt
-
-ACCEPTED = true(conditions.ACCEPTED, "Accepted", "the spec can be carried out")
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What a step decided; `_plan` makes the plan of it."""
-
-    running: Condition
-    accepted: Condition = ACCEPTED
-    end: End | None = None
-    attempt: int | None = None  # the one that should run from now on; None: the same
-    apply: tuple[Obj, ...] = ()
-    create: tuple[Obj, ...] = ()
-    delete: tuple[Delete, ...] = ()
-    wait_seconds: float | None = None  # until the clock alone has something to tell
-    look_again: bool = False  # as in Plan
+from .step import Step
 
 
 def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
@@ -89,16 +94,27 @@ def _question(situation: Situation) -> Plan | None:
         return _question_of_gang(situation)
     if unread := accepted.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
-    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or accepted.complaint(situation):
+    if unread := deadnode.to_read(situation):
+        return Plan(status=situation.observed.owner.status, reads=unread)
+    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or starting.pause_seconds(situation):
+        return None
+    if accepted.complaint(situation):
         return None
     return _try(situation, trials.of_gang(situation, rank_0=True))
 
 
 def _question_of_gang(situation: Situation) -> Plan | None:
-    if unread := (*(lost.to_read(situation) or ended.to_read(situation)), *claims.to_watch(situation)):
+    if unread := (*(lost.to_read(situation) or _to_read_before_the_end(situation)), *claims.to_watch(situation)):
         return Plan(status=situation.observed.owner.status, reads=unread)
     missing = trials.of_missing(situation) if ended.failure(situation) is None else None
     return _try(situation, missing) if missing else None
+
+
+def _to_read_before_the_end(situation: Situation) -> tuple[Ref, ...]:
+    """Everything that `lost.to_read` names has been read."""
+    unread = ended.to_read(situation)
+    ends = suspension.asked(situation) or ended.failure(situation) or deadlines.exceeded(situation)
+    return unread if unread and ends else ()
 
 
 def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
@@ -107,85 +123,80 @@ def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:
     return Plan(status=situation.observed.owner.status, templates=(trial,))
 
 
-def _step(situation: Situation) -> _Step:
-    if end := ended.recorded(situation) or ended.end(situation):
+def _step(situation: Situation) -> Step:
+    if end := ended.recorded(situation) or ended.success(situation) or deadlines.exceeded(situation):
         return _over(situation, end)
     if failure := ended.failure(situation):
-        return _restart(situation, failure)
-    return _watch(situation) if situation.gang else _start(situation)
+        return _failed(situation, failure)
+    if situation.gang and suspension.asked(situation):
+        return Step(running=suspension.stopping(), attempt=situation.attempt + 1)
+    return _watch(situation) if situation.gang else starting.start(situation)
 
 
-def _over(situation: Situation, end: End) -> _Step:
-    return _Step(
+def _over(situation: Situation, end: End) -> Step:
+    return Step(
         running=false(conditions.RUNNING, end.reason),
         end=end,
         delete=(*cleanup.stale(situation), *cleanup.burning(situation, end)),
+        wait_seconds=ttl.left_seconds(situation) or None,
     )
 
 
-def _restart(situation: Situation, failure: Finding) -> _Step:
-    number, budget = situation.attempt + 1, situation.spec.failure_policy.max_restarts
-    message = f"restart {number} of {budget}: {failure.message}"
-    return _Step(running=false(conditions.RUNNING, running.RESTARTING, message), attempt=number)
+def _failed(situation: Situation, failure: Failure) -> Step:
+    """The end, or the next attempt; either way the failure is remembered."""
+    decision, past = rules.decide(situation, failure), history.read(situation.observed.owner.status)
+    told = past.failed(failure, attempt=situation.attempt, now=situation.now, rule=decision.rule)
+    told = exclusion.counted(situation, told, failure)
+    if isinstance(decision, rules.GiveUp):
+        return replace(_over(situation, End(False, decision.reason, decision.message)), history=told)
+    words = f"{decision.words}: {failure.message}{exclusion.words(situation, told, failure)}"
+    pause, count = backoff.pause_seconds(situation, failure), len(situation.spec.failure_policy.rules)
+    return Step(
+        running=false(conditions.RUNNING, running.RESTARTING, words),
+        failed=Finding(failure.reason, words),
+        attempt=situation.attempt + 1,
+        history=told.restarted(free=decision.free, rule=decision.rule, rules=count, pause_seconds=pause),
+    )
 
 
-def _watch(situation: Situation) -> _Step:
-    return _Step(
+def _watch(situation: Situation) -> Step:
+    return Step(
         running=running.of_gang(situation),
-        apply=_own_claim(situation),
+        apply=starting.own_claim(situation),
         delete=cleanup.stale(situation),
-        wait_seconds=min(filter(None, (ended.settle_seconds(situation), trials.wait_seconds(situation))), default=None),
+        wait_seconds=_watch_seconds(situation),
         look_again=trials.is_late(situation) or not claims.is_own(situation.spec),
     )
 
 
-def _start(situation: Situation) -> _Step:
-    if early := accepted.early_complaint(situation):
-        return _refuse(early)
-    if accepted.gang_is_unseen(situation):
-        return _Step(running=running.starting(situation), look_again=True)
-    if leftovers := cleanup.leftovers(situation):
-        return _Step(running=running.clearing(situation, leftovers), delete=cleanup.stale(situation))
-    complaint = accepted.complaint(situation)
-    return _refuse(complaint) if complaint else _make(situation)
-
-
-def _refuse(complaint: Finding) -> _Step:
-    immutable = complaint.reason in (accepted.INVALID_SPEC, podtemplate.INVALID)
-    return _Step(
-        accepted=false(conditions.ACCEPTED, complaint.reason, complaint.message),
-        running=running.NOT_ACCEPTED,
-        look_again=not immutable,
+def _watch_seconds(situation: Situation) -> float | None:
+    """When the clock alone has something to tell of a gang."""
+    waits = (
+        ended.settle_seconds(situation),
+        deadlines.left_seconds(situation),
+        stall.left_seconds(situation),
+        trials.wait_seconds(situation),
     )
+    return min((seconds for seconds in waits if seconds), default=None)
 
 
-def _make(situation: Situation) -> _Step:
-    """The claim, and once it is there the gang. What the API server refused is asked for again."""
-    claim, gang = accepted.refused_claim(situation), accepted.refused_gang(situation)
-    there = claims.exists(situation) and claim is None
-    refusal = podtemplate.steady(claim or gang, conditions.find(situation.observed.owner.status, conditions.ACCEPTED))
-    step = _refuse(refusal) if refusal else _Step(running=running.making(situation, claim_exists=there))
-    return replace(step, apply=_own_claim(situation), create=(pytorchjob(situation),) if there else ())
-
-
-def _own_claim(situation: Situation) -> tuple[Obj, ...]:
-    return (claims.own_claim(situation),) if claims.is_own(situation.spec) else ()
-
-
-def _plan(situation: Situation, step: _Step) -> Plan:
+def _plan(situation: Situation, step: Step) -> Plan:
     owner = situation.observed.owner
     attempt = situation.attempt if step.attempt is None else step.attempt
     runs, over = step.running.status == "True", step.end is not None or step.attempt is not None
     shown = progress.shown(situation, ended=step.end is not None)
     allotted = allocation(situation, running=runs, over=over, progress=shown.progress)
     told = progress.told(shown.progress, allotted, running=runs)
-    wanted = status.conditions_of(step.accepted, step.running, step.end)
+    past = step.history or history.read(owner.status)
+    wanted = status.conditions_of(situation, step.accepted, step.running, failed=step.failed, end=step.end)
     waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds) if seconds is not None]
+    written = status.write(situation, wanted, attempt=attempt, end=step.end, shown=told, allocation=allotted, past=past)
+    at_rest = step.end is not None and written == owner.status
     return Plan(
-        status=status.write(situation, wanted, attempt=attempt, end=step.end, shown=told, allocation=allotted),
+        status=written,
         apply=step.apply,
         create=step.create,
-        delete=step.delete,
+        delete=(*step.delete, *(ttl.deletion(situation) if at_rest else ())),
         events=events.of_turn(owner, wanted, attempt=attempt, ended=step.end is not None),
         requeue_after=min(waits, default=None),
         look_again=step.look_again,

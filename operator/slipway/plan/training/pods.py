@@ -13,11 +13,12 @@ from ..pod.expansion import literal
 from ..pod.policytypes import Reserved
 from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir, mount
+from . import queue
 from .claims import dataset_access, dataset_claim, output_access, output_ref
+from .exclusion import away_from, excluded
 from .recipe import recipe_json
-from .situation import Situation
+from .situation import CONTAINER, Situation
 
-CONTAINER = "pytorch"  # the backend insists on this name
 COMPONENT = "trainer"
 TOKEN_FILE = "token"  # noqa: S105
 TOKEN_SECONDS = 3600
@@ -34,6 +35,10 @@ RESERVED = Reserved(
     env=frozenset({"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "PYTHONUNBUFFERED"}),
     env_prefixes=("SLIPWAY_", "PET_"),
     gpus="use spec.accelerator and spec.perNode",
+    spec_fields=(
+        ("priorityClassName", "use spec.scheduling.priorityClass"),
+        ("schedulerName", "use spec.scheduling.scheduler"),
+    ),
     main_fields=(
         ("image", "use spec.image"),
         ("command", "use spec.command"),
@@ -46,9 +51,12 @@ RESERVED = Reserved(
 
 def pod_template(situation: Situation, *, rank_0: bool) -> Obj:
     """The PodTemplateSpec of rank 0's pod, or of every other one, with the user's podTemplate over it."""
-    rendered = {"metadata": {"labels": pod_labels(situation)}, "spec": _spec(situation, rank_0=rank_0)}
+    annotations = queue.pod_annotations(situation.spec)
+    metadata = {"labels": pod_labels(situation)} | ({"annotations": annotations} if annotations else {})
+    rendered = {"metadata": metadata, "spec": _spec(situation, rank_0=rank_0)}
     user = situation.spec.pod_template
-    return merged(rendered, user.model_dump() if user else {}, main=CONTAINER)
+    whole = merged(rendered, user.model_dump() if user else {}, main=CONTAINER)
+    return {**whole, "spec": away_from(whole["spec"], excluded(situation))}
 
 
 def pod_labels(situation: Situation) -> dict[str, str]:
@@ -70,6 +78,9 @@ def _spec(situation: Situation, *, rank_0: bool) -> Obj:
         "containers": [_container(situation, rank_0=rank_0)],
         "volumes": [volume for volume, _ in _volumes(situation, rank_0=rank_0)],
     }
+    if scheduling := situation.spec.scheduling:
+        given = {"priorityClassName": scheduling.priority_class, "schedulerName": scheduling.scheduler}
+        spec |= {name: value for name, value in given.items() if value is not None}
     if situation.spec.nodes > 1 and dataset_access(situation) == "node":
         spec["affinity"] = {"podAffinity": _same_node(situation.observed.owner, situation.attempt)}
     return spec

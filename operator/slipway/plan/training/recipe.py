@@ -3,6 +3,7 @@
 The trainer decides nothing that the operator knows: the same spec gives the same text, whatever the trainer's version.
 """
 
+from ...api.gang import StallSpec
 from ...api.trainingjob import CheckpointSpec, DatasetSpec, ModelSpec, TrainingJobSpec
 from ..hashing import canonical
 from ..names import DATASET_MOUNT
@@ -26,8 +27,14 @@ def recipe_json(spec: TrainingJobSpec) -> str:
             "dataset": _dataset(spec.dataset),
             "training": spec.training.model_dump(by_alias=True),
             "checkpoint": (spec.checkpoint or CheckpointSpec()).model_dump(by_alias=True),
+            **_stall(spec.stall),
         }
     )
+
+
+def _stall(stall: StallSpec) -> Obj:
+    """For the trainer's watchdog; nothing where no stall counts."""
+    return {"stall": stall.model_dump(by_alias=True)} if stall.factor else {}
 
 
 def _dataset(dataset: DatasetSpec) -> Obj:

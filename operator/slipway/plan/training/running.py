@@ -10,7 +10,7 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
 from ..pod.problems import first_problem, steady
 from ..pod.template import steady as steady_words
-from . import claims, trials
+from . import backoff, claims, deadnode, queue, restarting, suspension, trials
 from .situation import Situation
 
 RUNNING = "Running"
@@ -18,17 +18,17 @@ RESTARTING = "Restarting"
 WAITING_FOR_PODS = "WaitingForPods"
 WAITING_FOR_CLAIM = "WaitingForClaim"
 WAITING_FOR_CLEANUP = "WaitingForCleanup"
-SUSPENDED = "Suspended"
+GANG_SUSPENDED = "GangSuspended"
 CLAIM_TERMINATING = "ClaimTerminating"
 
-WAITS = " (waiting for "  # what `clearing` adds to the reason of a restart, and what comes off when it is done
+WAITS = " (waiting for "  # what must come first, after the reason of a restart
 
 NOT_ACCEPTED = false(conditions.RUNNING, "NotAccepted", "see condition Accepted")
 
 
 def of_gang(situation: Situation) -> Condition:
     """Running, of an attempt whose gang is there and has not ended."""
-    if everyone_runs(situation):
+    if everyone_runs(situation) and not situation.held:
         return _all_run(situation)
     finding = next(finding for check in REASONS if (finding := check(situation)))
     return false(conditions.RUNNING, finding.reason, finding.message)
@@ -47,7 +47,8 @@ def _all_run(situation: Situation) -> Condition:
 def starting(situation: Situation) -> Condition:
     """Running, of an attempt whose gang is being made: in the words that hold when it is there and its pods are not,
     so that the gang's own event changes nothing in the status."""
-    finding = _restart_goes_on(situation) or _none_yet(situation)
+    queued = queue.waiting(situation) if situation.spec.queue else None
+    finding = queued or _restart_goes_on(situation) or _none_yet(situation)
     return false(conditions.RUNNING, finding.reason, finding.message)
 
 
@@ -61,9 +62,21 @@ def making(situation: Situation, *, claim_exists: bool) -> Condition:
 
 def clearing(situation: Situation, leftovers: Sequence[str]) -> Condition:
     """Running, of an attempt that waits for what is left of others, or of itself, to go."""
-    finding = _restart(situation) or Finding(WAITING_FOR_CLEANUP, "the gang is made again")
-    waits = f"{WAITS}{', '.join(leftovers)} to go)"
-    return false(conditions.RUNNING, finding.reason, f"{finding.message}{waits}")
+    suspending = suspension.STOPPING if suspension.asked(situation) else None
+    finding = suspending or _restart(situation) or Finding(WAITING_FOR_CLEANUP, "the gang is made again")
+    message = f"{finding.message}{WAITS}{', '.join(leftovers)} to go)"
+    stuck = deadnode.finding(situation)
+    return false(
+        conditions.RUNNING,
+        stuck.reason if stuck else finding.reason,
+        f"{message}: {stuck.message}" if stuck else message,
+    )
+
+
+def pausing(situation: Situation) -> Condition:
+    """Running, of an attempt that waits because the one before failed."""
+    finding = _restart(situation) or Finding(RESTARTING, f"attempt {situation.attempt} follows a failure")
+    return false(conditions.RUNNING, finding.reason, f"{finding.message}{WAITS}{backoff.words(situation)})")
 
 
 def everyone_runs(situation: Situation) -> bool:
@@ -83,11 +96,8 @@ def _problem(situation: Situation) -> Finding | None:
 
 def _restart(situation: Situation) -> Finding | None:
     """The reason of the restart stands until the new pods have something to tell."""
-    before = conditions.find(situation.observed.owner.status, conditions.RUNNING)
-    if situation.attempt == 0 or before is None or before.get("reason") != RESTARTING:
-        return None
-    cause, _, _ = before.get("message", "").partition(WAITS)
-    return Finding(RESTARTING, cause)
+    cause = restarting.cause(situation)
+    return None if cause is None else Finding(RESTARTING, cause)
 
 
 def _restart_goes_on(situation: Situation) -> Finding | None:
@@ -122,12 +132,14 @@ def _look(situation: Situation) -> str:
     return f"kubectl describe pytorchjob {situation.gang_ref.name}"
 
 
-def _suspended(situation: Situation) -> Finding | None:
-    """Somebody else's doing: Slipway suspends nothing. The backend keeps no pods then."""
-    if situation.gang is None or not conditions.is_true(situation.gang.status, SUSPENDED):
+def _held(situation: Situation) -> Finding | None:
+    """By the queue, or by another hand. The backend keeps no pods then."""
+    if not situation.held:
         return None
+    if situation.spec.queue:
+        return queue.waiting(situation)
     mend = "it goes on when its spec.runPolicy.suspend is false"
-    return Finding(SUSPENDED, f"PyTorchJob {situation.gang_ref.name} is suspended: {mend}")
+    return Finding(GANG_SUSPENDED, f"PyTorchJob {situation.gang_ref.name} is suspended: {mend}")
 
 
 def _refused_pods(situation: Situation) -> Finding | None:
@@ -148,7 +160,7 @@ def _some_pods(situation: Situation) -> Finding:
 
 
 REASONS: tuple[Callable[[Situation], Finding | None], ...] = (
-    _suspended,
+    _held,
     _refused_pods,
     _problem,
     _restart_goes_on,

@@ -5,6 +5,7 @@ that would have been made anyway. `status.attempt` is only ever written before i
 number than the status therefore means that the status we see is old, and the gang is believed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,13 @@ from ...api.trainingjob import TrainingJobSpec
 from .. import conditions, labels, names
 from ..observed import Child, Observed, Pod, Ref
 from ..outcome import Defaults
+from ..pod.policytypes import mapping
 
 API_VERSION = "kubeflow.org/v1"
 KIND = "PyTorchJob"
 PLURAL = "pytorchjobs.kubeflow.org"
+BACKEND_SUSPENDED = "Suspended"  # its condition: True while it keeps no pods, False when it goes on
+CONTAINER = "pytorch"  # the backend insists on this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,38 @@ class Situation:
 
     @property
     def has_run(self) -> bool:
-        """Whether the status says that all pods of this attempt ran at once."""
+        """Whether the status says that all pods of this attempt ran at once. What ran before the gang was held back, or
+        was held back and let run again, does not count: its pods went with that. A live read may know it first."""
         status = self.observed.owner.status
-        return conditions.is_true(status, conditions.RUNNING) and recorded_attempt(status) == self.attempt
+        seen = (self.gang.status if self.gang else {}, mapping(self._live.get("status")))
+        told = [_admission(each) for each in seen if each]
+        same = all(each == status.get("admissionTime") for each in told) and recorded_attempt(status) == self.attempt
+        return same and conditions.is_true(status, conditions.RUNNING)
+
+    @property
+    def held(self) -> bool:
+        """Whether the gang is there and no pod of it is to be, by its queue or another hand: by the index or by a live
+        read, of which neither is always first."""
+        live = mapping(mapping(self._live.get("spec")).get("runPolicy"))
+        return self.gang is not None and (self.gang.suspended or live.get("suspend") is True)
+
+    @property
+    def _live(self) -> Mapping[str, Any]:
+        """The gang as it was read, empty where it was not."""
+        return mapping(self.observed.read.get(self.gang_ref))
+
+    @property
+    def admission_time(self) -> str | None:
+        """When the gang was last let run, as the backend tells it; None for one that was never held."""
+        return (_admission(self.gang.status) if self.gang else None) or None
+
+    @property
+    def released_at(self) -> float:
+        """Since when pods of the gang may be made, in seconds since the epoch: now, while that is news."""
+        created, status = self.gang.created if self.gang else self.now, self.observed.owner.status
+        if conditions.is_true(status, conditions.QUEUED):
+            return self.now
+        return max(created, conditions.since(status, conditions.QUEUED) or 0.0) if self.spec.queue else created
 
 
 def look(observed: Observed, spec: TrainingJobSpec, now: float, defaults: Defaults) -> Situation:
@@ -63,6 +96,14 @@ def look(observed: Observed, spec: TrainingJobSpec, now: float, defaults: Defaul
         stale_gangs=tuple(other for other in gangs if other is not gang),
         stale_pods=tuple(pod for pod in pods if not _belongs(pod, observed.owner.uid, attempt)),
     )
+
+
+def _admission(gang_status: Mapping[str, Any]) -> str | None:
+    """When the backend let the gang run again, "" while it holds it, None when it never did."""
+    told = conditions.find(gang_status, BACKEND_SUSPENDED)
+    if told is None:
+        return None
+    return str(told.get("lastTransitionTime")) if told.get("status") == "False" else ""
 
 
 def recorded_attempt(status: dict[str, object]) -> int:

@@ -1,4 +1,4 @@
-"""The status of a TrainingJob: five conditions, and what has been learnt so far.
+"""The status of a TrainingJob: seven conditions, and what has been learnt so far.
 
 What a plan has no news of keeps its value, so the same situation gives the same status whenever it is planned.
 """
@@ -7,22 +7,29 @@ from collections.abc import Sequence
 
 from .. import conditions, names
 from ..clock import rfc3339
-from ..conditions import Condition, false, true
+from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Owner
-from . import claims
+from . import claims, deadlines, queue, restarting, stall
 from .ended import End, rank_0_live
+from .history import History
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
 from .termination import evaluation, live_evaluation
 
 IN_PROGRESS = "InProgress"
 
+KEPT = (conditions.QUEUED, conditions.RUNNING, conditions.RESTARTING, conditions.COMPLETE, conditions.FAILED)
 
-def conditions_of(accepted: Condition, running: Condition, end: End | None) -> list[Condition]:
-    """All five, in the order in which they are shown. `Ready` repeats what stands in its way: a printer column."""
+
+def conditions_of(
+    situation: Situation, accepted: Condition, running: Condition, *, failed: Finding | None, end: End | None
+) -> list[Condition]:
+    """All seven, in the order in which they are shown. `Ready` repeats what stands in its way: a printer column."""
     return [
         accepted,
+        queue.condition(situation, running, end),
         running,
+        restarting.condition(situation, running, failed=failed, end=end),
         _complete(end),
         _failed(end),
         _ready(accepted, running, end),
@@ -57,6 +64,7 @@ def write(
     end: End | None,
     shown: Obj | None,
     allocation: Obj | None,
+    past: History,
 ) -> Obj:
     """The whole status. `attempt` is the one that should run from now on; `shown` is what rank 0 said."""
     owner = situation.observed.owner
@@ -64,10 +72,14 @@ def write(
         "conditions": conditions.write(owner.status, wanted, generation=owner.generation, now=situation.now),
         "observedGeneration": owner.generation,
         "attempt": attempt,
+        **past.fields(),
         "startTime": _start_time(situation, wanted, end),
+        "admissionTime": _admission_time(situation, runs=_runs(wanted)),
+        "runningSeconds": deadlines.recorded_seconds(situation, runs=_runs(wanted)),
         "completionTime": owner.status.get("completionTime") or (rfc3339(situation.now) if end else None),
         "progress": shown,
         "allocation": allocation,
+        "pace": stall.pace(situation, shown),
         "evaluation": _evaluation(situation, end),
         "output": _output(situation, end),
     }
@@ -76,10 +88,10 @@ def write(
 
 def rejected(owner: Owner, accepted: Condition, now: float) -> tuple[Obj, list[Condition]]:
     """The status of a job whose spec cannot be read: what it says of a gang that runs is left alone."""
-    kept = {kind: _kept(owner, kind) for kind in (conditions.RUNNING, conditions.COMPLETE, conditions.FAILED)}
+    kept = [_kept(owner, kind) for kind in KEPT]
     over = any(conditions.is_true(owner.status, kind) for kind in (conditions.COMPLETE, conditions.FAILED))
     ready = _kept(owner, conditions.READY) if over else false(conditions.READY, accepted.reason, accepted.message)
-    wanted = [accepted, *kept.values(), ready]
+    wanted = [accepted, *kept, ready]
     written = conditions.write(owner.status, wanted, generation=owner.generation, now=now)
     return {**owner.status, "conditions": written, "observedGeneration": owner.generation}, wanted
 
@@ -87,7 +99,8 @@ def rejected(owner: Owner, accepted: Condition, now: float) -> tuple[Obj, list[C
 def _kept(owner: Owner, kind: str) -> Condition:
     before = conditions.find(owner.status, kind)
     if before is None:
-        return NOT_ACCEPTED if kind == conditions.RUNNING else false(kind, IN_PROGRESS)
+        reason = IN_PROGRESS if kind in (conditions.COMPLETE, conditions.FAILED) else NOT_ACCEPTED.reason
+        return NOT_ACCEPTED if kind == conditions.RUNNING else false(kind, reason)
     return Condition(kind, before["status"], before["reason"], before.get("message", ""))
 
 
@@ -96,10 +109,20 @@ def _start_time(situation: Situation, wanted: Sequence[Condition], end: End | No
     before = situation.observed.owner.status.get("startTime")
     if before is not None:
         return str(before)
-    if any(condition.type == conditions.RUNNING and condition.status == "True" for condition in wanted):
+    if _runs(wanted):
         return rfc3339(situation.now)
     started = [pod.started for pod in situation.pods if pod.started is not None]
     return rfc3339(max(started)) if end and started else None
+
+
+def _admission_time(situation: Situation, *, runs: bool) -> str | None:
+    """Of the gang that runs. What ran is known by it again after an outage of ours: see `Situation.has_run`."""
+    before: str | None = situation.observed.owner.status.get("admissionTime")
+    return situation.admission_time if runs else before
+
+
+def _runs(wanted: Sequence[Condition]) -> bool:
+    return any(condition.type == conditions.RUNNING and condition.status == "True" for condition in wanted)
 
 
 def _evaluation(situation: Situation, end: End | None) -> Obj | None:

@@ -1,21 +1,31 @@
 """What the launcher left in a pod's termination message: how the ranks failed, or how good the model is.
 
-The message is JSON of the pod's own making. Whatever is not as it should be counts as absent: a job whose message is
-broken still ends as its exit code says.
+The message is JSON of the launcher's making. A command of the user's own runs under torchrun, which exits with 1
+whatever happened: then the message is the end of the pod's log, where torchrun reports the first failure. Whatever is
+not as it should be counts as absent: a job whose message is broken still ends as its exit code says.
 """
 
 import json
 import re
+import signal
 from collections.abc import Mapping
 from typing import Any
 
 from ..observed import Container, Obj, Pod
 from ..pod.problems import ending
-from .pods import CONTAINER
+from .situation import CONTAINER
 
 DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+LINE = "\n"
 DECIMAL_MAX = 24  # api.trainingjob.Evaluation
+# torchrun's last words; `Failures:` before it are of those that failed in consequence.
+ROOT_CAUSE = re.compile(
+    r"^Root Cause \(first observed failure\):$.*?^ *rank *: (\d{1,9}) .*?^ *exitcode *: (-?\d{1,3}) ",
+    re.MULTILINE | re.DOTALL,
+)
+CODE_MAX, SIGNALLED = 255, 128  # a shell's 128 + n for signal n
 INVALID_RECIPE = 2  # the launcher's exit code for a recipe or data that no restart mends
+STALLED_CODE = 75  # of the trainer's watchdog: no step within the bound
 KILLED = 137  # 128 + SIGKILL: no rank does this to itself, so it is a cause and not a consequence
 
 
@@ -34,8 +44,24 @@ def failed(pod: Pod) -> bool:
 
 
 def is_cause(pod: Pod) -> bool:
-    """Whether this failed pod was ended from outside: its peers then fail in consequence, with errors of their own."""
-    return bool(pod.reason) or exit_code(pod) == KILLED or bool(_first_failure(pod).get("signal"))
+    """Whether this failed pod was ended from outside, or by its watchdog: its peers then fail in consequence, with
+    errors of their own.
+
+    SIGABRT does not count: NCCL's watchdog aborts those that wait for a peer.
+    """
+    killed = _first_failure(pod).get("signal") not in (None, "", "SIGABRT")
+    return bool(pod.reason) or exit_code(pod) == KILLED or rank_exit_code(pod) == STALLED_CODE or killed
+
+
+def rank_exit_code(pod: Pod) -> int | None:
+    """Of the rank that failed first, 128 + n for signal n; the main container's where no rank is told of."""
+    code = _first_failure(pod).get("exitCode")
+    if not isinstance(code, int) or isinstance(code, bool) or code == 0:
+        code = exit_code(pod)
+    if code is None:
+        return None
+    code = SIGNALLED - code if code < 0 else code
+    return code if 0 < code <= CODE_MAX else None
 
 
 def why_failed(pod: Pod) -> str:
@@ -73,8 +99,14 @@ def _rank(pod: Pod) -> str:
     if not isinstance(rank, int):
         return ""
     how = f"was killed by {signal}" if signal else f"exited with {code}"
-    said = str(failure.get("message") or "").strip()
-    return f"rank {rank} {how}" + (f": {said}" if said else "")
+    said = [text for text in (str(failure.get("message") or "").strip(), _stacks(pod)) if text]
+    return f"rank {rank} {how}" + (f": {LINE.join(said)}" if said else "")
+
+
+def _stacks(pod: Pod) -> str:
+    """Where the ranks were, of a gang that stalled."""
+    stacks = _message(pod).get("stacks")
+    return stacks.strip() if isinstance(stacks, str) else json.dumps(stacks) if stacks else ""
 
 
 def _kubernetes(pod: Pod) -> str:
@@ -89,7 +121,21 @@ def _kubernetes(pod: Pod) -> str:
 def _first_failure(pod: Pod) -> Mapping[str, Any]:
     failures = _message(pod).get("failures")
     first = failures[0] if isinstance(failures, list) and failures else None
-    return first if isinstance(first, dict) else {}
+    return first if isinstance(first, dict) else _torchruns_first(pod)
+
+
+def _torchruns_first(pod: Pod) -> Mapping[str, Any]:
+    main = main_container(pod)
+    found = ROOT_CAUSE.search(main.message) if main else None
+    if main is None or found is None:
+        return {}
+    rank, code = (int(group) for group in found.groups())
+    told = {"rank": rank, "exitCode": code, "message": main.message}
+    return told | ({"signal": _signal_name(-code)} if code < 0 else {})
+
+
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def _message(pod: Pod) -> Mapping[str, Any]:

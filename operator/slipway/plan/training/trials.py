@@ -9,17 +9,15 @@ Jobs of one shape share an answer: what is tried bears nobody's name, uid or att
 
 from dataclasses import replace
 
-from .. import conditions
 from ..conditions import Finding
 from ..observed import Obj, Verdict
 from ..pod.template import rejection, trial
 from .lost import pod_names
-from .pods import CONTAINER, pod_template
-from .situation import Situation
+from .pods import pod_template
+from .situation import CONTAINER, Situation
 
 ANYONE, ANY_UID = "trial", "00000000-0000-0000-0000-000000000000"
 PATIENCE_SECONDS = 3.0  # after the gang was made, before it is asked why a pod does not come
-SUSPENDED = "Suspended"  # the backend's condition
 
 
 def of_gang(situation: Situation, *, rank_0: bool) -> tuple[str, Obj]:
@@ -65,7 +63,7 @@ def is_late(situation: Situation) -> bool:
 
 def some_missing(situation: Situation) -> bool:
     """Whether pods of the gang are still to be made: none is missing of one that ran, or that is held back."""
-    if situation.gang is None or situation.has_run or conditions.is_true(situation.gang.status, SUSPENDED):
+    if situation.gang is None or situation.has_run or situation.held:
         return False
     return len(situation.pods) < situation.spec.nodes
 
@@ -78,7 +76,7 @@ def wait_seconds(situation: Situation) -> float | None:
 
 
 def _age_seconds(situation: Situation) -> float:
-    return situation.now - situation.gang.created if situation.gang else 0.0
+    return situation.now - situation.released_at
 
 
 def _rank_0_is_missing(situation: Situation) -> bool:

@@ -166,7 +166,6 @@ ALLOWED = {
         tolerations=[{"key": "node.kubernetes.io/unreachable", "operator": "Exists", "tolerationSeconds": 5}]
     ),
     "what the pods are": label("app.kubernetes.io/part-of"),
-    "a priority of the cluster's own": spec(priorityClassName="batch"),
     "a taint by its key": spec(tolerations=[{"key": "team", "operator": "Exists"}]),
     "a taint by its value": spec(tolerations=[{"key": "team", "operator": "Equal", "value": "ml"}]),
     "no taint's key, but an effect": spec(tolerations=[{"key": "dedicated", "effect": "NoSchedule"}]),
@@ -200,3 +199,10 @@ def test_the_pod_has_no_account_and_the_restricted_context_whatever_is_said() ->
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"] == pod_security()
     assert [container["securityContext"] for container in pod["containers"]] == [restricted()] * 2
+
+
+def test_a_priority_is_the_jobs_own_field_and_a_services_podtemplates() -> None:
+    batch = spec(priorityClassName="batch")
+    (refused,) = violations(batch, TRAINING)
+    assert (refused.path, refused.message) == (f"{SPEC}.priorityClassName", "use spec.scheduling.priorityClass")
+    assert violations(batch, INFERENCE) == []

@@ -200,9 +200,15 @@ def planned(what: Observed, now: float = NOW, *, defaults: Defaults = DEFAULTS) 
     return asked(replace(what, verdicts={digest: Verdict() for digest, _ in made.templates}), now, defaults=defaults)
 
 
-def told(made: Plan) -> dict[str, tuple[str, str, str]]:
+def all_told(made: Plan) -> dict[str, tuple[str, str, str]]:
     """The conditions of a plan's status: type -> (status, reason, message)."""
     return {each["type"]: (each["status"], each["reason"], each["message"]) for each in made.status["conditions"]}
+
+
+def told(made: Plan) -> dict[str, tuple[str, str, str]]:
+    """The same without those that only sometimes have something to tell, when they have nothing."""
+    silent = {kind for kind in ("Queued", "Restarting") if all_told(made)[kind][0] == "False"}
+    return {kind: said for kind, said in all_told(made).items() if kind not in silent}
 
 
 def with_gang(

@@ -110,7 +110,9 @@ def test_a_spec_that_cannot_be_read_leaves_a_running_gang_alone() -> None:
     assert told(made)["Ready"][1] == "InvalidSpec"
     assert [(each["type"], each["lastTransitionTime"]) for each in made.status["conditions"]] == [
         ("Accepted", NOW_TEXT),
+        ("Queued", NOW_TEXT),
         ("Running", EARLIER_TEXT),
+        ("Restarting", NOW_TEXT),
         ("Complete", NOW_TEXT),
         ("Failed", NOW_TEXT),
         ("Ready", NOW_TEXT),

@@ -15,8 +15,10 @@ from .builders import (
     NOW,
     RECIPE,
     backend_condition,
+    claim_child,
     container,
     ended,
+    gang,
     gang_pods,
     gang_ref,
     owner,
@@ -137,8 +139,9 @@ def test_spans_do_not_overlap_whatever_clocks_say() -> None:
 
 
 def test_suspended_time_does_not_count() -> None:
-    suspended = planned(with_gang(status={"allocation": span()}, backend=backend_condition("Suspended")))
-    assert told(suspended)["Running"][:2] == ("False", "Suspended")
+    held = (claim_child(), gang(suspended=True))
+    suspended = planned(with_gang(status={"allocation": span()}, children=held))
+    assert told(suspended)["Running"][:2] == ("False", "GangSuspended")
     assert suspended.status["allocation"] == span(100, since=None, until=NOW)
     resumed = planned(with_gang(*bound_pods(NOW + 500), status=suspended.status), NOW + 510)
     assert resumed.status["allocation"] == span(100, since=NOW + 500, until=NOW + 500)

@@ -188,6 +188,7 @@ def test_a_restart_writes_the_next_attempt_and_does_nothing_else() -> None:
     assert told(made) == {
         "Accepted": ("True", "Accepted", "the spec can be carried out"),
         "Running": ("False", "Restarting", message),
+        "Restarting": ("True", "PodFailed", message),
         "Complete": ("False", "InProgress", ""),
         "Failed": ("False", "InProgress", ""),
         "Ready": ("False", "Restarting", message),
@@ -309,18 +310,22 @@ def test_exit_code_2_of_a_pod_that_is_going_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "budget", "over"), [(0, 0, True), (0, 1, False), (2, 3, False), (3, 3, True), (5, 3, True)]
+    ("restarts", "budget", "over"), [(0, 0, True), (0, 1, False), (2, 3, False), (3, 3, True), (5, 3, True)]
 )
-def test_the_budget(attempt: Any, budget: Any, over: Any) -> None:
+@pytest.mark.parametrize("others", [0, 4])
+def test_the_budget(restarts: Any, others: Any, budget: Any, over: Any) -> None:
+    """Attempts that used none of it (`others`) do not count."""
+    attempt = restarts + others
     spec = {**RECIPE, "failurePolicy": {"maxRestarts": budget}}
     broken = pod(attempt=attempt, phase="Failed", containers=(ended(1),))
-    made = planned(with_gang(broken, spec=spec, attempt=attempt, status={"attempt": attempt}))
+    status = {"attempt": attempt, "restarts": restarts}
+    made = planned(with_gang(broken, spec=spec, attempt=attempt, status=status))
     cause = f"pod demo-{attempt}-master-0: container pytorch exited with 1 (Error)"
     if over:
         message = f"failurePolicy.maxRestarts is {budget}, and attempt {attempt} failed: {cause}"
         assert told(made)["Failed"] == ("True", "BackoffLimitExceeded", message)
         assert told(made)["Ready"] == ("False", "BackoffLimitExceeded", message)
-        assert made.status["attempt"] == attempt
+        assert (made.status["attempt"], made.status.get("restarts", 0)) == (attempt, restarts)
     else:
-        assert told(made)["Running"] == ("False", "Restarting", f"restart {attempt + 1} of {budget}: {cause}")
-        assert made.status["attempt"] == attempt + 1
+        assert told(made)["Running"] == ("False", "Restarting", f"restart {restarts + 1} of {budget}: {cause}")
+        assert (made.status["attempt"], made.status["restarts"]) == (attempt + 1, restarts + 1)

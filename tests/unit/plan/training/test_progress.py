@@ -100,7 +100,8 @@ def reported(*, pod_uid: Any = "uid-demo-0-master-0", received: Any = NOW - 1, *
 
 def progress(before: Any, report: Any, **changes: Any) -> Any:
     status = running_status() if before is None else running_status(progress=before)
-    made = planned(with_gang(*gang_pods(), status=status, reported=report, **changes))
+    spec = {**RECIPE, "stall": {"factor": 0}}
+    made = planned(with_gang(*gang_pods(), spec=spec, status=status, reported=report, **changes))
     return made.status.get("progress"), made.requeue_after
 
 

@@ -195,7 +195,12 @@ def test_the_recipe_with_every_default_filled_in() -> None:
             "optimizer": {"learningRate": "0.003", "warmupSteps": 20, "weightDecay": "0.1"},
         },
         "checkpoint": {"everySteps": 100, "keep": 2},
+        "stall": {"factor": 10, "floorSeconds": 600},
     }
+
+
+def test_where_no_stall_counts_the_watchdog_is_told_nothing() -> None:
+    assert "stall" not in json.loads(variables({**RECIPE, "stall": {"factor": 0}})["SLIPWAY_RECIPE"])
 
 
 def test_the_recipe_as_asked_for() -> None:

@@ -11,7 +11,6 @@ from .builders import (
     EARLIER_TEXT,
     NOW_TEXT,
     RECIPE,
-    backend_condition,
     claim_child,
     conditions,
     container,
@@ -106,10 +105,10 @@ def test_waiting_for_pods(pods: Any, message: Any) -> None:
 
 
 def test_a_gang_that_somebody_suspended_says_so_and_recovers() -> None:
-    made = planned(with_gang(backend=backend_condition("Suspended")))
+    made = planned(with_gang(children=(claim_child(), gang(suspended=True))))
     message = "PyTorchJob demo-0 is suspended: it goes on when its spec.runPolicy.suspend is false"
-    assert told(made)["Running"] == told(made)["Ready"] == ("False", "Suspended", message)
-    assert Event("Warning", "Suspended", message) in made.events
+    assert told(made)["Running"] == told(made)["Ready"] == ("False", "GangSuspended", message)
+    assert Event("Warning", "GangSuspended", message) in made.events
     resumed = planned(with_gang(*gang_pods(), status=made.status))
     assert told(resumed)["Running"][0] == "True"
 
@@ -149,7 +148,11 @@ def test_a_missing_image_is_at_rest_while_the_kubelet_tries_and_pauses() -> None
     assert (pausing.status, pausing.events) == (failed.status, ())
 
 
-RESTARTED = {"attempt": 1, "conditions": conditions(Running=("False", "Restarting", "restart 1 of 3: why"))}
+WHY = "restart 1 of 3: why"
+RESTARTED = {
+    "attempt": 1,
+    "conditions": conditions(Running=("False", "Restarting", WHY), Restarting=("True", "PodFailed", WHY)),
+}
 
 
 @pytest.mark.parametrize(
@@ -170,11 +173,6 @@ def test_the_reason_of_a_restart_stands_until_the_new_pods_run(pods: Any, waits:
 def test_the_new_pods_troubles_are_news() -> None:
     bad = pod(attempt=1, phase="Pending", scheduled=False, unschedulable_message="full")
     assert running(bad, attempt=1, status=RESTARTED)[1] == "Unschedulable"
-
-
-def test_attempt_0_is_no_restart() -> None:
-    status = {"attempt": 0, "conditions": RESTARTED["conditions"]}
-    assert running(status=status) == ("False", "WaitingForPods", NONE_YET)
 
 
 # Before the gang
@@ -275,7 +273,9 @@ def test_the_order_of_the_status() -> None:
     assert list(made.status) == ["conditions", "observedGeneration", "attempt"]
     assert [each["type"] for each in made.status["conditions"]] == [
         "Accepted",
+        "Queued",
         "Running",
+        "Restarting",
         "Complete",
         "Failed",
         "Ready",
@@ -291,7 +291,7 @@ def test_long_events_are_cut() -> None:
 
 
 def test_a_second_restart_for_the_same_reason_is_told_again() -> None:
-    status = {"attempt": 1, "conditions": RESTARTED["conditions"]}
+    status = {"attempt": 1, "restarts": 1, "conditions": RESTARTED["conditions"]}
     broken = pod(attempt=1, phase="Failed")
     made = planned(with_gang(broken, attempt=1, status=status))
     message = "restart 2 of 3: pod demo-1-master-0: it failed, and Kubernetes does not say why"

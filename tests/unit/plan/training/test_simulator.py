@@ -11,12 +11,26 @@ from .world import World
 
 Mishap = Callable[[World], None]
 
+
+def fails_and_is_suspended(world: World) -> None:
+    world.end_pod("worker-0", 1)
+    world.user_suspends(True)
+
+
 MISHAPS: dict[str, list[Mishap]] = {
     "none": [],
     "a rank fails": [lambda world: world.end_pod("worker-0", 1)],
     "rank 0 fails three times": [lambda world: world.end_pod("master-0", 1)] * 3,
     "a pod is deleted": [lambda world: world.user_deletes_pod("worker-0")],
     "the gang is deleted": [lambda world: world.user_deletes_gang()],
+    "it is suspended and goes on": [
+        lambda world: world.user_suspends(True),
+        lambda world: world.user_suspends(False),
+    ],
+    "a rank fails, and it is suspended, and goes on": [
+        fails_and_is_suspended,
+        lambda world: world.user_suspends(False),
+    ],
     "the gang is deleted, then a rank fails": [
         lambda world: world.user_deletes_gang(),
         lambda world: world.end_pod("worker-0", 137),
@@ -123,9 +137,12 @@ def test_a_finished_job_makes_nothing_when_all_it_made_is_deleted() -> None:
 class AnyOrder(RuleBasedStateMachine):
     """Everybody acts in any order; the operator crashes anywhere; the promises of `World` hold at every step."""
 
+    queue: dict[str, str] = {}  # noqa: RUF012
+
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.world.spec.update(self.queue)
 
     @rule(crash_after=st.one_of(st.none(), st.integers(0, 3)))
     def operator(self, crash_after: int | None) -> None:
@@ -161,6 +178,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def claim_is_deleted(self) -> None:
         self.world.user_deletes_claim()
+
+    @rule(suspend=st.booleans())
+    def job_is_suspended_or_goes_on(self, suspend: bool) -> None:
+        self.world.user_suspends(suspend)
 
     @rule()
     def index_falls_behind(self) -> None:
@@ -198,12 +219,28 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Left alone, the cluster comes to rest; then the job is over or runs, and nothing is written any more."""
-        self.world.settle()
+        for _ in range(2):  # what waits in a queue is let run
+            self.world.queue_admits(True)
+            self.world.settle()
         writes = self.world.writes
         self.world.visit()
         assert self.world.writes == writes
-        assert self.world.over or self.world.reason == "Running"
+        assert self.world.over or self.world.reason == ("Suspended" if self.world.spec.get("suspend") else "Running")
+        if self.world.reason == "Suspended":
+            assert (self.world.gangs, self.world.pods) == ({}, {})
+
+
+class AnyOrderInAQueue(AnyOrder):
+    """The same under Kueue, which lets gangs run and takes their places away when it likes."""
+
+    queue = {"queue": "gpus"}  # noqa: RUF012
+
+    @rule(admit=st.booleans())
+    def queue_acts(self, admit: bool) -> None:
+        self.world.queue_admits(admit)
 
 
 AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 TestAnyOrder = AnyOrder.TestCase
+AnyOrderInAQueue.TestCase.settings = AnyOrder.TestCase.settings
+TestAnyOrderInAQueue = AnyOrderInAQueue.TestCase

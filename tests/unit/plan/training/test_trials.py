@@ -16,7 +16,6 @@ from .builders import (
     RECIPE,
     UID,
     asked,
-    backend_condition,
     claim_child,
     failed,
     fresh,
@@ -32,7 +31,7 @@ from .builders import (
 )
 from .test_accepted import assert_accepted, assert_refused
 
-TEMPLATED = {**RECIPE, "podTemplate": {"spec": {"priorityClassName": "low"}}}
+TEMPLATED = {**RECIPE, "podTemplate": {"spec": {"runtimeClassName": "low"}}}
 
 
 def verdict(answer: Any, spec: Any = TEMPLATED) -> Any:
@@ -46,7 +45,7 @@ def test_the_api_server_is_asked_whether_it_would_take_rank_0s_pod() -> None:
     assert body["kind"] == "Pod"
     assert body["metadata"]["name"] == f"slipway-trial-{digest}"
     assert body["metadata"]["namespace"] == "team"
-    assert body["spec"]["priorityClassName"] == "low"
+    assert body["spec"]["runtimeClassName"] == "low"
     assert body["spec"]["restartPolicy"] == "Never"
     assert body["spec"]["containers"][0]["name"] == "pytorch"
     assert "output" in [volume["name"] for volume in body["spec"]["volumes"]]
@@ -74,9 +73,9 @@ def test_a_template_that_the_api_server_accepts() -> None:
 
 
 def test_a_template_that_the_api_server_rejects() -> None:
-    message = "the API server finds the pod template invalid: spec.podTemplate.spec.priorityClassName: Invalid value"
+    message = "the API server finds the pod template invalid: spec.podTemplate.spec.runtimeClassName: Invalid value"
     made = assert_refused(
-        verdict(Verdict("spec.priorityClassName: Invalid value", invalid=True)),
+        verdict(Verdict("spec.runtimeClassName: Invalid value", invalid=True)),
         "InvalidPodTemplate",
         message,
         again=False,
@@ -116,9 +115,9 @@ def test_jobs_of_one_shape_share_an_answer() -> None:
 QUOTA = "exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1"
 
 
-def made(*pods: Any, age_seconds: float = 60.0, status: Any = None, backend: Any = None) -> Observed:
+def made(*pods: Any, age_seconds: float = 60.0, status: Any = None, **backend: Any) -> Observed:
     """A gang of two that was made so long ago, with these pods."""
-    children = (claim_child(), gang(status=backend, created=NOW - age_seconds))
+    children = (claim_child(), gang(created=NOW - age_seconds, **backend))
     return observed(owner(status=status), children=children, pods=pods)
 
 
@@ -179,7 +178,7 @@ def test_it_is_asked_again(verdict: Verdict) -> None:
     [
         made(*gang_pods()),
         made(failed()),
-        made(backend=backend_condition("Suspended")),
+        made(suspended=True),
         made(status={"conditions": [{"type": "Complete", "status": "True", "reason": "Complete"}]}),
     ],
     ids=["all are there", "one has failed", "another asks", "over"],

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from slipway.plan.clock import rfc3339
 from slipway.plan.observed import Child, Observed, Pod, Ref, Reported, Verdict
 from slipway.plan.outcome import Delete, Plan
 from slipway.plan.training import plan
@@ -79,8 +80,9 @@ class World:
             return {"metadata": going, "status": {"phase": pod.phase}} if pod else None
         if ref.kind == "PyTorchJob":
             found = self.gangs.get(ref.name)
-            reference = {"uid": UID, "controller": True}
-            return {"metadata": {"ownerReferences": [reference]}} if found else None
+            metadata = {"ownerReferences": [{"uid": UID, "controller": True}]}
+            spec = {"runPolicy": {"suspend": found.suspended}} if found else {}
+            return {"metadata": metadata, "spec": spec, "status": found.status} if found else None
         labels = {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/training-job": JOB}
         return {"metadata": {"labels": labels}, "spec": {}} if ref.name in self.claims else None
 
@@ -101,7 +103,8 @@ class World:
         self.created.append(name)
         self.serial += 1
         attempt = int(name.rpartition("-")[2])
-        self.gangs[name] = gang(attempt, uid=f"gang-{self.serial}")
+        held = body["spec"]["runPolicy"].get("suspend", False)
+        self.gangs[name] = gang(attempt, uid=f"gang-{self.serial}", suspended=held, created=self.now)
 
     def delete(self, what: Delete) -> None:
         """By uid, as the loop does it: an object that was made anew meanwhile is not the one that was meant."""
@@ -148,9 +151,15 @@ class World:
     def backend(self) -> None:
         """The training operator: makes missing pods, tells what has ended, and then deletes what still runs."""
         for name, found in list(self.gangs.items()):
-            if found.status:
+            if _is(found.status, "Succeeded") or _is(found.status, "Failed"):
                 self._clean(name)
                 continue
+            if found.suspended:
+                self._clean(name, phases=("Pending", "Running", "Succeeded", "Failed"))
+                self._tell(name, "Suspended", "True")
+                continue
+            if _is(found.status, "Suspended"):
+                self._tell(name, "Suspended", "False")
             for role in ROLES:
                 self._make_pod(name, role)
             self._judge(name)
@@ -186,13 +195,27 @@ class World:
             self._verdict(name, "Failed")
 
     def _verdict(self, name: str, kind: str) -> None:
-        status = {"conditions": [{"type": kind, "status": "True", "lastTransitionTime": "2027-01-15T07:00:00Z"}]}
-        self.gangs[name] = replace(self.gangs[name], status=status)
+        self._tell(name, kind, "True", since="2027-01-15T07:00:00Z")
 
-    def _clean(self, name: str) -> None:
+    def _tell(self, name: str, kind: str, status: str, *, since: str = "") -> None:
+        before = self.gangs[name].status.get("conditions", [])
+        if any((each["type"], each["status"]) == (kind, status) for each in before):
+            return
+        told = {"type": kind, "status": status, "lastTransitionTime": since or rfc3339(self.now)}
+        others = [each for each in before if each["type"] != kind]
+        self.gangs[name] = replace(self.gangs[name], status={"conditions": [*others, told]})
+
+    def _clean(self, name: str, phases: tuple[str, ...] = ("Pending", "Running")) -> None:
         for pod in [pod for pod in self.pods.values() if pod.name.startswith(f"{name}-")]:
-            if pod.phase in ("Pending", "Running"):
+            if pod.phase in phases:
                 self.pods[pod.name] = replace(pod, deleting=True)
+
+    def queue_admits(self, admit: bool) -> None:
+        """Kueue lets every gang run that waits, or takes their places away. It waits for the pods to go."""
+        for name, found in list(self.gangs.items()):
+            over = _is(found.status, "Succeeded") or _is(found.status, "Failed")
+            if not over and (not admit or not any(pod.name.startswith(f"{name}-") for pod in self.pods.values())):
+                self.gangs[name] = replace(found, suspended=not admit)
 
     def collect(self) -> None:
         """The garbage collector and the kubelet: pods without a gang are deleted, pods that are deleted go."""
@@ -229,6 +252,9 @@ class World:
         self.user_deleted += len(self.gangs)
         self.gangs.clear()
 
+    def user_suspends(self, suspend: bool) -> None:
+        self.spec["suspend"] = suspend
+
     def user_deletes_claim(self) -> None:
         self.claims.clear()
 
@@ -246,15 +272,20 @@ class World:
         self.behind = None
         for _ in range(turns):
             before = (dict(self.status), dict(self.gangs), dict(self.pods), dict(self.claims))
-            self.visit()
+            made = self.visit()
             self.backend()
             self.start_pods()
             self.collect()
             self.check()
             self.now += 20
-            if before == (self.status, self.gangs, self.pods, self.claims):
+            waits = made.requeue_after is not None
+            if before == (self.status, self.gangs, self.pods, self.claims) and not waits:
                 return
         raise Violated("the cluster never comes to rest")
+
+
+def _is(status: Obj, kind: str) -> bool:
+    return any((each["type"], each["status"]) == (kind, "True") for each in status.get("conditions", []))
 
 
 def _over(status: Obj) -> bool:

@@ -1,0 +1,123 @@
+"""What is done about a failure: the first rule that holds decides, and its budget whether it may.
+
+1. Exit code 2: Fail. The recipe or the data is wrong, and nobody's rule mends that.
+2. failurePolicy.rules, in their order.
+3. Otherwise: RestartGang.
+
+RestartGang takes from the job's budget, and from the rule's own where it has one; RestartGangFree from the rule's
+alone. An exhausted budget ends the job.
+
+Patterns are the users' own and are matched in the operator, which everybody shares. So it is RE2 that matches them, in
+time linear in the text, and it is what the API server's CEL checked them with.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from ...api.gang import FREE_RESTARTS_DEFAULT, FailurePolicy, FailureRule
+from . import history
+from .failure import RECIPE_ERROR, Failure
+from .history import History
+from .situation import Situation
+
+FAIL, RESTART, FREE = "Fail", "RestartGang", "RestartGangFree"
+FAILED_BY_RULE = "FailedByRule"
+RESTARTS_EXHAUSTED = "BackoffLimitExceeded"
+
+TEXT_MAX = 4096  # characters of a message that a pattern is looked for in: as long as a termination message is
+MEMORY_BYTES = 1 << 20  # of one compiled pattern; RE2 refuses what needs more
+OTHERWISE = FailureRule(action="RestartGang")
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The gang begins again. `words` say out of which budget."""
+
+    words: str
+    free: bool
+    rule: int | None  # place in failurePolicy.rules; None when none of them held
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The job is Failed, for this reason."""
+
+    reason: str
+    message: str
+    rule: int | None
+
+
+Decision = Restart | GiveUp
+
+
+def decide(situation: Situation, failure: Failure) -> Decision:
+    """What is done about the failure of the present attempt. Every pattern of the policy is one (`wrong_patterns`)."""
+    policy, past = situation.spec.failure_policy, history.read(situation.observed.owner.status)
+    if failure.reason == RECIPE_ERROR:
+        return GiveUp(failure.reason, failure.message, None)
+    place = next((place for place, rule in enumerate(policy.rules) if _holds(rule, failure)), None)
+    rule = OTHERWISE if place is None else policy.rules[place]
+    if rule.action == FAIL:
+        return GiveUp(FAILED_BY_RULE, f"failurePolicy.rules[{place}] says {FAIL}: {failure.message}", place)
+    if spent := _spent(policy, past, rule, place):
+        message = f"{spent}, and attempt {situation.attempt} failed: {failure.message}"
+        return GiveUp(RESTARTS_EXHAUSTED, message, place)
+    return Restart(_words(policy, past, rule, place), rule.action == FREE, place)
+
+
+def wrong_patterns(policy: FailurePolicy) -> Iterator[str]:
+    """A sentence for each pattern that cannot be matched, with its path in the spec."""
+    for place, rule in enumerate(policy.rules):
+        try:
+            _compiled(rule.message or "")
+        except re2.error as error:
+            yield f"spec.failurePolicy.rules[{place}].message: no regular expression in RE2's syntax: {_said(error)}"
+
+
+def _holds(rule: FailureRule, failure: Failure) -> bool:
+    """Whether all that the rule asks for is so."""
+    return (
+        (rule.exit_codes is None or failure.exit_code in rule.exit_codes)
+        and (rule.reasons is None or failure.reason in rule.reasons)
+        and (rule.message is None or _compiled(rule.message).search(failure.message[:TEXT_MAX]) is not None)
+    )
+
+
+def _spent(policy: FailurePolicy, past: History, rule: FailureRule, place: int | None) -> str | None:
+    """Which budget allows no further restart, in words; None when all do."""
+    cap = _cap(rule)
+    if place is not None and cap is not None and past.by_rule(place) >= cap:
+        return f"failurePolicy.rules[{place}].maxRestarts is {cap}"
+    if rule.action == RESTART and past.restarts >= policy.max_restarts:
+        return f"failurePolicy.maxRestarts is {policy.max_restarts}"
+    return None
+
+
+def _cap(rule: FailureRule) -> int | None:
+    if rule.action == FREE and rule.max_restarts is None:
+        return FREE_RESTARTS_DEFAULT
+    return rule.max_restarts
+
+
+def _words(policy: FailurePolicy, past: History, rule: FailureRule, place: int | None) -> str:
+    if place is not None and rule.action == FREE:
+        return f"restart outside the budget, {past.by_rule(place) + 1} of {_cap(rule)} by failurePolicy.rules[{place}]"
+    return f"restart {past.restarts + 1} of {policy.max_restarts}"
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
+    """Raises re2.error."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = MEMORY_BYTES
+    return re2.compile(pattern, options)
+
+
+def _said(error: Exception) -> str:
+    told = error.args[0] if error.args else error
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
