@@ -94,18 +94,17 @@ def a_job_that_fails_and_goes_on(bed: Bed, asked: Callable[[], bool]) -> None:
         "metadata": {"name": "train-0-master-0", "labels": template["metadata"]["labels"]},
         "spec": template["spec"],
     }
-    bed.create("pods", body)
+    placed = {**template["spec"], "nodeName": "nowhere", "terminationGracePeriodSeconds": 1}
+    bed.create("pods", {**body, "spec": placed})
     bed.patch("pods", "train-0-master-0", {"status": {"phase": "Running"}}, "/status")
     says(bed, "trainingjobs", "train", "Running", "Running")
-    bed.delete("pods", "train-0-master-0")  # read live before it counts as lost
+    bed.delete("pods", "train-0-master-0")  # read live before it counts as lost; no kubelet lets it go
+    eventually(asked, "a pod that does not go: does its node answer?")
+    bed.delete("pods", "train-0-master-0", grace_seconds=0)
     eventually(partial(bed.find, "pytorchjobs", "train-1"), "the next attempt")
     assert bed.find("pytorchjobs", "train-0") is None
     bed.create("pods", body)
     eventually(lambda: bed.find("pods", "train-0-master-0") is None, "what is left of the attempt before is deleted")
-    placed = {**template["spec"], "nodeName": "nowhere", "terminationGracePeriodSeconds": 1}
-    bed.create("pods", {**body, "spec": placed})
-    eventually(asked, "a pod that does not go: does its node answer?")
-    bed.delete("pods", "train-0-master-0", grace_seconds=0)
 
 
 def a_job_that_is_over_and_goes(bed: Bed) -> None:

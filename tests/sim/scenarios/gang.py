@@ -1,7 +1,7 @@
 """What becomes of a gang: failure rules and their budgets, nodes, deadlines, suspension."""
 
 from ..acts import JOBS, Create, Merge, Step, When, job, pauses
-from ..fates import Fate
+from ..fates import SUCCESS, Fate
 from ..scenario import Scenario
 from .training import COMPLETE, HANGS, HANGS_ONCE, fails
 from .training import GANG as GANG_KIND
@@ -152,7 +152,10 @@ GANG = (
             Step(PUT_BACK, when=When(JOBS, "job", "Running"), after=2.0),
             Step(PUT_BACK, after=25.0),
         ),
-        (Fate("job-0-*", run_seconds=900.0, times=4),),
+        (
+            Fate("job-0-master-0", run_seconds=200.0, message=SUCCESS, times=2),
+            Fate("job-0-worker-0", run_seconds=200.0, times=2),
+        ),
         settled=(COMPLETE, "TrainingJob/job Queued=False"),
     ),
     Scenario(
