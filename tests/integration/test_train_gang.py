@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from slipway_train.strategies.ddp import COLLECTIVE_TIMEOUT_SECONDS
+from slipway_train.gang import COLLECTIVE_TIMEOUT_SECONDS
 from tests.unit.train.support import free_port, recipe_json, write_dataset
 
 STEPS = 300

@@ -1,8 +1,7 @@
 """Text to samples: an endless token stream, packed, shuffled in blocks, and resumable at any sample.
 
-Decided here: the order of samples is one for the whole gang and depends on the seed alone. A process takes its share of
-each global batch, so the order stays when the world size changes. Every process tokenizes the whole stream; in return
-nobody has to send data, and memory is one block of samples.
+Decided here: the order of samples is one for the whole gang and depends on the seed alone (batch.py says who computes
+which). Every process tokenizes the whole stream; in return nobody has to send data, and memory is one block of samples.
 """
 
 from collections.abc import Iterator
@@ -127,11 +126,6 @@ class Samples:
         samples = self._stream.take(BLOCK_SAMPLES * self._width).reshape(BLOCK_SAMPLES, self._width)
         order = np.random.default_rng([self._seed, 1, self._sample // BLOCK_SAMPLES])
         self._block = samples[order.permutation(BLOCK_SAMPLES)]
-
-
-def share(batch: Tokens, *, rank: int, world_size: int) -> Tokens:
-    """The rows of a global batch that `rank` computes."""
-    return batch[rank::world_size]
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Tokens:

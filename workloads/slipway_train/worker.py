@@ -34,17 +34,17 @@ class StopRequest:
 
 
 def run(recipe: Recipe, environment: Environment, stop: StopRequest) -> None:
-    from .pretrain import pretrain  # torch takes seconds to import: after the recipe is known to be right
-    from .strategies.ddp import Ddp
+    from .course import follow  # torch takes seconds to import: after the recipe is known to be right
+    from .gang import Gang
 
-    strategy = Ddp(recipe.accelerator)
-    url = environment.progress_url if strategy.rank == 0 else None
+    gang = Gang(recipe.accelerator)
+    url = environment.progress_url if gang.rank == 0 else None
     send = http_sender(url, environment.progress_token_file) if url else no_sender
     with Reporter(send) as reporter:
-        finished = pretrain(recipe, strategy, environment.output_dir, reporter=reporter, stop_asked=stop)
-    if strategy.rank == 0 and environment.result_file is not None:
+        finished = follow(recipe, gang, environment.output_dir, reporter=reporter, stop_asked=stop)
+    if gang.rank == 0 and environment.result_file is not None:
         write_whole(environment.result_file, json.dumps(finished.to_json()).encode())
-    strategy.close()
+    gang.close()
 
 
 def main() -> int:

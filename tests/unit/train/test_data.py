@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from slipway_train import corpus as corpus_module
 from slipway_train import data
 from slipway_train.corpus import Corpus
-from slipway_train.data import DataPosition, Samples, StreamPosition, TokenStream, share
+from slipway_train.batch import Batch
+from slipway_train.data import DataPosition, Samples, StreamPosition, TokenStream
 from slipway_train.tokenizer import END_OF_TEXT
 
 WIDTH = 33
@@ -91,10 +92,15 @@ def test_the_seed_decides_the_order(corpus: Corpus, tokenizer: Any) -> None:
     assert (samples(corpus, tokenizer, seed=3).batch(8) != samples(corpus, tokenizer, seed=4).batch(8)).any()
 
 
+def _windows(share: Batch) -> Any:
+    return np.concatenate([share.tokens, share.labels[:, -1:]], axis=1)
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 4, 8])
 def test_the_shares_of_any_world_make_the_global_batch(corpus: Corpus, tokenizer: Any, world_size: int) -> None:
     batch = samples(corpus, tokenizer).batch(8)
-    shares = [share(batch, rank=rank, world_size=world_size) for rank in range(world_size)]
+    whole = Batch.from_windows(batch)
+    shares = [_windows(whole.share(rank=rank, size=world_size)) for rank in range(world_size)]
     assert {len(rows) for rows in shares} == {8 // world_size}
     assert sorted(np.concatenate(shares).tolist()) == sorted(batch.tolist())
 
