@@ -24,16 +24,24 @@ from .strategies.choose import shard
 def follow(
     recipe: Recipe, gang: Gang, output_dir: Path | None, *, reporter: Reporter, stop_asked: Callable[[], bool]
 ) -> Finished:
-    """The whole recipe, on every rank. Raises RecipeError, or Stopped once a checkpoint is safe."""
+    """The whole recipe, on every rank. Raises RecipeError, RequirementNotMet, or Stopped once a checkpoint is safe."""
     on_all(gang, lambda: check_world(recipe, gang.world_size))
     output = keep_on_main(gang, lambda: open_output(output_dir, recipe))
-    finished = on_main(gang, lambda: read_finished(output.model, recipe=recipe.fingerprint) if output else None)
+    finished = on_main(gang, lambda: _finished(recipe, output))
     if finished is not None:
         log.info(event("already_finished", step=finished.step, **finished.evaluation))
         return finished
     run = _prepare(recipe, gang, output)
-    train(run, [Pace(recipe, reporter if gang.rank == 0 else None, step=run.step)], stop_asked)
+    train(run, [_pace(run, reporter)], stop_asked)
     return run.task.finish(run.step, run.sharded, output)
+
+
+def _pace(run: Run, reporter: Reporter) -> Pace:
+    return Pace(run.recipe, reporter if run.gang.rank == 0 else None, step=run.step, bad_rows=lambda: run.task.bad_rows)
+
+
+def _finished(recipe: Recipe, output: Output | None) -> Finished | None:
+    return read_finished(output.last(recipe), recipe=recipe.fingerprint) if output else None
 
 
 def _prepare(recipe: Recipe, gang: Gang, output: Output | None) -> Run:

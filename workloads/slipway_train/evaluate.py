@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -23,17 +23,21 @@ from .gang import Gang
 from .strategies import Sharded
 from .tokenizer import END_OF_TEXT
 
+PERPLEXITY_MOST = 1e12
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     bits_per_byte: float
     unigram_bits_per_byte: float
+    perplexity: float
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, str | int]:
         """In the API's spelling: decimals are strings."""
         return {
-            "bitsPerByte": f"{self.bits_per_byte:.4f}",
-            "unigramBitsPerByte": f"{self.unigram_bits_per_byte:.4f}",
+            "bitsPerByte": decimal(self.bits_per_byte),
+            "unigramBitsPerByte": decimal(self.unigram_bits_per_byte),
+            "perplexity": decimal(self.perplexity),
         }
 
 
@@ -45,22 +49,39 @@ def evaluate(
     total_bytes = counts.total()
     if not total_bytes:
         raise RecipeError("dataset: the held-out files hold no text in UTF-8")
-    nats = 0.0
+    nats = targets = 0.0
     for windows in _rounds(_windows(corpus, tokenizer, context), batch * sharded.data_size):
         share = Batch.from_windows(windows).share(rank=sharded.data_rank, size=sharded.data_size)
         nats += float(sharded.losses(share).double().sum())
-    (total_nats,) = gang.sum([nats])
+        targets += share.targets
+    total_nats, total_targets = gang.sum([nats, targets])
     each_counted = gang.world_size // sharded.data_size  # the processes of one data rank all know its losses
-    return Evaluation(total_nats / each_counted / math.log(2) / total_bytes, entropy_bits(counts))
+    bits = total_nats / each_counted / math.log(2) / total_bytes
+    return Evaluation(bits, entropy_bits(counts), perplexity(total_nats, total_targets))
+
+
+def perplexity(nats: float, targets: float) -> float:
+    """exp of the mean; no more than PERPLEXITY_MOST, since what is written down has so many digits only."""
+    mean = nats / max(1.0, targets)
+    return math.exp(mean) if mean < math.log(PERPLEXITY_MOST) else PERPLEXITY_MOST if mean == mean else math.nan
+
+
+def decimal(value: float) -> str:
+    return f"{value:.4f}"
 
 
 def byte_counts(corpus: Corpus) -> Counter[int]:
     """How often each byte occurs in the held-out files."""
     counts: Counter[int] = Counter()
-    for name in corpus.held_out:
-        for piece in corpus.pieces(name):
+    for document in _documents(corpus):
+        for piece in document:
             counts.update(piece.encode())
     return counts
+
+
+def _documents(corpus: Corpus) -> Iterator[Iterator[str]]:
+    for name in corpus.held_out:
+        yield from corpus.documents(name, held_out=True)
 
 
 def entropy_bits(counts: Counter[int]) -> float:
@@ -73,8 +94,8 @@ def _windows(corpus: Corpus, tokenizer: Tokenizer, context: int) -> Iterator[Tok
     """Rows of context + 1 tokens that overlap by one; the last is padded with IGNORED."""
     end = np.array([tokenizer.token_to_id(END_OF_TEXT)], np.int32)
     waiting = end
-    for name in corpus.held_out:
-        for tokens in (*(encode(tokenizer, piece) for piece in corpus.pieces(name)), end):
+    for document in _documents(corpus):
+        for tokens in chain((encode(tokenizer, piece) for piece in document), (end,)):
             waiting = np.concatenate([waiting, tokens])
             while len(waiting) > context:
                 yield waiting[: context + 1]

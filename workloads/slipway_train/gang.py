@@ -24,7 +24,8 @@ class Gang:
     """Joins the process group that torchrun's variables describe."""
 
     def __init__(self, accelerator: str) -> None:
-        local_rank = int(os.environ["LOCAL_RANK"])
+        self.local_rank = local_rank = int(os.environ["LOCAL_RANK"])
+        self.pod = int(os.environ.get("GROUP_RANK", "0"))  # torchrun's word for the node
         if accelerator == "nvidia":
             if not torch.cuda.is_available():
                 raise RecipeError("accelerator: nvidia was asked for, but torch finds no GPU in this pod")

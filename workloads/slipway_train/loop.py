@@ -1,4 +1,4 @@
-"""The training loop: step, metrics line, checkpoint when due, observers, stop. Every recipe and strategy goes through it.
+"""The training loop: step, metrics line, checkpoint when due, observers, stop. Every recipe and strategy uses it.
 
 Decided here: the order of these within a step. One step takes no random number, so a step is a pure function of the
 checkpoint before it: that is what makes resuming exact.
@@ -31,6 +31,10 @@ class Task(Protocol):
     """What a recipe gives the loop, on every process."""
 
     model: torch.nn.Module  # whole, float32, on the CPU: for a strategy to take
+
+    @property
+    def bad_rows(self) -> int:
+        """Rows of the dataset that could not be used, as far as it has been read."""
 
     def batch(self) -> Batch:
         """The next global batch, the same on every process."""

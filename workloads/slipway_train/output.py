@@ -18,6 +18,14 @@ class Output:
         return self.root / "model"
 
     @property
+    def adapter(self) -> Path:
+        return self.root / "adapter"
+
+    def last(self, recipe: Recipe) -> Path:
+        """What the recipe exports last: where it is, nothing is left to do."""
+        return self.adapter if recipe.adapts and recipe.output.merge == "none" else self.model
+
+    @property
     def metrics(self) -> Path:
         return self.root / "metrics.jsonl"
 

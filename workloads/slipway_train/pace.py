@@ -4,6 +4,7 @@ Decided here: the first step, the last one, and every _LOG_SECONDS between them.
 """
 
 import time
+from collections.abc import Callable
 
 from .config import Recipe
 from .logs import event, log
@@ -16,10 +17,11 @@ _LOG_SECONDS = 5.0
 class Pace:
     """`reporter` is None on all ranks but the first."""
 
-    def __init__(self, recipe: Recipe, reporter: Reporter | None, *, step: int) -> None:
+    def __init__(self, recipe: Recipe, reporter: Reporter | None, *, step: int, bad_rows: Callable[[], int]) -> None:
         self._steps = recipe.training.steps
-        self._tokens_per_step = recipe.training.batch_size * recipe.model.context_length
+        self._tokens_per_step = recipe.training.batch_size * recipe.context_length
         self._reporter = reporter
+        self._bad_rows = bad_rows
         self._step = step
         self._since = time.monotonic()
         self._first = True
@@ -58,5 +60,6 @@ class Pace:
                     loss=done.loss,
                     tokens_per_second=speed,
                     last_checkpoint_step=done.saved_step,
+                    bad_rows=self._bad_rows(),
                 )
             )

@@ -33,6 +33,7 @@ class Report:
     loss: float | None = None
     tokens_per_second: int | None = None
     last_checkpoint_step: int | None = None
+    bad_rows: int | None = None
 
     def to_json(self) -> bytes:
         content: dict[str, Any] = {
@@ -41,6 +42,7 @@ class Report:
             "loss": None if self.loss is None else f"{self.loss:.4f}",
             "tokensPerSecond": self.tokens_per_second,
             "lastCheckpointStep": self.last_checkpoint_step,
+            "badRows": self.bad_rows,
         }
         return json.dumps({key: value for key, value in content.items() if value is not None}).encode()
 

@@ -37,7 +37,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("recipe", "sft", "recipe"),
+        ("recipe", "dpo", "recipe"),
         ("strategy", "fsdp", "strategy"),
         ("precision", "fp16", "precision"),
         ("training.steps", 0, "training.steps"),

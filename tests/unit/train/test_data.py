@@ -1,3 +1,5 @@
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 
 from slipway_train import corpus as corpus_module
 from slipway_train import data
-from slipway_train.corpus import Corpus
 from slipway_train.batch import Batch
+from slipway_train.corpus import Corpus
 from slipway_train.data import DataPosition, Samples, StreamPosition, TokenStream
 from slipway_train.tokenizer import END_OF_TEXT
 
@@ -42,10 +44,10 @@ def one_pass(corpus: Corpus, tokenizer: Any) -> str:
 def test_a_pass_holds_each_training_file_once_and_no_held_out_file(corpus: Corpus, tokenizer: Any) -> None:
     documents = one_pass(corpus, tokenizer).split(END_OF_TEXT)
     assert documents.pop() == ""
-    expected = [(corpus.root / name).read_text() for name in corpus.training]
+    expected = [Path(corpus.tree.address, name).read_text() for name in corpus.training]
     assert sorted(documents) == sorted(expected)
     assert documents != expected, "shuffled"
-    assert not set(documents) & {(corpus.root / name).read_text() for name in corpus.held_out}
+    assert not set(documents) & {Path(corpus.tree.address, name).read_text() for name in corpus.held_out}
 
 
 def test_the_second_pass_has_another_order(corpus: Corpus, tokenizer: Any) -> None:
@@ -106,7 +108,7 @@ def test_the_shares_of_any_world_make_the_global_batch(corpus: Corpus, tokenizer
 
 
 def test_a_dataset_smaller_than_a_block_is_repeated(corpus: Corpus, tokenizer: Any) -> None:
-    tiny = Corpus(corpus.root, corpus.training[:1], corpus.held_out, "x")
+    tiny = replace(corpus, training=corpus.training[:1])
     reading = stream(tiny, tokenizer)
     reading.take(20_000)
     assert reading.position.epoch > 3

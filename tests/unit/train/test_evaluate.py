@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ import torch
 
 from slipway_train import evaluate as module
 from slipway_train.batch import IGNORED, Batch
-from slipway_train.config import Recipe
+from slipway_train.config import Dataset, Recipe
 from slipway_train.corpus import Corpus
 from slipway_train.errors import RecipeError
 from slipway_train.evaluate import byte_counts, entropy_bits, evaluate
 from slipway_train.gang import Gang
 from slipway_train.model import build_model, llama_config, token_losses
 from slipway_train.strategies.ddp import Ddp
+from slipway_train.tree import open_tree
 
 
 @dataclass
@@ -69,8 +71,8 @@ def test_entropy(text: bytes, bits: float) -> None:
     assert entropy_bits(Counter(text)) == pytest.approx(bits, abs=1e-6)
 
 
-def test_bytes_are_counted_on_held_out_files_only(corpus: Corpus) -> None:
-    text = b"".join((corpus.root / name).read_bytes() for name in corpus.held_out)
+def test_bytes_are_counted_on_held_out_files_only(corpus: Corpus, dataset: Path) -> None:
+    text = b"".join((dataset / name).read_bytes() for name in corpus.held_out)
     assert byte_counts(corpus) == Counter(text)
 
 
@@ -107,10 +109,14 @@ def test_the_model_is_left_as_it_was(corpus: Corpus, tokenizer: Any, recipe: Rec
 
 
 def test_the_result_is_in_the_apis_spelling() -> None:
-    assert module.Evaluation(2.98766, 4.65432).to_json() == {"bitsPerByte": "2.9877", "unigramBitsPerByte": "4.6543"}
+    assert module.Evaluation(2.98766, 4.65432, 12.5).to_json() == {
+        "bitsPerByte": "2.9877",
+        "unigramBitsPerByte": "4.6543",
+        "perplexity": "12.5000",
+    }
 
 
 def test_held_out_files_without_text_are_refused(corpus: Corpus, tokenizer: Any, gang: Gang, tmp_path: Any) -> None:
     (tmp_path / "x").write_bytes(b"\xff\xfe")
     with pytest.raises(RecipeError, match="held-out files hold no text"):
-        evaluate(Uniform(), Corpus(tmp_path, (), ("x",), ""), tokenizer, gang, context=8, batch=1)
+        evaluate(Uniform(), Corpus(open_tree(str(tmp_path), ("x",)), Dataset(path="/"), (), ("x",)), tokenizer, gang, context=8, batch=1)

@@ -4,17 +4,19 @@ Decided here: what is agreed between ranks before the first step (files, tokeniz
 """
 
 import time
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from ..batch import Batch
 from ..checkpoint import Checkpoint
+from ..cleaning.documents import cleaned
 from ..config import Recipe
 from ..corpus import Corpus, open_corpus
 from ..data import DataPosition, Samples
 from ..errors import RecipeError
 from ..evaluate import evaluate
-from ..export import Finished, export_model
+from ..export import Finished, check_required, export_model
 from ..gang import Gang, on_all, on_main
 from ..logs import event, log
 from ..model import build_model, llama_config
@@ -29,7 +31,7 @@ class Pretrain:
     def __init__(self, recipe: Recipe, gang: Gang, checkpoint: Checkpoint | None) -> None:
         self._recipe = recipe
         self._gang = gang
-        self._corpus = _agreed_corpus(recipe, gang)
+        self._corpus, self._cleaned = cleaned(_agreed_corpus(recipe, gang), gang)
         self._tokenizer = _agreed_tokenizer(recipe, gang, self._corpus, checkpoint)
         self._config = llama_config(recipe.model, self._tokenizer)
         self.model = build_model(self._config, seed=recipe.training.seed)
@@ -44,6 +46,10 @@ class Pretrain:
                 held_out_files=len(self._corpus.held_out),
             )
         )
+
+    @property
+    def bad_rows(self) -> int:
+        return self._corpus.bad.bad
 
     def batch(self) -> Batch:
         return Batch.from_windows(self._samples.batch(self._recipe.training.batch_size))
@@ -63,8 +69,9 @@ class Pretrain:
         batch = max(1, self._recipe.training.batch_size // sharded.data_size)
         context = self._recipe.model.context_length
         result = evaluate(sharded, self._corpus, self._tokenizer, self._gang, context=context, batch=batch)
-        finished = Finished(step=step, evaluation=result.to_json())
+        finished = Finished(step, result.to_json(), self._data())
         log.info(event("evaluation", seconds=time.monotonic() - began, **finished.evaluation))
+        check_required(self._recipe.output.require, finished.evaluation)
         state = sharded.export_state()
         if output is not None and state is not None:
             self._export(state, finished, output)
@@ -76,7 +83,10 @@ class Pretrain:
         model.load_state_dict(state, strict=False)  # the output embedding is the input's, and has no weights of its own
         bf16 = self._recipe.precision == "bf16"
         export_model(output.model, model, self._tokenizer, finished, recipe=self._recipe.fingerprint, bf16=bf16)
-        log.info(event("exported", directory=output.model))
+
+    def _data(self) -> dict[str, Any]:
+        counts = {"rows": self._corpus.bad.total, "badRows": self._corpus.bad.bad} if self._corpus.bad.total else {}
+        return counts | ({"cleaning": dict(sorted(self._cleaned.items()))} if self._cleaned else {})
 
 
 def _agreed_corpus(recipe: Recipe, gang: Gang) -> Corpus:

@@ -1,0 +1,89 @@
+"""The base model of sft, lora and qlora: a directory of Hugging Face's, read without running anything that is in it.
+
+Decided here: safetensors only, no code from the directory, and the architectures whose packed attention is tested
+(packing.py). Its identity is its configuration and tokenizer, and the names and sizes of its weights.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils.logging import disable_progress_bar
+
+from .errors import RecipeError
+
+ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
+_FIELD = "baseModel.uri"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """`fingerprint` tells one base model from another."""
+
+    path: Path
+    config: PretrainedConfig
+    fingerprint: str
+
+    def model(self, **options: object) -> PreTrainedModel:
+        """A fresh copy, in float32 on the CPU unless `options` of from_pretrained say otherwise."""
+        disable_progress_bar()
+        options = {"dtype": torch.float32, "attn_implementation": "sdpa", **options}
+        return AutoModelForCausalLM.from_pretrained(self.path, local_files_only=True, use_safetensors=True, **options)
+
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        return AutoTokenizer.from_pretrained(self.path, local_files_only=True)
+
+
+def open_base(path: str, *, context: int) -> Base:
+    """Raises RecipeError where the directory cannot be trained from, with at most `context` tokens in a row."""
+    directory = Path(path)
+    config = _config(directory)
+    if config.model_type not in ARCHITECTURES:
+        raise RecipeError(f"{_FIELD}: {config.model_type} models are not known here, but {', '.join(ARCHITECTURES)}")
+    if context > config.max_position_embeddings:
+        raise RecipeError(
+            f"baseModel.contextLength: {context} is more than the model's own {config.max_position_embeddings}"
+        )
+    _check_weights(directory)
+    return Base(directory, config, _fingerprint(directory))
+
+
+def padding_of(tokenizer: PreTrainedTokenizerFast) -> int:
+    """What fills a row up; nothing attends to it."""
+    found = next((each for each in (tokenizer.pad_token_id, tokenizer.eos_token_id) if each is not None), 0)
+    return int(found)
+
+
+def _config(directory: Path) -> PretrainedConfig:
+    for name in ("config.json", "tokenizer.json"):
+        if not (directory / name).is_file():
+            raise RecipeError(f"{_FIELD}: {directory} has no {name}: it must be a Hugging Face model directory")
+    try:
+        json.loads((directory / "config.json").read_text())
+        return AutoConfig.from_pretrained(directory, local_files_only=True)
+    except (ValueError, KeyError, OSError) as error:
+        raise RecipeError(f"{_FIELD}: {directory}/config.json cannot be used: {error}") from None
+
+
+def _check_weights(directory: Path) -> None:
+    if not list(directory.glob("*.safetensors")):
+        raise RecipeError(f"{_FIELD}: {directory} has no *.safetensors: other weights are programs, and not loaded")
+
+
+def _fingerprint(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for name in ("config.json", "tokenizer.json"):
+        digest.update((directory / name).read_bytes())
+    for path in sorted(directory.glob("*.safetensors")):
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+    return digest.hexdigest()
