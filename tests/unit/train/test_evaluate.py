@@ -119,4 +119,11 @@ def test_the_result_is_in_the_apis_spelling() -> None:
 def test_held_out_files_without_text_are_refused(corpus: Corpus, tokenizer: Any, gang: Gang, tmp_path: Any) -> None:
     (tmp_path / "x").write_bytes(b"\xff\xfe")
     with pytest.raises(RecipeError, match="held-out files hold no text"):
-        evaluate(Uniform(), Corpus(open_tree(str(tmp_path), ("x",)), Dataset(path="/"), (), ("x",)), tokenizer, gang, context=8, batch=1)
+        evaluate(
+            Uniform(),
+            Corpus(open_tree(str(tmp_path), ("x",)), Dataset(path="/"), (), ("x",)),
+            tokenizer,
+            gang,
+            context=8,
+            batch=1,
+        )

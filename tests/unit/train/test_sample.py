@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from slipway.api.trainingjob import TrainingJob
-from slipway_train.config import Recipe, _check_shape, check_world
-
-from .support import parse
+from slipway.plan.training.recipe import recipe_json
+from slipway_train.config import RECIPE_VARIABLE, Recipe, check_world, read_recipe
 
 SAMPLE = Path(__file__).parents[3] / "workloads" / "samples" / "trainingjob-pretrain.yaml"
 
@@ -20,18 +19,7 @@ def body() -> Any:
 
 
 def as_recipe(job: TrainingJob) -> Recipe:
-    """As the operator renders SLIPWAY_RECIPE (docs/architecture.md)."""
-    spec = job.spec
-    assert spec.model
-    assert spec.dataset
-    assert spec.training
-    assert spec.checkpoint
-    dataset = spec.dataset.model_dump(mode="json", by_alias=True)
-    dataset["path"] = dataset.pop("uri").removeprefix("file://")
-    parts = {"model": spec.model, "training": spec.training, "checkpoint": spec.checkpoint}
-    rendered = {name: part.model_dump(mode="json", by_alias=True) for name, part in parts.items()}
-    rest = {"recipe": spec.recipe, "precision": spec.precision, "accelerator": spec.accelerator}
-    return parse({**rendered, **rest, "strategy": "ddp", "dataset": dataset})
+    return read_recipe({RECIPE_VARIABLE: recipe_json(job.spec)})
 
 
 def test_the_sample_is_a_job_of_the_api(body: Any) -> None:
@@ -44,7 +32,6 @@ def test_the_sample_is_a_job_of_the_api(body: Any) -> None:
 def test_the_recipe_takes_it(body: Any) -> None:
     job = TrainingJob.read(body)
     recipe = as_recipe(job)
-    _check_shape(recipe.model)
     check_world(recipe, job.spec.nodes * job.spec.per_node)
     assert recipe.dataset.path == "/usr/lib/python3.11"
 

@@ -12,7 +12,7 @@ from .. import conditions, labels, names
 from ..clock import seconds
 from ..conditions import Finding
 from ..observed import Obj, Ref
-from . import claims
+from . import claims, requirement
 from .lost import lost_pod, rank_0_ref
 from .situation import Situation, is_rank_0
 from .termination import INVALID_RECIPE, exit_code, failed, is_cause, why_failed
@@ -46,9 +46,10 @@ def recorded(situation: Situation) -> End | None:
 def end(situation: Situation) -> End | None:
     """The end that has come now: success, a failure that no restart mends, or one restart too many."""
     if succeeded(situation):
-        return End(True, COMPLETE, _where(situation))
+        unmet = requirement.of_success(situation)
+        return End(False, unmet.reason, unmet.message) if unmet else End(True, COMPLETE, _where(situation))
     found, budget = failure(situation), situation.spec.failure_policy.max_restarts
-    if found and found.reason == INVALID_RECIPE_REASON:
+    if found and found.reason in (INVALID_RECIPE_REASON, requirement.NOT_MET):
         return End(False, found.reason, found.message)
     if found and situation.attempt >= budget:
         message = f"failurePolicy.maxRestarts is {budget}, and attempt {situation.attempt} failed: {found.message}"
@@ -123,6 +124,7 @@ def _failed_gang(situation: Situation) -> Finding | None:
 
 FAILURES: tuple[Callable[[Situation], Finding | None], ...] = (
     _invalid_recipe,
+    requirement.of_failure,
     _failed_pod,
     lost_pod,
     _failed_gang,

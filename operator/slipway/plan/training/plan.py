@@ -22,7 +22,7 @@ from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Observed
 from ..outcome import Defaults, Delete, Plan
 from ..pod import template as podtemplate
-from . import accepted, claims, cleanup, ended, events, lost, progress, running, status, trials
+from . import accepted, claims, cleanup, ended, events, lost, progress, requirement, running, status, trials
 from .ended import End
 from .gang import pytorchjob
 from .situation import Situation, look, recorded_attempt
@@ -83,7 +83,7 @@ def _question(situation: Situation) -> Plan | None:
     if ended.recorded(situation) or accepted.early_complaint(situation):
         return None
     if ended.succeeded(situation):
-        unread = claims.to_watch(situation)
+        unread = (*claims.to_watch(situation), *requirement.to_read(situation))
         return Plan(status=situation.observed.owner.status, reads=unread) if unread else None
     if situation.gang:
         return _question_of_gang(situation)

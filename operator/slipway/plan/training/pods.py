@@ -12,7 +12,8 @@ from ..observed import Obj, Owner
 from ..pod.policytypes import Reserved
 from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir, mount
-from .claims import dataset_access, dataset_claim, output_access, output_ref
+from .claims import output_access, output_ref
+from .inputs import inputs, narrowest
 from .recipe import recipe_json
 from .situation import Situation
 
@@ -28,8 +29,8 @@ REQUESTS = {"cpu": "250m", "memory": "1Gi"}
 RESERVED = Reserved(
     container=CONTAINER,
     containers=frozenset({"init-pytorch"}),  # the backend adds it to workers: with two, their pods are refused
-    volumes=frozenset({"output", "dataset", "progress-token"}),
-    mount_paths=frozenset({names.OUTPUT_MOUNT, names.DATASET_MOUNT, names.TOKEN_MOUNT}),
+    volumes=frozenset({"output", "dataset", "base-model", "progress-token"}),
+    mount_paths=frozenset({names.OUTPUT_MOUNT, names.DATASET_MOUNT, names.BASE_MODEL_MOUNT, names.TOKEN_MOUNT}),
     env=frozenset({"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "PYTHONUNBUFFERED"}),
     env_prefixes=("SLIPWAY_", "PET_"),
     gpus="use spec.accelerator and spec.perNode",
@@ -69,13 +70,13 @@ def _spec(situation: Situation, *, rank_0: bool) -> Obj:
         "containers": [_container(situation, rank_0=rank_0)],
         "volumes": [volume for volume, _ in _volumes(situation, rank_0=rank_0)],
     }
-    if situation.spec.nodes > 1 and dataset_access(situation) == "node":
+    if situation.spec.nodes > 1 and narrowest(situation) == "node":
         spec["affinity"] = {"podAffinity": _same_node(situation.observed.owner, situation.attempt)}
     return spec
 
 
 def _same_node(owner: Owner, attempt: int) -> Obj:
-    """A ReadWriteOnce dataset is on one node at a time, so the whole gang goes where its first pod went."""
+    """A ReadWriteOnce input is on one node at a time, so the whole gang goes where its first pod went."""
     gang = {labels.TRAINING_JOB: owner.name, labels.ATTEMPT: str(attempt)}
     term = {"labelSelector": {"matchLabels": gang}, "topologyKey": "kubernetes.io/hostname"}
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
@@ -134,9 +135,10 @@ def _volumes(situation: Situation, *, rank_0: bool) -> list[tuple[Obj, Obj]]:
         (empty_dir("tmp", size_limit=TEMPORARY_LIMIT), mount("tmp", "/tmp")),  # noqa: S108
         (empty_dir("shm", in_memory=True, size_limit=SHARED_MEMORY_LIMIT), mount("shm", "/dev/shm")),  # noqa: S108
     ]
-    if dataset := dataset_claim(situation.spec):
-        volume = claim_volume("dataset", dataset.claim, read_only=True)
-        pairs.append((volume, mount("dataset", names.DATASET_MOUNT, sub_path=dataset.path, read_only=True)))
+    for each in inputs(situation.spec):
+        if at := each.claim:
+            volume = claim_volume(each.volume, at.claim, read_only=True)
+            pairs.append((volume, mount(each.volume, each.mount, sub_path=at.path, read_only=True)))
     if _writes(situation, rank_0=rank_0):
         pairs.append((claim_volume("output", output_ref(situation).name), mount("output", names.OUTPUT_MOUNT)))
     if _reports(situation, rank_0=rank_0):

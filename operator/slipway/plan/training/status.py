@@ -11,6 +11,7 @@ from ..conditions import Condition, false, true
 from ..observed import Obj, Owner
 from . import claims, progress
 from .ended import End
+from .requirement import NOT_MET
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
 from .termination import evaluation
@@ -97,7 +98,7 @@ def _start_time(situation: Situation, wanted: Sequence[Condition], end: End | No
 
 def _evaluation(situation: Situation, end: End | None) -> Obj | None:
     before: Obj | None = situation.observed.owner.status.get("evaluation")
-    if end is None or not end.success:
+    if end is None or not (end.success or end.reason == NOT_MET):
         return before
     said = (evaluation(pod) for pod in situation.pods if is_rank_0(situation, pod))
     return next((found for found in said if found), before)
@@ -106,5 +107,11 @@ def _evaluation(situation: Situation, end: End | None) -> Obj | None:
 def _output(situation: Situation, end: End | None) -> Obj | None:
     if end is None or not end.success:
         return None
-    path = names.model_directory(situation.observed.owner.uid)
-    return {"claim": claims.output_ref(situation).name, "path": path}
+    spec, uid = situation.spec, situation.observed.owner.uid
+    adapts = spec.recipe in ("lora", "qlora")
+    whole = not adapts or spec.output.merge == "merged"
+    return {
+        "claim": claims.output_ref(situation).name,
+        **({"path": names.model_directory(uid)} if whole else {}),
+        **({"adapterPath": names.adapter_directory(uid)} if adapts else {}),
+    }

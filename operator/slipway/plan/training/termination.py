@@ -15,7 +15,9 @@ from .pods import CONTAINER
 
 DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 DECIMAL_MAX = 24  # api.trainingjob.Evaluation
+FIGURES = ("perplexity", "exactMatch", "rouge1", "rouge2", "rougeL")  # that an evaluation may have
 INVALID_RECIPE = 2  # the launcher's exit code for a recipe or data that no restart mends
+NOT_GOOD_ENOUGH = 3  # its exit code for a model that does not reach output.require
 KILLED = 137  # 128 + SIGKILL: no rank does this to itself, so it is a cause and not a consequence
 
 
@@ -44,12 +46,34 @@ def why_failed(pod: Pod) -> str:
 
 
 def evaluation(pod: Pod) -> Obj | None:
-    """status.evaluation, from rank 0's pod after success."""
-    found = _message(pod).get("evaluation")
+    """status.evaluation, from rank 0's pod after success, or where the model is not good enough."""
+    return read_evaluation(_message(pod).get("evaluation"))
+
+
+def live_evaluation(body: Obj | None) -> Obj | None:
+    """The same, of a pod that was read live; {} of one that ended and said nothing, None of one that has not ended."""
+    statuses = (body or {}).get("status", {}).get("containerStatuses") or ()
+    states = [each.get("state") or {} for each in statuses if each.get("name") == CONTAINER]
+    ended = [state["terminated"] for state in states if state.get("terminated")]
+    if not ended:
+        return None
+    return read_evaluation(_parsed(str(ended[0].get("message") or "")).get("evaluation")) or {}
+
+
+def read_evaluation(found: object) -> Obj | None:
+    """Of what the launcher said, what is as it should be."""
     if not isinstance(found, dict):
         return None
-    values = {name: found.get(name) for name in ("bitsPerByte", "unigramBitsPerByte")}
-    return values if all(_is_decimal(value) for value in values.values()) else None
+    needed = {name: found.get(name) for name in ("bitsPerByte", "unigramBitsPerByte")}
+    if not all(_is_decimal(value) for value in needed.values()):
+        return None
+    figures = {name: found[name] for name in FIGURES if _is_decimal(found.get(name))}
+    return needed | _answers(found) | figures
+
+
+def _answers(found: Obj) -> Obj:
+    count = found.get("answers")
+    return {"answers": count} if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else {}
 
 
 def _is_decimal(value: object) -> bool:
@@ -83,8 +107,12 @@ def _first_failure(pod: Pod) -> Mapping[str, Any]:
 
 def _message(pod: Pod) -> Mapping[str, Any]:
     main = main_container(pod)
+    return _parsed(main.message) if main else {}
+
+
+def _parsed(message: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(main.message) if main else None
+        found = json.loads(message)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
