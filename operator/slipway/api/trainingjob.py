@@ -35,8 +35,9 @@ SHORT_NAMES = ("tj",)
 NAME_MAX = 40  # <name>-<attempt>-worker-<index> must fit in a DNS label of 63
 
 
-_ANSWERING = "['sft', 'lora', 'qlora']"  # recipes that go on from a model, as CEL has it
-_ADAPTING = "['lora', 'qlora']"
+# Of a job that has a recipe, as CEL has it: it goes on from a model; it trains an adapter for one.
+_ANSWERS = "self.recipe != 'pretrain'"
+_ADAPTS = "(self.recipe == 'lora' || self.recipe == 'qlora')"
 
 
 class ModelSpec(Model):
@@ -217,23 +218,23 @@ class TrainingJobSpec(Model):
             "a recipe needs dataset and training",
         ),
         Rule(
-            f"has(self.baseModel) == (has(self.recipe) && self.recipe in {_ANSWERING})",
+            f"has(self.baseModel) == (has(self.recipe) && {_ANSWERS})",
             "baseModel belongs to recipes sft, lora and qlora, and they need it",
         ),
         Rule(
-            f"!has(self.model) || !has(self.recipe) || !(self.recipe in {_ANSWERING})",
+            "!has(self.model) || !has(self.recipe) || self.recipe == 'pretrain'",
             "model is the shape that pretrain makes: sft, lora and qlora take baseModel as it is",
         ),
         Rule(
-            f"!has(self.adapter) || (has(self.recipe) && self.recipe in {_ADAPTING})",
+            f"!has(self.adapter) || (has(self.recipe) && {_ADAPTS})",
             "adapter belongs to recipes lora and qlora",
         ),
         Rule(
-            f"self.output.merge == 'none' || (has(self.recipe) && self.recipe in {_ADAPTING})",
+            f"self.output.merge == 'none' || (has(self.recipe) && {_ADAPTS})",
             "output.merge belongs to recipes lora and qlora: the others write a whole model",
         ),
         Rule(
-            f"!has(self.evaluation) || (has(self.recipe) && self.recipe in {_ANSWERING})",
+            f"!has(self.evaluation) || (has(self.recipe) && {_ANSWERS})",
             "evaluation belongs to recipes sft, lora and qlora: only they answer prompts",
         ),
         Rule(
@@ -248,7 +249,7 @@ class TrainingJobSpec(Model):
             "!has(self.output.require) || !(has(self.output.require.exactMatchLeast)"
             " || has(self.output.require.rouge1Least) || has(self.output.require.rouge2Least)"
             " || has(self.output.require.rougeLLeast)) || !has(self.recipe)"
-            f" || (self.recipe in {_ANSWERING} && (!has(self.evaluation) || self.evaluation.prompts > 0))",
+            f" || ({_ANSWERS} && (!has(self.evaluation) || self.evaluation.prompts > 0))",
             "output.require of exactMatch or ROUGE needs answers: sft, lora or qlora, evaluation.prompts above 0",
         ),
         Rule(
