@@ -124,6 +124,7 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
         raise RecipeError("; ".join(_describe(dict(each)) for each in error.errors())) from None
     _check_shape(recipe.model)
     _check_base(recipe)
+    _check_requirement(recipe)
     return recipe
 
 
@@ -144,6 +145,12 @@ def _describe(error: dict[str, object]) -> str:
 def _check_base(recipe: Recipe) -> None:
     if (recipe.base_model is None) != (recipe.recipe == "pretrain"):
         raise RecipeError("baseModel: it belongs to recipes sft, lora and qlora, and they need it")
+
+
+def _check_requirement(recipe: Recipe) -> None:
+    require, answers = recipe.output.require, recipe.recipe != "pretrain" and recipe.evaluation.prompts > 0
+    if require is not None and require.needs_answers and not answers:
+        raise RecipeError("output.require: exactMatch and ROUGE are of answers, and evaluation.prompts asks for none")
 
 
 def _check_shape(model: ModelSpec) -> None:

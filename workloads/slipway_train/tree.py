@@ -1,4 +1,4 @@
-"""A tree of files to read: a directory of this pod, or a prefix of an object store, both by fsspec's glob and open.
+"""A tree of files to read: a directory of this pod, or a prefix of an object store through fsspec.
 
 Decided here: names are relative to the root and sorted, so every pod sees one order. Symbolic links are left out,
 because a link could put one text on both sides of the held-out share, and so are empty files. A directory that Hugging
@@ -7,6 +7,7 @@ Face's `save_to_disk` wrote counts with the files that its own `state.json` name
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from .errors import RecipeError
 
 if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
     from fsspec.implementations.arrow import ArrowFSWrapper
 
 _STATE, _SPLITS = "state.json", "dataset_dict.json"
 _ARROW = {"s3": "S3FileSystem", "gs": "GcsFileSystem"}
+# What AWS's and Google's own clients call a store that is not theirs; pyarrow reads the rest of the environment itself.
+_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("STORAGE_EMULATOR_HOST",)}
 _REMOTE = re.compile(r"[a-z0-9]+://")
 
 
@@ -62,34 +66,21 @@ def _local(root: Path, patterns: tuple[str, ...]) -> Tree:
 
 def _remote(address: str, patterns: tuple[str, ...]) -> Tree:
     """Any file system that fsspec has a driver for. Credentials are the driver's own business: the environment's."""
-    files, root = _file_system(address)
-    try:
-        found: dict[str, Any] = {}
-        for pattern in patterns:
-            found |= files.glob(f"{root}/{pattern}", detail=True)
-    except Exception as error:  # each driver has errors of its own; what they say is all there is
-        raise RecipeError(f"dataset.path: {address} cannot be listed: {type(error).__name__}: {error}") from error
-    prefix = f"{root}/".lstrip("/")
-    sizes = {
-        path.lstrip("/").removeprefix(prefix): int(info["size"])
-        for path, info in found.items()
-        if info["type"] == "file"
-    }
-    return _tree(address, sizes, lambda name: files.open(f"{root}/{name}", "rb"))
-
-
-def _file_system(address: str) -> tuple[Any, str]:
-    """The file system and the root in it."""
     import fsspec
 
     scheme, _, rest = address.partition("://")
     try:
-        if scheme in _ARROW:
-            return _arrow(scheme), rest.rstrip("/")
-        files, root = fsspec.core.url_to_fs(address)
+        files, root = (_arrow(scheme), rest) if scheme in _ARROW else fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
         raise RecipeError(f"dataset.path: nothing here reads {address}: {error}") from None
-    return files, root.rstrip("/")
+    root = root.rstrip("/")
+    wanted = re.compile("|".join(fsspec.utils.glob_translate(pattern) for pattern in patterns))
+    try:
+        found = dict(_listed(files, root))
+    except Exception as error:  # each driver has errors of its own; what they say is all there is
+        raise RecipeError(f"dataset.path: {address} cannot be listed: {type(error).__name__}: {error}") from error
+    sizes = {name: size for name, size in found.items() if wanted.match(name)}
+    return _tree(address, sizes, lambda name: files.open(f"{root}/{name}", "rb"))
 
 
 def _arrow(scheme: str) -> "ArrowFSWrapper":
@@ -97,7 +88,22 @@ def _arrow(scheme: str) -> "ArrowFSWrapper":
     from fsspec.implementations.arrow import ArrowFSWrapper
     from pyarrow import fs
 
-    return ArrowFSWrapper(getattr(fs, _ARROW[scheme])())
+    endpoint = next((found for name in _ENDPOINTS[scheme] if (found := os.environ.get(name))), None)
+    return ArrowFSWrapper(getattr(fs, _ARROW[scheme])(endpoint_override=endpoint))
+
+
+def _listed(files: "AbstractFileSystem", root: str) -> Iterator[tuple[str, int]]:
+    """Every file under `root`, by its name there, with its size. pyarrow is asked itself: fsspec hides its errors."""
+    prefix = f"{root}/".lstrip("/")
+    if hasattr(files, "fs"):
+        from pyarrow.fs import FileSelector, FileType
+
+        for info in files.fs.get_file_info(FileSelector(root, recursive=True)):
+            if info.type == FileType.File:
+                yield info.path.removeprefix(prefix), info.size
+        return
+    for path, detail in files.find(root, detail=True).items():
+        yield path.lstrip("/").removeprefix(prefix), int(detail["size"])
 
 
 def _tree(address: str, sizes: Mapping[str, int], opener: Callable[[str], BinaryIO]) -> Tree:
