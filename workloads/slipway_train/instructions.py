@@ -7,6 +7,7 @@ its side: by the hash of its text, so equal rows are on one side, and at least o
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,8 @@ class _Seen:
 
     bad: str = ""
     looked: Looked = field(default_factory=Looked)
-    tokens: NDArray[np.int32] | None = None
-    learned: NDArray[np.bool_] | None = None
+    tokens: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    learned: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     bucket: int = 0
 
 
@@ -69,23 +70,19 @@ def read_instructions(recipe: Recipe, tree: Tree, chat: Chat, gang: Gang) -> Ins
     """On every process, with the same result. Raises RecipeError where too many rows are bad, or too few are left."""
     cleaning = recipe.dataset.cleaning or NO_CLEANING
     check_known(tuple(cleaning.languages or ()))
-    judge, bad, spool, buckets = Judge(cleaning), BadRows(recipe.dataset.bad_rows_percent), Spool(gang), list[int]()
-
-    def see(row: Row) -> _Seen:
-        return _see(row, chat, cleaning, recipe.context_length)
-
-    for row, seen in sweep(gang, _rows(tree), see):
-        if seen.bad:
-            bad.add(row.file, row.number, seen.bad)
-            continue
-        bad.good()
-        if not judge.drops(seen.looked):
-            assert seen.tokens is not None
-            assert seen.learned is not None
-            spool.add(seen.tokens, seen.learned)
-            buckets.append(seen.bucket)
-    bad.check()
-    table = spool.table()
+    judge, bad, buckets = Judge(cleaning), BadRows(recipe.dataset.bad_rows_percent), list[int]()
+    see = partial(_see, chat=chat, cleaning=cleaning, context=recipe.context_length)
+    with Spool(gang) as spool:
+        for row, seen in sweep(gang, _rows(tree), see):
+            if seen.bad:
+                bad.add(row.file, row.number, seen.bad)
+                continue
+            bad.good()
+            if not judge.drops(seen.looked):
+                spool.add(seen.tokens, seen.learned)
+                buckets.append(seen.bucket)
+        bad.check()
+        table = spool.table()
     held_out = _sides(buckets, recipe.dataset.held_out_percent)
     log.info(
         event("data", rows=bad.total, bad=bad.bad, held_out=int(held_out.sum()), **dict(sorted(judge.counts.items())))
@@ -108,7 +105,7 @@ def _characters(value: object) -> int:
     return sum(map(_characters, value)) if isinstance(value, list) else 1
 
 
-def _see(row: Row, chat: Chat, cleaning: CleaningSpec, context: int) -> _Seen:
+def _see(row: Row, *, chat: Chat, cleaning: CleaningSpec, context: int) -> _Seen:
     try:
         if row.bad:
             raise BadRow(row.bad)

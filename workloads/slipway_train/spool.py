@@ -2,7 +2,7 @@
 
 Decided here: a dataset of instructions is tokenized once, before the first step, so that what is wrong in it is known
 before any accelerator works, and steps wait for no tokenizer. A token is four bytes on the scratch volume, the same
-file for all processes of a pod; it is unlinked at once, so no crash leaves it behind. What is not to be learned is
+file for all processes of a pod; it is unlinked as soon as all have it open. What is not to be learned is
 stored as its complement, which is negative.
 """
 
@@ -46,13 +46,21 @@ class Table:
 
 
 class Spool:
-    """Takes rows in order, on every process; one of each pod writes them."""
+    """Takes rows in order, on every process; one of each pod writes them. A context: the file is gone at its end."""
 
     def __init__(self, gang: Gang, directory: Path | None = None) -> None:
         self._gang = gang
         self._lengths: list[int] = []
         self._path = self._agreed(directory)
         self._file = self._path.open("wb") if gang.local_rank == 0 else None
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink()
 
     def add(self, tokens: NDArray[np.int32], learned: NDArray[np.bool_]) -> None:
         self._lengths.append(len(tokens))
@@ -66,8 +74,6 @@ class Spool:
         ends = np.cumsum(lengths, dtype=np.int64)
         stored = np.memmap(self._path, np.int32, mode="r") if len(lengths) else np.empty(0, np.int32)
         on_all(self._gang, lambda: None)  # everyone has it open
-        if self._file is not None:
-            self._path.unlink()
         return Table(stored, ends - lengths, lengths)
 
     def _agreed(self, directory: Path | None) -> Path:

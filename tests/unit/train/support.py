@@ -57,12 +57,12 @@ def write_instructions(path: Path, rows: int = 60) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def instruct_json(base: Path, dataset: Path, recipe: str = "sft", **changes: Any) -> dict[str, Any]:
+def instruct_json(base: Path, data: Path, recipe: str = "sft", /, **changes: Any) -> dict[str, Any]:
     """A recipe that goes on from `base`, as `recipe_json` does it."""
     return {
         "recipe": recipe,
         "baseModel": {"path": str(base), "contextLength": 128},
-        "dataset": {"path": str(dataset), "heldOutPercent": 20},
+        "dataset": {"path": str(data), "heldOutPercent": 20},
         "training": {"steps": 8, "batchSize": 4, "seed": 3, "optimizer": {"learningRate": "0.003", "warmupSteps": 2}},
         "checkpoint": {"everySteps": 3, "keep": 2},
         "evaluation": {"prompts": 4, "answerTokens": 12},

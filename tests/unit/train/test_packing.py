@@ -43,7 +43,7 @@ def test_rows_are_well_filled_and_few_are_open() -> None:
     sizes = np.random.default_rng(0).integers(1, 400, 5000).astype(np.int32)
     rows = pack(sizes, 1024)
     assert sizes.sum() / (len(rows) * 1024) > 0.98
-    assert OPEN_ROWS < len(rows)
+    assert len(rows) > OPEN_ROWS
 
 
 def test_what_is_learned_is_what_follows() -> None:
@@ -68,7 +68,8 @@ def tiny(architecture: str) -> Any:
 def losses(model: Any, batch: Batch) -> list[float]:
     """Of the labels that count, in order."""
     found = token_losses(model, batch, bf16=False)
-    return found[batch.labels.flatten() != IGNORED].tolist()
+    counting: list[float] = found[batch.labels.flatten() != IGNORED].tolist()
+    return counting
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -4,7 +4,7 @@ from slipway.api.evaluation import Requirement
 from slipway_train.errors import RequirementNotMet
 from slipway_train.export import check_required
 
-MEASURED = {"perplexity": "12.5000", "exactMatch": "0.4000", "rougeL": "0.3000", "answers": 8}
+MEASURED: dict[str, str | int] = {"perplexity": "12.5000", "exactMatch": "0.4000", "rougeL": "0.3000", "answers": 8}
 
 
 @pytest.mark.parametrize(

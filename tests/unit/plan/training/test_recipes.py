@@ -196,6 +196,6 @@ def test_the_trainers_refusal_is_final_and_keeps_what_was_measured() -> None:
 
 
 def test_a_3_of_a_program_that_knows_no_requirement_is_any_failure() -> None:
-    read = {pod_ref(f"{JOB}-0-master-0"): None, gang_ref(): {"status": {}}}
+    read: Any = {pod_ref(f"{JOB}-0-master-0"): None, gang_ref(): {"status": {}}}
     made = planned(with_gang(failed(code=3), spec=LORA, status=running_status(), read=read))
     assert told(made)["Running"][1] == "Restarting"
