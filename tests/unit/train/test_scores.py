@@ -8,7 +8,9 @@ from rouge_score.rouge_scorer import RougeScorer
 from slipway_train.scores import exact_match, rouge_l, rouge_n
 
 ORACLE = RougeScorer(["rouge1", "rouge2", "rougeL"])
-texts = st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "Mat,", "7", "don't", "über", "—", "naïve"]), max_size=12).map(" ".join)
+texts = st.lists(
+    st.sampled_from(["the", "cat", "sat", "on", "a", "Mat,", "7", "don't", "über", "—", "naïve"]), max_size=12
+).map(" ".join)
 
 
 @given(answer=texts, reference=texts)
