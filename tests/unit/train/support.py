@@ -24,7 +24,7 @@ def write_dataset(root: Path, files: int = 24) -> None:
         (root / f"part{i % 3}" / f"m{i}.py").write_text(f"# file<{i}>\n" + "\n".join(lines) + "\n")
 
 
-def recipe_json(dataset: Path, **changes: Any) -> dict[str, Any]:
+def recipe_json(dataset: Path, /, **changes: Any) -> dict[str, Any]:
     """A recipe small enough for tests, in the API's spelling; `changes` replace whole top-level fields."""
     return {
         "recipe": "pretrain",

@@ -9,7 +9,7 @@ import pytest
 
 from slipway_train.config import Recipe
 from slipway_train.course import follow
-from slipway_train.errors import RecipeError, Stopped
+from slipway_train.errors import RecipeError, RequirementNotMet, Stopped
 from slipway_train.gang import Gang, on_all, on_main
 from slipway_train.progress import Report, Reporter
 
@@ -132,6 +132,29 @@ def test_bf16_trains_and_exports_bf16(dataset: Path, gang: Gang, tmp_path: Path)
     train(parse(recipe_json(dataset, precision="bf16")), gang, tmp_path)
     assert json.loads((tmp_path / "model" / "config.json").read_text())["dtype"] == "bfloat16"
     assert losses(tmp_path)[-1][1] < losses(tmp_path)[0][1]
+
+
+def test_rows_are_pretrained_on_and_go_on_exactly(gang: Gang, tmp_path: Path) -> None:
+    rows = [{"text": f"def f{i % 7}(self): return value_{i % 5} + {i}\n" * 3} for i in range(120)]
+    (tmp_path / "rows").mkdir()
+    lines = [json.dumps(row) for row in rows] + ["no row"]
+    (tmp_path / "rows" / "a.jsonl").write_text("\n".join(lines) + "\n")
+    dataset = {"path": str(tmp_path / "rows"), "include": ["*.jsonl"], "heldOutPercent": 20}
+    asked = parse(recipe_json(tmp_path, dataset={**dataset, "cleaning": {"duplicates": "near"}}))
+    expected, reports = train(asked, gang, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(asked, gang, tmp_path / "parts", stop_at_call(3))
+    assert train(asked, gang, tmp_path / "parts")[0] == expected
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert expected.data["badRows"] == reports[-1].bad_rows == 1
+    assert expected.data["cleaning"]["kept"] > 10
+
+
+def test_a_pretrained_model_that_is_not_good_enough_is_not_exported(dataset: Path, gang: Gang, tmp_path: Path) -> None:
+    require = {"require": {"perplexityMost": "1.01", "bitsPerByteMost": "99"}}
+    with pytest.raises(RequirementNotMet, match=r"^output\.require: perplexity is [0-9.]+, at most 1\.01 is required$"):
+        train(parse(recipe_json(dataset, output=require)), gang, tmp_path)
+    assert not (tmp_path / "model").exists()
 
 
 class Second:
