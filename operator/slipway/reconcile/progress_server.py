@@ -44,6 +44,7 @@ class Report(BaseModel):
     ) = None
     tokens_per_second: COUNT | None = None
     last_checkpoint_step: COUNT | None = None
+    bad_rows: COUNT | None = None
 
 
 @dataclass(frozen=True, slots=True)
