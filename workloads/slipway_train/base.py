@@ -1,7 +1,8 @@
-"""The base model of sft, lora and qlora: a directory of Hugging Face's, read without running anything that is in it.
+"""The base model of sft, lora and qlora: a directory of Hugging Face's, read without running its Python.
 
-Decided here: safetensors only, no code from the directory, and the architectures whose packed attention is tested
-(packing.py). Its identity is its configuration and tokenizer, and the names and sizes of its weights.
+Decided here: safetensors only, no code from the directory (its chat template is rendered in jinja's sandbox), and the
+architectures whose packed attention is tested (packing.py). Its identity is its configuration and tokenizer, and the
+names and sizes of its weights.
 """
 
 import hashlib
@@ -24,6 +25,8 @@ from .errors import RecipeError
 
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
 _FIELD = "baseModel.uri"
+# Other weights are pickles. Those that do not fit are told by name, and not by an exception with a table in it.
+_SAFE = {"local_files_only": True, "use_safetensors": True, "ignore_mismatched_sizes": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,25 @@ class Base:
     def model(self, **options: object) -> PreTrainedModel:
         """A fresh copy, in float32 on the CPU unless `options` of from_pretrained say otherwise."""
         disable_progress_bar()
-        options = {"dtype": torch.float32, "attn_implementation": "sdpa", **options}
-        return AutoModelForCausalLM.from_pretrained(self.path, local_files_only=True, use_safetensors=True, **options)
+        options = {"dtype": torch.float32, "attn_implementation": "sdpa", **_SAFE, **options}
+        model, told = AutoModelForCausalLM.from_pretrained(self.path, output_loading_info=True, **options)
+        strange = {each if isinstance(each, str) else each[0] for each in told["mismatched_keys"]}
+        if lacking := sorted({*told["missing_keys"], *strange}):
+            raise RecipeError(f"{_FIELD}: {self.path} has no weights that fit {lacking[0]}, which would be random")
+        return model
 
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        return AutoTokenizer.from_pretrained(self.path, local_files_only=True)
+        try:
+            found = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
+        except OSError:
+            raise  # the volume's, perhaps: it may pass
+        except Exception as error:  # the tokenizers library raises nothing more precise
+            raise RecipeError(f"{_FIELD}: {self.path}/tokenizer.json cannot be used: {error}") from None
+        if len(found) > self.config.vocab_size:
+            raise RecipeError(
+                f"{_FIELD}: its tokenizer has {len(found)} tokens, and the model {self.config.vocab_size}"
+            )
+        return found
 
 
 def open_base(path: str, *, context: int) -> Base:

@@ -234,6 +234,11 @@ def test_qlora_without_bitsandbytes_says_what_to_install(
 # what is wrong is said before the first step
 
 
+def change_config(base: Path, **fields: Any) -> None:
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, **fields}))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -241,6 +246,10 @@ def test_qlora_without_bitsandbytes_says_what_to_install(
         (lambda base: (base / "tokenizer.json").unlink(), r"baseModel\.uri: .* has no tokenizer\.json"),
         (lambda base: (base / "model.safetensors").unlink(), r"has no \*\.safetensors"),
         (lambda base: (base / "config.json").write_text("{"), r"config\.json cannot be used"),
+        (lambda base: (base / "tokenizer.json").write_text("{}"), r"tokenizer\.json cannot be used"),
+        (lambda base: change_config(base, num_hidden_layers=3), r"has no weights that fit model\.layers\.2\."),
+        (lambda base: change_config(base, hidden_size=32), r"has no weights that fit "),
+        (lambda base: change_config(base, vocab_size=100), r"its tokenizer has \d+ tokens, and the model 100"),
         (lambda base: (base / "config.json").write_text('{"model_type": "gpt2"}'), "gpt2 models are not known here"),
     ],
 )
@@ -284,7 +293,6 @@ def test_a_checkpoint_from_another_base_is_refused(base: Path, rows: Path, gang:
     recipe = instruct_json(tmp_path / "base", rows)
     with pytest.raises(Stopped):
         train(recipe, gang, tmp_path / "out", stop_at_call(1))
-    config = json.loads((tmp_path / "base" / "config.json").read_text())
-    (tmp_path / "base" / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-5}))
+    change_config(tmp_path / "base", rms_norm_eps=1e-5)
     with pytest.raises(RecipeError, match="was made from another dataset"):
         train(recipe, gang, tmp_path / "out")
