@@ -130,7 +130,7 @@ def _output(name: str, job: Obj | None) -> ClaimPath | Missing:
         )
         return Missing(Finding("TrainingJobHasNoOutput", message), watched=True)
     if "path" not in output:
-        message = f"{FROM_FIELD}: TrainingJob {name!r} wrote an adapter alone: set its output.merge to merged"
+        message = f"{FROM_FIELD}: TrainingJob {name!r} wrote an adapter alone: train it anew with output.merge merged"
         return Missing(Finding("TrainingJobHasNoModel", message), watched=True)
     return parse_pvc(f"pvc://{output['claim']}/{output['path']}")
 
