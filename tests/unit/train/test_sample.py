@@ -1,4 +1,4 @@
-"""The sample that the demo applies is a job that this recipe takes."""
+"""The samples are jobs that the recipes take; the demo applies the one of pretrain."""
 
 from pathlib import Path
 from typing import Any
@@ -39,3 +39,14 @@ def test_the_recipe_takes_it(body: Any) -> None:
 def test_the_head_size_can_be_served(body: Any) -> None:
     model = as_recipe(TrainingJob.read(body)).model
     assert model.hidden_size // model.heads in {32, 64, 80, 96, 112, 128, 192, 256}, "vLLM's CPU attention"
+
+
+@pytest.mark.parametrize("name", ["sft", "lora"])
+def test_the_other_samples_are_taken_too(name: str) -> None:
+    body = yaml.safe_load(SAMPLE.with_name(f"trainingjob-{name}.yaml").read_text())
+    job = TrainingJob.read(body)
+    recipe = as_recipe(job)
+    check_world(recipe, job.spec.nodes * job.spec.per_node)
+    assert recipe.recipe == name
+    assert recipe.base_model
+    assert recipe.base_model.path == "/slipway/base-model"
