@@ -39,20 +39,26 @@ TRAINING_JOB_CASES = (
         "exactly one of recipe and command must be set",
     ),
     Case("no spec", RECIPE_JOB, {"spec": ABSENT}, "spec", "Required value"),
-    Case("unknown recipe", RECIPE_JOB, {"spec.recipe": "sft"}, "spec.recipe", 'supported values: "pretrain"'),
+    Case(
+        "unknown recipe",
+        RECIPE_JOB,
+        {"spec.recipe": "dpo"},
+        "spec.recipe",
+        'supported values: "pretrain", "sft", "lora", "qlora"',
+    ),
     Case(
         "recipe without data set",
         RECIPE_JOB,
         {"spec.dataset": ABSENT},
         "spec",
-        "recipe pretrain needs dataset and training",
+        "a recipe needs dataset and training",
     ),
     Case(
         "recipe without training",
         RECIPE_JOB,
         {"spec.training": ABSENT},
         "spec",
-        "recipe pretrain needs dataset and training",
+        "a recipe needs dataset and training",
     ),
     *(
         Case(
@@ -141,17 +147,18 @@ TRAINING_JOB_CASES = (
             RECIPE_JOB,
             {"spec.dataset.uri": uri},
             "spec.dataset.uri",
-            "must be file:///path or pvc://claim/path",
+            "must be file:///path, pvc://claim/path, s3://bucket/path or gs://bucket/path",
         )
         for uri in (
             "",
             "/data",
             "file://data",
-            "s3://bucket/data",
+            "s3://",
             "pvc://",
             "pvc://Claim/data",
             "pvc://a..b",
             "hf://a/b",
+            "gs:///x",
         )
     ),
     Case("longest claim", RECIPE_JOB, {"spec.dataset.uri": f"pvc://{'c' * 253}"}),

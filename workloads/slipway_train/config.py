@@ -13,7 +13,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from slipway.api.basemodel import AdapterSpec
 from slipway.api.common import Accelerator, Model
+from slipway.api.dataset import DEFAULT_TEXT_FIELD, CleaningSpec, default_include
+from slipway.api.evaluation import EvaluationSpec, Requirement
 from slipway.api.gang import StallSpec
 from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 
@@ -23,25 +26,59 @@ RECIPE_VARIABLE = "SLIPWAY_RECIPE"
 
 
 class Dataset(Model):
-    """Text files under `path`, already mounted: the operator has turned the API's `uri` into a path."""
+    """Files under `path`: the operator has turned a file:// or pvc:// `uri` into a path that is already mounted."""
+
+    path: Annotated[str, Field(min_length=1, pattern=r"^(/|[a-z0-9]+://)")]
+    include: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    held_out_percent: Annotated[int, Field(ge=1, le=50)] = 5
+    text_field: str = DEFAULT_TEXT_FIELD
+    bad_rows_percent: Annotated[int, Field(ge=0, le=100)] = 1
+    cleaning: CleaningSpec | None = None
+
+    def patterns(self, recipe: str) -> tuple[str, ...]:
+        return self.include or default_include(recipe)
+
+
+class BaseModel(Model):
+    """A directory of Hugging Face's, already mounted."""
 
     path: Annotated[str, Field(min_length=1, pattern="^/")]
-    include: Annotated[tuple[str, ...], Field(min_length=1)] = ("**/*.txt",)
-    held_out_percent: Annotated[int, Field(ge=1, le=50)] = 5
+    context_length: Annotated[int, Field(ge=32, le=131072)] = 1024
+
+
+class Result(Model):
+    """What of `output` is the trainer's business."""
+
+    merge: Literal["none", "merged"] = "none"
+    require: Requirement | None = None
 
 
 class Recipe(Model):
     """What to train and how, in the API's spelling."""
 
-    recipe: Literal["pretrain"]
+    recipe: Literal["pretrain", "sft", "lora", "qlora"]
     strategy: Literal["ddp"] = "ddp"
     precision: Literal["fp32", "bf16"] = "fp32"
     accelerator: Accelerator = "cpu"
     model: ModelSpec = ModelSpec()
+    base_model: BaseModel | None = None
+    adapter: AdapterSpec = AdapterSpec()
     dataset: Dataset
     training: TrainingSpec
     checkpoint: CheckpointSpec = CheckpointSpec()
     stall: StallSpec | None = None  # when the watchdog ends a rank that makes no step; None: never
+    evaluation: EvaluationSpec = EvaluationSpec()
+    output: Result = Result()
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of a row of a batch."""
+        return self.base_model.context_length if self.base_model else self.model.context_length
+
+    @property
+    def adapts(self) -> bool:
+        """Whether an adapter is trained, and not the model itself."""
+        return self.recipe in ("lora", "qlora")
 
     @property
     def fingerprint(self) -> str:
@@ -49,7 +86,8 @@ class Recipe(Model):
 
         World size, strategy, checkpoint interval and watchdog are left out: a run may go on with others.
         """
-        parts = self.model_dump(mode="json", include={"recipe", "model", "dataset", "training"})
+        made_of = {"recipe", "model", "base_model", "adapter", "dataset", "training"}
+        parts = self.model_dump(mode="json", include=made_of)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -87,6 +125,8 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
     except ValidationError as error:
         raise RecipeError("; ".join(_describe(dict(each)) for each in error.errors())) from None
     _check_shape(recipe.model)
+    _check_base(recipe)
+    _check_requirement(recipe)
     return recipe
 
 
@@ -102,6 +142,17 @@ def _describe(error: dict[str, object]) -> str:
     location = error["loc"]
     path = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
     return f"{path or RECIPE_VARIABLE}: {error['msg']}"
+
+
+def _check_base(recipe: Recipe) -> None:
+    if (recipe.base_model is None) != (recipe.recipe == "pretrain"):
+        raise RecipeError("baseModel: it belongs to recipes sft, lora and qlora, and they need it")
+
+
+def _check_requirement(recipe: Recipe) -> None:
+    require, answers = recipe.output.require, recipe.recipe != "pretrain" and recipe.evaluation.prompts > 0
+    if require is not None and require.needs_answers and not answers:
+        raise RecipeError("output.require: exactMatch and ROUGE are of answers, and evaluation.prompts asks for none")
 
 
 def _check_shape(model: ModelSpec) -> None:

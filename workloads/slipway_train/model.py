@@ -13,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from slipway.api.trainingjob import ModelSpec, OptimizerSpec
 
+from .batch import IGNORED, Batch
 from .tokenizer import END_OF_TEXT, PADDING
 
 _FINAL_SHARE = 0.1  # of the learning rate, at the last step
@@ -61,8 +62,11 @@ def learning_rate(step: int, *, steps: int, spec: OptimizerSpec) -> float:
     return peak * (_FINAL_SHARE + (1 - _FINAL_SHARE) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def token_losses(model: torch.nn.Module, tokens: torch.Tensor, targets: torch.Tensor, *, bf16: bool) -> torch.Tensor:
-    """Cross-entropy in nats per target, shape (targets,); a target of -100 counts 0. Logits are taken in float32."""
-    with torch.autocast(tokens.device.type, dtype=torch.bfloat16, enabled=bf16):
-        logits = model(input_ids=tokens, use_cache=False).logits
-    return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+def token_losses(model: torch.nn.Module, batch: Batch, *, bf16: bool) -> torch.Tensor:
+    """Cross-entropy in nats per label, shape (rows * context,); IGNORED counts 0. Logits are taken in float32."""
+    packed = {} if batch.positions is None else {"position_ids": batch.positions}
+    with torch.autocast(batch.tokens.device.type, dtype=torch.bfloat16, enabled=bf16):
+        logits = model(input_ids=batch.tokens, use_cache=False, **packed).logits
+    return torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )

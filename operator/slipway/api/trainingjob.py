@@ -8,10 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from .basemodel import AdapterSpec, BaseModelSpec
 from .common import (
-    CLAIM_NAME,
     NO_NUL,
-    SUBDOMAIN,
     Accelerator,
     Conditions,
     Decimal,
@@ -26,6 +25,8 @@ from .common import (
     Timestamp,
     name_rule,
 )
+from .dataset import DatasetSpec
+from .evaluation import Evaluation, EvaluationSpec, Requirement
 from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure, Pace, StallSpec
 from .scheduling import QueueName, SchedulingSpec
 
@@ -37,6 +38,11 @@ SHORT_NAMES = ("tj",)
 NAME_MAX = 40  # <name>-<attempt>-worker-<index> must fit in a DNS label of 63
 SECONDS_MAX = 315_360_000  # ten years
 ATTEMPT_MAX = 1_000_000  # resuming and free restarts count too
+
+
+# Of a job that has a recipe, as CEL has it: it goes on from a model; it trains an adapter for one.
+_ANSWERS = "self.recipe != 'pretrain'"
+_ADAPTS = "(self.recipe == 'lora' || self.recipe == 'qlora')"
 
 
 class ModelSpec(Model):
@@ -67,41 +73,6 @@ class ModelSpec(Model):
     )
 
 
-NO_PARENT_DIRECTORY = Rule(r"!self.matches(r'(^|/)\.\.(/|$)')", "must not step out with '..'")
-
-
-class DatasetSpec(Model):
-    """Text to train on: files under `uri`, in a fixed order; a share of the files is held out for evaluation."""
-
-    uri: Annotated[
-        str,
-        Field(max_length=1024, pattern=rf"^(file:///|pvc://{SUBDOMAIN}(/|$)).*$"),
-        Schema(
-            pattern_message="must be file:///path or pvc://claim/path", rules=(NO_PARENT_DIRECTORY, CLAIM_NAME, NO_NUL)
-        ),
-    ] = Field(description="file:///path in the image, or pvc://claim/path in the job's namespace (mounted read-only).")
-    include: Annotated[
-        list[
-            Annotated[
-                str,
-                Field(min_length=1, max_length=256),
-                Schema(
-                    rules=(
-                        NO_PARENT_DIRECTORY,
-                        Rule("!self.startsWith('/')", "is relative to uri: must not start with /"),
-                        NO_NUL,
-                    )
-                ),
-            ]
-        ],
-        Field(min_length=1, max_length=16),
-        Schema(list_type="set"),
-    ] = Field(default=["**/*.txt"], description="Glob patterns under `uri`; ** stands for any directories.")
-    held_out_percent: Annotated[int, Field(ge=1, le=50)] = Field(
-        default=5, description="Share of the files kept from training, in percent."
-    )
-
-
 class OutputSpec(Model):
     """Where checkpoints and the model go: an existing claim, or one that Slipway makes as `<job>-output`."""
 
@@ -126,6 +97,14 @@ class OutputSpec(Model):
     )
     when_deleted: Literal["Retain", "Delete"] = Field(
         default="Retain", description="What becomes of a claim that Slipway made when the job is deleted."
+    )
+    merge: Literal["none", "merged"] = Field(
+        default="none",
+        description="lora, qlora: merged writes the base model with the adapter merged into it, ready to be served, "
+        "beside the adapter.",
+    )
+    require: Requirement | None = Field(
+        default=None, description="What the model must reach on held-out data; else the job fails, without a model."
     )
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -176,8 +155,10 @@ class CheckpointSpec(Model):
 class TrainingJobSpec(Model):
     """What to train, on what and where. Only suspend can change: else delete the job and create another."""
 
-    recipe: Literal["pretrain"] | None = Field(
-        default=None, description="A recipe of Slipway's. Exclusive with command."
+    recipe: Literal["pretrain", "sft", "lora", "qlora"] | None = Field(
+        default=None,
+        description="A recipe of Slipway's: pretrain makes a model, sft goes on with one on instructions, lora and "
+        "qlora train an adapter for one. Exclusive with command.",
     )
     command: (
         Annotated[
@@ -206,11 +187,22 @@ class TrainingJobSpec(Model):
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward and backward pass; weights stay fp32."
     )
-    model: ModelSpec | None = Field(default=None, description="Shape of the model to make; its defaults when left out.")
-    dataset: DatasetSpec | None = Field(default=None, description="Text to train on. A recipe needs it.")
+    model: ModelSpec | None = Field(
+        default=None, description="pretrain: shape of the model to make; its defaults when left out."
+    )
+    base_model: BaseModelSpec | None = Field(
+        default=None, description="sft, lora, qlora: the model to start from. They need it."
+    )
+    adapter: AdapterSpec | None = Field(
+        default=None, description="lora, qlora: the adapter; its defaults when left out."
+    )
+    dataset: DatasetSpec | None = Field(default=None, description="What to train on. A recipe needs it.")
     training: TrainingSpec | None = Field(default=None, description="How long and in what steps. A recipe needs it.")
     checkpoint: CheckpointSpec | None = Field(
         default=None, description="When to save; every 100 steps, keeping 2, when left out."
+    )
+    evaluation: EvaluationSpec | None = Field(
+        default=None, description="sft, lora, qlora: how answers are measured; its defaults when left out."
     )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
@@ -248,7 +240,42 @@ class TrainingJobSpec(Model):
         Rule("has(self.recipe) != has(self.command)", "exactly one of recipe and command must be set"),
         Rule(
             "!has(self.recipe) || (has(self.dataset) && has(self.training))",
-            "recipe pretrain needs dataset and training",
+            "a recipe needs dataset and training",
+        ),
+        Rule(
+            f"has(self.baseModel) == (has(self.recipe) && {_ANSWERS})",
+            "baseModel belongs to recipes sft, lora and qlora, and they need it",
+        ),
+        Rule(
+            "!has(self.model) || !has(self.recipe) || self.recipe == 'pretrain'",
+            "model is the shape that pretrain makes: sft, lora and qlora take baseModel as it is",
+        ),
+        Rule(
+            f"!has(self.adapter) || (has(self.recipe) && {_ADAPTS})",
+            "adapter belongs to recipes lora and qlora",
+        ),
+        Rule(
+            f"self.output.merge == 'none' || (has(self.recipe) && {_ADAPTS})",
+            "output.merge belongs to recipes lora and qlora: the others write a whole model",
+        ),
+        Rule(
+            f"!has(self.evaluation) || (has(self.recipe) && {_ANSWERS})",
+            "evaluation belongs to recipes sft, lora and qlora: only they answer prompts",
+        ),
+        Rule(
+            "!has(self.dataset) || !has(self.dataset.textField) || !has(self.recipe) || self.recipe == 'pretrain'",
+            "dataset.textField belongs to pretrain: the other recipes find the fields of a row by their names",
+        ),
+        Rule(
+            "!has(self.output.require) || has(self.recipe)",
+            "output.require belongs to a recipe: with command nothing is measured",
+        ),
+        Rule(
+            "!has(self.output.require) || !(has(self.output.require.exactMatchLeast)"
+            " || has(self.output.require.rouge1Least) || has(self.output.require.rouge2Least)"
+            " || has(self.output.require.rougeLLeast)) || !has(self.recipe)"
+            f" || ({_ANSWERS} && (!has(self.evaluation) || self.evaluation.prompts > 0))",
+            "output.require of exactMatch or ROUGE needs answers: sft, lora or qlora, evaluation.prompts above 0",
         ),
         Rule(
             "!has(self.command)"
@@ -345,20 +372,16 @@ class Allocation(Model):
     currency: Annotated[str, Field(max_length=8)] | None = Field(default=None, description="Of estimatedCost.")
 
 
-class Evaluation(Model):
-    """On the held-out files, after training: the model's bits per byte, and the unigram byte entropy beside them."""
-
-    bits_per_byte: Annotated[str, Field(max_length=24)] = Field(description="The model's, a decimal; lower is better.")
-    unigram_bits_per_byte: Annotated[str, Field(max_length=24)] = Field(
-        description="Of a model that knows only how frequent each byte is: what training has to beat."
-    )
-
-
 class Output(Model):
-    """Where the model is: a claim in the job's namespace and the directory in it."""
+    """Where the model is: a claim in the job's namespace and the directories in it."""
 
     claim: Annotated[str, Field(max_length=253)] = Field(description="Name of the PersistentVolumeClaim.")
-    path: Annotated[str, Field(max_length=1024)] = Field(description="Directory of the model in the claim.")
+    path: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Directory of the model in the claim; absent where there is an adapter alone."
+    )
+    adapter_path: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Directory of the adapter in the claim, of lora and qlora."
+    )
 
 
 class TrainingJobStatus(Model):

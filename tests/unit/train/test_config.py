@@ -37,7 +37,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("recipe", "sft", "recipe"),
+        ("recipe", "dpo", "recipe"),
         ("strategy", "fsdp", "strategy"),
         ("precision", "fp16", "precision"),
         ("training.steps", 0, "training.steps"),
@@ -63,6 +63,27 @@ def test_all_wrong_fields_are_named_at_once() -> None:
     content = changed("training.steps", 0) | {"precision": "fp8"}
     with pytest.raises(RecipeError, match=r"precision: .*training\.steps: "):
         read(content)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": "sft"}, r"baseModel: it belongs to recipes sft, lora and qlora, and they need it"),
+        ({"baseModel": {"path": "/m"}}, r"baseModel: it belongs to"),
+        ({"output": {"require": {"exactMatchLeast": "0.5"}}}, r"output\.require: exactMatch and ROUGE are of answers"),
+        ({"output": {"require": {"exactMatchLeast": "half"}}}, r"output\.require\.exactMatchLeast: "),
+        ({"dataset": {"path": "/d", "cleaning": {"scrub": ["names"]}}}, r"dataset\.cleaning\.scrub\.0: "),
+    ],
+)
+def test_fields_that_do_not_go_together_are_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{said}"):
+        read(recipe_json(HERE) | changes)
+
+
+def test_the_patterns_follow_the_recipe_where_none_are_given() -> None:
+    nothing = parse(recipe_json(HERE, dataset={"path": "/d"}))
+    assert nothing.dataset.patterns("pretrain") == ("**/*.txt",)
+    assert nothing.dataset.patterns("sft") == ("**/*.jsonl", "**/*.parquet", "**/*.arrow")
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]"])

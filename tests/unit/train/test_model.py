@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from slipway.api.trainingjob import OptimizerSpec
+from slipway_train.batch import Batch
 from slipway_train.model import build_model, build_optimizer, learning_rate, llama_config, token_losses
 
 from .support import parse, recipe_json
@@ -60,7 +61,7 @@ def test_losses_are_per_target_and_ignore_padding(model: Any) -> None:
     tokens = torch.randint(0, 512, (2, 8), generator=torch.Generator().manual_seed(0))
     targets = tokens.roll(-1, 1)
     targets[1, 4:] = -100
-    losses = token_losses(model, tokens, targets, bf16=False)
+    losses = token_losses(model, Batch(tokens, targets), bf16=False)
     assert losses.shape == (16,)
     assert (losses[12:] == 0).all()
     assert losses[:12].mean().item() == pytest.approx(6.24, abs=0.3), "ln 512: nothing learned yet"
@@ -68,8 +69,8 @@ def test_losses_are_per_target_and_ignore_padding(model: Any) -> None:
 
 def test_bf16_is_near_fp32_and_returns_fp32(model: Any) -> None:
     tokens = torch.arange(64).reshape(2, 32)
-    exact = token_losses(model, tokens, tokens, bf16=False)
-    rounded = token_losses(model, tokens, tokens, bf16=True)
+    exact = token_losses(model, Batch(tokens, tokens), bf16=False)
+    rounded = token_losses(model, Batch(tokens, tokens), bf16=True)
     assert rounded.dtype == torch.float32
     assert not torch.equal(exact, rounded)
     assert torch.allclose(exact, rounded, atol=0.1)

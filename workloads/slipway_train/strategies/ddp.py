@@ -1,88 +1,85 @@
-"""DistributedDataParallel: every process holds the whole model, gradients are averaged while they are computed.
+"""DistributedDataParallel: every process holds the whole model, gradients are averaged while they are computed."""
 
-Decided here: gloo on CPUs and NCCL on GPUs; a collective that waits longer than COLLECTIVE_TIMEOUT_SECONDS is given up,
-so a peer that vanished without closing its connections costs two minutes and not torch's ten to thirty. Saving and
-exporting happen on rank 0 while the others wait in such a collective, and must be quicker than that.
-"""
-
-import os
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from ..batch import Batch
+from ..config import Recipe
 from ..errors import RecipeError
-from . import State
-
-COLLECTIVE_TIMEOUT_SECONDS = 120
-T = TypeVar("T")
+from ..gang import Gang
+from ..model import build_optimizer, token_losses
+from . import GRADIENT_NORM, State
 
 
 class Ddp:
-    """Joins the process group that torchrun's variables describe."""
+    """Every process is a data rank."""
 
-    def __init__(self, accelerator: str) -> None:
-        local_rank = int(os.environ["LOCAL_RANK"])
-        if accelerator == "nvidia":
-            if not torch.cuda.is_available():
-                raise RecipeError("accelerator: nvidia was asked for, but torch finds no GPU in this pod")
-            self.device = torch.device("cuda", local_rank)
-            torch.cuda.set_device(self.device)
-        else:
-            self.device = torch.device("cpu")
-        backend = "nccl" if accelerator == "nvidia" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_SECONDS))
-        self.rank = dist.get_rank()
-        self.world_size = dist.get_world_size()
-
-    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
+    def __init__(self, model: torch.nn.Module, recipe: Recipe, gang: Gang) -> None:
+        self.data_rank, self.data_size = gang.rank, gang.world_size
+        self._gang = gang
+        self._bf16 = recipe.precision == "bf16"
+        self._model = model.to(gang.device)
+        self._optimizer = build_optimizer(self._model, recipe.training.optimizer)
         # Llama's only buffers are the constants of rotary positions: nothing to send before every step
-        return DistributedDataParallel(model, gradient_as_bucket_view=True, forward_sync_buffers=False)
+        self._wrapped = DistributedDataParallel(self._model, gradient_as_bucket_view=True, forward_sync_buffers=False)
 
-    def broadcast(self, value: T | None) -> T:
-        box = [value]
-        dist.broadcast_object_list(box, src=0)
-        return box[0]  # type: ignore[return-value]
+    def step(self, micro_batches: Sequence[Batch], *, targets: int, rate: float) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        share = torch.zeros((), device=self._gang.device)
+        for batch in micro_batches:
+            rows = batch.to(self._gang.device)
+            loss = token_losses(self._wrapped, rows, bf16=self._bf16).sum() / targets
+            (loss * self.data_size).backward()  # gradients come out as the gang's mean, and their sum is wanted
+            share += loss.detach()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), GRADIENT_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=False)
+        return float(share)
 
-    def gather(self, value: T) -> list[T]:
-        gathered: list[Any] = [None] * self.world_size
-        dist.all_gather_object(gathered, value)
-        return gathered
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def losses(self, batch: Batch) -> torch.Tensor:
+        was_training = self._model.training
+        self._model.eval()
+        losses = token_losses(self._model, batch.to(self._gang.device), bf16=self._bf16)
+        self._model.train(was_training)
+        return losses
 
-    def sum(self, values: Sequence[float]) -> list[float]:
-        total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total)
-        return [float(each) for each in total.tolist()]
-
-    def capture(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    def capture(self) -> State | None:
+        if self._gang.rank != 0:
+            return None
         state: State = {}
-        for name, parameter in model.named_parameters():
+        for name, parameter in self._trained():
             state[f"model.{name}"] = parameter.detach().cpu().clone()
-            for key, value in optimizer.state[parameter].items():
+            for key, value in self._optimizer.state[parameter].items():
                 state[f"optimizer.{name}.{key}"] = value.detach().cpu().clone()
         return state
 
-    def restore(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State | None) -> None:
-        shapes = self.broadcast({k: (v.shape, v.dtype) for k, v in state.items()} if state is not None else None)
+    def restore(self, state: State | None) -> None:
+        shapes = self._gang.broadcast({k: (v.shape, v.dtype) for k, v in state.items()} if state is not None else None)
         received = {name: self._receive(name, *shapes[name], state) for name in sorted(shapes)}
-        for name, parameter in model.named_parameters():
+        for name, parameter in self._trained():
             with torch.no_grad():
                 parameter.copy_(received.pop(f"model.{name}"))
             prefix = f"optimizer.{name}."
             keys = [key for key in received if key.startswith(prefix)]
-            optimizer.state[parameter] = {key.removeprefix(prefix): received.pop(key) for key in keys}
+            self._optimizer.state[parameter] = {key.removeprefix(prefix): received.pop(key) for key in keys}
         if received:
             raise RecipeError(f"the checkpoint holds {sorted(received)[0]}, which this model does not have")
 
+    def export_state(self) -> State | None:
+        if self._gang.rank != 0:
+            return None
+        return {name: parameter.detach().cpu() for name, parameter in self._model.named_parameters()}
+
+    def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
+        return [(name, parameter) for name, parameter in self._model.named_parameters() if parameter.requires_grad]
+
     def _receive(self, name: str, shape: torch.Size, dtype: torch.dtype, state: State | None) -> torch.Tensor:
-        tensor = (
-            state[name].to(self.device) if state is not None else torch.empty(shape, dtype=dtype, device=self.device)
-        )
+        device = self._gang.device
+        tensor = state[name].to(device) if state is not None else torch.empty(shape, dtype=dtype, device=device)
         dist.broadcast(tensor, src=0)
         return tensor
-
-    def close(self) -> None:
-        dist.destroy_process_group()
