@@ -13,6 +13,10 @@ from .crdtable import (
     Case,
 )
 
+UNEQUAL_SHARES = (
+    "training.batchSize must be a multiple of nodes * perNode * accumulationSteps (with parallel: of the data parallel"
+    " processes): every process takes an equal share, in equal parts"
+)
 IMMUTABLE = "a TrainingJob's spec cannot change: delete the job and create another"
 
 TRAINING_JOB_CASES = (
@@ -70,9 +74,9 @@ TRAINING_JOB_CASES = (
             COMMAND_JOB,
             {f"spec.{field}": value},
             "spec",
-            "strategy and precision are the recipe's: with command the program decides",
+            "strategy, precision and activationCheckpointing are the recipe's: with command the program decides",
         )
-        for field, value in {"strategy": "ddp", "precision": "bf16"}.items()
+        for field, value in {"strategy": "ddp", "precision": "bf16", "activationCheckpointing": "full"}.items()
     ),
     Case("command with output", COMMAND_JOB, {"spec.output": {"claim": "results"}}),
     Case("empty program", COMMAND_JOB, {"spec.command": [""]}, "spec.command", "must begin with the program to start"),
@@ -86,20 +90,19 @@ TRAINING_JOB_CASES = (
         RECIPE_JOB,
         {"spec.nodes": 4, "spec.perNode": 2, "spec.training.batchSize": 20},
         "spec",
-        "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+        UNEQUAL_SHARES,
     ),
     Case(
         "default batch over three nodes",
         RECIPE_JOB,
         {"spec.nodes": 3},
         "spec",
-        "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+        UNEQUAL_SHARES,
     ),
     Case("any gang with command", COMMAND_JOB, {"spec.nodes": 3}),
     Case(
         "accelerator", RECIPE_JOB, {"spec.accelerator": "tpu"}, "spec.accelerator", 'supported values: "cpu", "nvidia"'
     ),
-    Case("strategy", RECIPE_JOB, {"spec.strategy": "fsdp"}, "spec.strategy", 'supported values: "auto", "ddp"'),
     Case("precision", RECIPE_JOB, {"spec.precision": "fp8"}, "spec.precision", 'supported values: "fp32", "bf16"'),
     # -- model
     Case("model by default", RECIPE_JOB, {"spec.model": {}}),

@@ -10,9 +10,10 @@ from slipway.api.reference import RULES_KEY, walk
 from .crdmaker import Maker
 from .crdtable import COMMAND_JOB, RECIPE_JOB, SERVICE, Case, Obj, changed
 from .crdtable_inferenceservice import INFERENCE_SERVICE_CASES
+from .crdtable_strategies import STRATEGY_CASES
 from .crdtable_trainingjob import IMMUTABLE, TRAINING_JOB_CASES
 
-CASES = TRAINING_JOB_CASES + INFERENCE_SERVICE_CASES
+CASES = TRAINING_JOB_CASES + STRATEGY_CASES + INFERENCE_SERVICE_CASES
 CREATED = 201
 REFUSED = (400, 422)
 

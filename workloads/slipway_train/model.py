@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from slipway.api.trainingjob import ModelSpec, OptimizerSpec
 
 from .batch import IGNORED, Batch
+from .config import feed_forward_width
 from .tokenizer import END_OF_TEXT, PADDING
 
 _FINAL_SHARE = 0.1  # of the learning rate, at the last step
@@ -25,7 +26,7 @@ def llama_config(spec: ModelSpec, tokenizer: Tokenizer) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=spec.vocab_size,
         hidden_size=spec.hidden_size,
-        intermediate_size=-(-spec.hidden_size * 8 // 3 // 32) * 32,
+        intermediate_size=feed_forward_width(spec.hidden_size),
         num_hidden_layers=spec.layers,
         num_attention_heads=spec.heads,
         num_key_value_heads=spec.kv_heads,

@@ -23,6 +23,14 @@ from .common import (
     Timestamp,
     name_rule,
 )
+from .strategies import (
+    DATA_RANKS,
+    DdpSpec,
+    DeepspeedSpec,
+    FsdpSpec,
+    ParallelSpec,
+    strategy_rules,
+)
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -146,7 +154,12 @@ class TrainingSpec(Model):
     steps: Annotated[int, Field(ge=1, le=100_000_000)] = Field(description="Optimizer steps until the job is complete.")
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=16,
-        description="Sequences of contextLength per step, over the whole gang: a multiple of nodes * perNode.",
+        description="Sequences of contextLength per step, over the whole gang: "
+        "a multiple of nodes * perNode * accumulationSteps.",
+    )
+    accumulation_steps: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1,
+        description="Parts in which a process computes its share of a step, one after the other, to need less memory.",
     )
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = Field(
         default=0, description="Seed of the initial weights and of the order of the data."
@@ -195,9 +208,20 @@ class TrainingJobSpec(Model):
     per_node: Annotated[int, Field(ge=1, le=16)] = Field(
         default=1, description="Processes per pod; GPUs per pod on nvidia."
     )
-    strategy: Literal["auto", "ddp"] = Field(
+    strategy: Literal["auto", "ddp", "fsdp", "deepspeed", "parallel"] = Field(
         default="auto",
-        description="How the processes share the work; ddp keeps a copy of the model in each. auto is ddp.",
+        description="How the processes share the work. ddp: a copy of the model in each; fsdp: a piece of each weight "
+        "in each; deepspeed: ZeRO; parallel: layers and sequences cut too. auto: ddp where the model fits, else fsdp.",
+    )
+    ddp: DdpSpec | None = Field(default=None, description="Settings of strategy ddp; their defaults when left out.")
+    fsdp: FsdpSpec | None = Field(default=None, description="Settings of strategy fsdp; their defaults when left out.")
+    deepspeed: DeepspeedSpec | None = Field(
+        default=None, description="Settings of strategy deepspeed; their defaults when left out."
+    )
+    parallel: ParallelSpec | None = Field(default=None, description="Settings of strategy parallel, which needs them.")
+    activation_checkpointing: Literal["none", "full"] = Field(
+        default="none",
+        description="full computes each layer's activations again for the backward pass instead of keeping them.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward and backward pass; weights stay fp32."
@@ -226,14 +250,17 @@ class TrainingJobSpec(Model):
             "model, dataset, training and checkpoint belong to a recipe: leave them out with command",
         ),
         Rule(
-            "!has(self.command) || (self.strategy == 'auto' && self.precision == 'fp32')",
-            "strategy and precision are the recipe's: with command the program decides",
+            "!has(self.command)"
+            " || (self.strategy == 'auto' && self.precision == 'fp32' && self.activationCheckpointing == 'none')",
+            "strategy, precision and activationCheckpointing are the recipe's: with command the program decides",
         ),
         Rule(
-            "!has(self.training) || self.nodes * self.perNode < 1"
-            " || self.training.batchSize % (self.nodes * self.perNode) == 0",
-            "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+            f"!has(self.training) || {DATA_RANKS} * self.training.accumulationSteps < 1"
+            f" || self.training.batchSize % ({DATA_RANKS} * self.training.accumulationSteps) == 0",
+            "training.batchSize must be a multiple of nodes * perNode * accumulationSteps (with parallel: of the data"
+            " parallel processes): every process takes an equal share, in equal parts",
         ),
+        *strategy_rules(ModelSpec()),
         Rule("self == oldSelf", "a TrainingJob's spec cannot change: delete the job and create another"),
     )
 

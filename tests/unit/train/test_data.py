@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from slipway_train import corpus as corpus_module
 from slipway_train import data
-from slipway_train.corpus import Corpus
 from slipway_train.batch import Batch
+from slipway_train.corpus import Corpus
 from slipway_train.data import DataPosition, Samples, StreamPosition, TokenStream
 from slipway_train.tokenizer import END_OF_TEXT
 

@@ -109,9 +109,7 @@ def test_without_an_output_volume_the_recipe_is_wrong(
         train(recipe, gang, tmp_path / missing if missing else None)
 
 
-def test_the_first_attempt_makes_the_jobs_directory_in_the_volume(
-    recipe: Recipe, gang: Gang, tmp_path: Path
-) -> None:
+def test_the_first_attempt_makes_the_jobs_directory_in_the_volume(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
     train(recipe, gang, tmp_path / "job-uid")
     assert (tmp_path / "job-uid" / "model" / "config.json").exists()
 
@@ -122,9 +120,7 @@ def test_a_volume_that_cannot_be_written_is_named(recipe: Recipe, gang: Gang, tm
         train(recipe, gang, tmp_path / "taken")
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(
-    recipe: Recipe, gang: Gang, tmp_path: Path, dataset: Path
-) -> None:
+def test_a_checkpoint_of_another_recipe_is_refused(recipe: Recipe, gang: Gang, tmp_path: Path, dataset: Path) -> None:
     with pytest.raises(Stopped):
         train(recipe, gang, tmp_path, stop_at_call(1))
     other = parse(recipe_json(dataset, training={"steps": 9, "batchSize": 4}))

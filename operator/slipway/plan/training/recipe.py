@@ -3,13 +3,14 @@
 The trainer decides nothing that the operator knows: the same spec gives the same text, whatever the trainer's version.
 """
 
+from ...api.strategies import SETTINGS
 from ...api.trainingjob import CheckpointSpec, DatasetSpec, ModelSpec, TrainingJobSpec
 from ..hashing import canonical
 from ..names import DATASET_MOUNT
 from ..observed import Obj
+from .strategy import automatic
 
 FILE_SCHEME = "file://"
-AUTOMATIC_STRATEGY = "ddp"  # the one strategy there is, so far
 
 
 def recipe_json(spec: TrainingJobSpec) -> str:
@@ -19,7 +20,8 @@ def recipe_json(spec: TrainingJobSpec) -> str:
     return canonical(
         {
             "recipe": spec.recipe,
-            "strategy": AUTOMATIC_STRATEGY if spec.strategy == "auto" else spec.strategy,
+            **_strategy(spec),
+            "activationCheckpointing": spec.activation_checkpointing,
             "precision": spec.precision,
             "accelerator": spec.accelerator,
             "model": (spec.model or ModelSpec()).model_dump(by_alias=True),
@@ -28,6 +30,13 @@ def recipe_json(spec: TrainingJobSpec) -> str:
             "checkpoint": (spec.checkpoint or CheckpointSpec()).model_dump(by_alias=True),
         }
     )
+
+
+def _strategy(spec: TrainingJobSpec) -> Obj:
+    """The strategy's name, and its settings under it."""
+    name = automatic(spec) if spec.strategy == "auto" else spec.strategy
+    settings = getattr(spec, name) or SETTINGS[name]()
+    return {"strategy": name, name: settings.model_dump(by_alias=True, exclude_none=True)}
 
 
 def _dataset(dataset: DatasetSpec) -> Obj:
