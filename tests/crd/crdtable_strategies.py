@@ -7,6 +7,8 @@ from .crdtable_trainingjob import UNEQUAL_SHARES
 
 GPU_JOB = changed(RECIPE_JOB, {"spec.accelerator": "nvidia"})
 
+EXPERTS_IN_A_PIPELINE = {"spec.model": {"experts": 4, "layers": 4}, "spec.training.accumulationSteps": 2}
+
 
 def gang(size: int, **parallel: Any) -> Obj:
     """A job of `size` processes with strategy parallel."""
@@ -229,6 +231,42 @@ STRATEGY_CASES = (
         {"spec.training.accumulationSteps": 2},
         "spec",
         "training.accumulationSteps are a pipeline's micro-batches: a multiple of parallel.pipeline",
+    ),
+    Case("experts", gang(4, expert=4), {"spec.model": {"experts": 8}}),
+    Case("experts in a pipeline", gang(4, pipeline=2, expert=2), EXPERTS_IN_A_PIPELINE),
+    *(
+        Case(
+            f"experts dealt out to {name}",
+            base,
+            EXPERTS_IN_A_PIPELINE,
+            "spec",
+            "parallel.expert must divide model.experts, and the processes that tensor and pipeline leave over",
+        )
+        for name, base in {
+            "8 processes": gang(8, expert=8),
+            "more than a stage's processes": gang(4, pipeline=2, expert=4),
+        }.items()
+    ),
+    Case(
+        "experts of a dense model",
+        gang(2, expert=2),
+        {},
+        "spec",
+        "parallel.expert must divide model.experts, and the processes that tensor and pipeline leave over",
+    ),
+    Case(
+        "experts cut by tensor",
+        gang(2, tensor=2),
+        {"spec.model": {"experts": 4}},
+        "spec",
+        "parallel.tensor cuts no experts: use parallel.expert for a model with them",
+    ),
+    Case(
+        "tensor and expert",
+        gang(4, tensor=2, expert=2),
+        {"spec.model": {"experts": 4}},
+        "spec.parallel",
+        "expert and tensor cannot both be more than 1",
     ),
     Case(
         "interleaved without a pipeline",

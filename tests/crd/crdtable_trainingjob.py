@@ -128,6 +128,14 @@ TRAINING_JOB_CASES = (
         "spec.model",
         "heads must be a multiple of kvHeads",
     ),
+    Case("experts", RECIPE_JOB, {"spec.model": {"experts": 8, "expertsPerToken": 8}}),
+    Case(
+        "more experts per token than experts",
+        RECIPE_JOB,
+        {"spec.model": {"experts": 2, "expertsPerToken": 3}},
+        "spec.model",
+        "expertsPerToken must be at most experts",
+    ),
     # -- data set
     Case("data set in a claim", RECIPE_JOB, {"spec.dataset.uri": "pvc://text"}),
     Case("data set in a directory of a claim", RECIPE_JOB, {"spec.dataset.uri": "pvc://text/a/b..c"}),

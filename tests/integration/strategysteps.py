@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .strategybed import run
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
     from slipway_train.batch import Batch
+    from slipway_train.config import Recipe
     from slipway_train.gang import Gang
     from slipway_train.strategies import Sharded
 
@@ -41,13 +43,13 @@ def _steps(gang: "Gang", recipe: dict[str, Any], output: Path, _stop_at: int | N
     from tests.unit.train.support import parse
 
     what = parse(recipe)
-    sharded = shard(_model(recipe), what, gang)
+    sharded = shard(_model(what), what, gang)
     batch = _batch(recipe["model"])
     means = [_step(gang, sharded, batch, what.training.accumulation_steps) for _ in range(STEPS)]
     losses = _losses(gang, sharded, batch)
     state = sharded.capture()
     assert (state is None) == (gang.rank != 0)
-    fresh = shard(_model(recipe), what, gang)
+    fresh = shard(_model(what), what, gang)
     fresh.restore(state)
     more = [
         [_step(gang, each, batch, what.training.accumulation_steps), *_losses(gang, each, batch)]
@@ -77,24 +79,11 @@ def _losses(gang: "Gang", sharded: "Sharded", batch: "Batch") -> list[float]:
     return flat
 
 
-def _model(recipe: dict[str, Any]) -> Any:
-    from transformers import LlamaConfig
+def _model(what: "Recipe") -> Any:
+    from slipway_train.model import build_model, llama_config
 
-    from slipway_train.config import feed_forward_width
-    from slipway_train.model import build_model
-
-    shape = recipe["model"]
-    config = LlamaConfig(
-        vocab_size=shape["vocabSize"],
-        hidden_size=shape["hiddenSize"],
-        intermediate_size=feed_forward_width(shape["hiddenSize"]),
-        num_hidden_layers=shape["layers"],
-        num_attention_heads=shape["heads"],
-        num_key_value_heads=shape["kvHeads"],
-        max_position_embeddings=shape["contextLength"],
-        tie_word_embeddings=True,
-    )
-    return build_model(config, seed=5)
+    tokenizer: Any = SimpleNamespace(token_to_id=lambda _: 0)
+    return build_model(llama_config(what.model, tokenizer), seed=5)
 
 
 def _batch(shape: dict[str, int]) -> "Batch":

@@ -83,9 +83,24 @@ EVERY_STRATEGY = [
 ]
 
 
+EXPERTS = MODEL | {"experts": 4, "expertsPerToken": 2}
+WITH_EXPERTS = [
+    gang("fsdp", activationCheckpointing="full"),
+    gang("deepspeed", deepspeed={"stage": 3}),
+    gang("parallel", cut={"expert": 2}, accumulate=2),
+    gang("parallel", 4, cut={"expert": 2, "context": 2}),
+    gang("parallel", 4, cut={"expert": 2, "pipeline": 2}, accumulate=2, activationCheckpointing="full"),
+]
+
+
 @pytest.fixture(scope="module")
 def one_process(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Steps:
     return steps(recipe(dataset, "ddp"), tmp_path_factory.mktemp("one"), processes=1)
+
+
+@pytest.fixture(scope="module")
+def experts(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    return steps(recipe(dataset, "ddp") | {"model": EXPERTS}, tmp_path_factory.mktemp("experts"), processes=1)
 
 
 @pytest.mark.parametrize(("strategy", "processes", "nodes", "changes"), EVERY_STRATEGY)
@@ -100,6 +115,18 @@ def test_rows_of_packed_documents_and_ignored_labels_count_the_same(
 ) -> None:
     """And what was captured goes on bit for bit."""
     found = steps(recipe(dataset, strategy, **changes), tmp_path, processes=processes, nodes=nodes)
+    assert_same(found, one_process)
+
+
+@pytest.mark.parametrize(("strategy", "processes", "nodes", "changes"), WITH_EXPERTS)
+def test_a_model_with_experts_too(
+    strategy: str, processes: int, nodes: int, changes: dict[str, Any], dataset: Path, tmp_path: Path, experts: Steps
+) -> None:
+    what = recipe(dataset, strategy, **changes) | {"model": EXPERTS}
+    assert_same(steps(what, tmp_path, processes=processes, nodes=nodes), experts)
+
+
+def assert_same(found: Steps, one_process: Steps) -> None:
     assert found.means == pytest.approx(one_process.means, rel=TOLERANCE)
     assert found.losses == pytest.approx(one_process.losses, rel=1e-3, abs=1e-4)
     assert found.restored == found.went_on

@@ -108,6 +108,10 @@ def check_world(recipe: Recipe, world_size: int) -> None:
         raise RecipeError(
             f"parallel: tensor * pipeline * context is {together}, which does not divide the {world_size} processes"
         )
+    if recipe.strategy == "parallel" and world_size // (recipe.parallel.tensor * recipe.parallel.pipeline) % (
+        recipe.parallel.expert
+    ):
+        raise RecipeError("parallel.expert: it does not divide the processes that tensor and pipeline leave over")
     shares = data_ranks(recipe, world_size) * recipe.training.accumulation_steps
     if recipe.training.batch_size % shares:
         of = f"the {world_size} processes" if together == 1 else f"the {world_size // together} data parallel processes"
@@ -146,6 +150,7 @@ def _check_parallel(recipe: Recipe) -> None:
         "model.vocabSize": (model.vocab_size, cut.tensor),
         "model.hiddenSize: the feed-forward width": (feed_forward_width(model.hidden_size), cut.tensor),
         "model.layers": (model.layers, cut.pipeline * stages_per_process(cut)),
+        "model.experts": (model.experts, cut.expert),
         "training.accumulationSteps": (recipe.training.accumulation_steps, cut.pipeline),
     }
     if cut.tensor * cut.context > 1:
@@ -153,6 +158,8 @@ def _check_parallel(recipe: Recipe) -> None:
     for field, (value, size) in multiples.items():
         if value % size:
             raise RecipeError(f"{field}: {value} is not a multiple of {size}, which parallel needs")
+    if cut.tensor > 1 and (model.experts > 1 or cut.expert > 1):
+        raise RecipeError("parallel.tensor: it cuts no experts; use parallel.expert for a model with them")
     if cut.schedule != "1F1B" and cut.pipeline == 1:
         raise RecipeError("parallel.schedule: Interleaved1F1B needs a pipeline of 2 or more")
 
@@ -173,5 +180,7 @@ def _check_shape(model: ModelSpec) -> None:
         raise RecipeError(
             f"model.heads: the head size {model.hidden_size}/{model.heads} is odd, and rotary positions need pairs"
         )
+    if 1 < model.experts < model.experts_per_token:
+        raise RecipeError(f"model.expertsPerToken: {model.experts_per_token} is more than the {model.experts} experts")
     if model.heads % model.kv_heads:
         raise RecipeError(f"model.kvHeads: model.heads, {model.heads}, is not a multiple of {model.kv_heads}")

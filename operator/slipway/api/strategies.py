@@ -76,6 +76,10 @@ class ParallelSpec(Model):
     )
     pipeline: Size = Field(default=1, description="Processes that compute the layers one after the other.")
     context: Size = Field(default=1, description="Processes that compute a sequence together, each its part of it.")
+    expert: Size = Field(
+        default=1,
+        description="Data or context parallel processes that deal out a layer's experts between them; needs tensor 1.",
+    )
     schedule: Literal["1F1B", "Interleaved1F1B"] = Field(
         default="1F1B",
         description="Order of the pipeline's work: one forward, one backward; interleaved gives each process two "
@@ -84,6 +88,7 @@ class ParallelSpec(Model):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule("self.schedule == '1F1B' || self.pipeline > 1", "schedule Interleaved1F1B needs a pipeline of 2 or more"),
+        Rule("self.expert == 1 || self.tensor == 1", "expert and tensor cannot both be more than 1"),
     )
 
 
@@ -107,6 +112,7 @@ class Shape(Protocol):
     layers: int
     heads: int
     kv_heads: int
+    experts: int
 
 
 def strategy_rules(default: Shape) -> tuple[Rule, ...]:
@@ -161,6 +167,15 @@ def strategy_rules(default: Shape) -> tuple[Rule, ...]:
         parallel(
             f"{width} % {tensor} == 0",
             "the feed-forward width (8/3 of model.hiddenSize, rounded up to 32) must be a multiple of parallel.tensor",
+        ),
+        parallel(
+            f"{tensor} == 1 || {model('experts', default.experts)} == 1",
+            "parallel.tensor cuts no experts: use parallel.expert for a model with them",
+        ),
+        parallel(
+            f"self.parallel.expert < 1 || ({model('experts', default.experts)} % self.parallel.expert == 0"
+            f" && {PROCESSES} / ({tensor} * {pipeline}) % self.parallel.expert == 0)",
+            "parallel.expert must divide model.experts, and the processes that tensor and pipeline leave over",
         ),
         parallel(
             f"{model('layers', default.layers)} % ({stages}) == 0",

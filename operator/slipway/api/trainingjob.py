@@ -41,7 +41,7 @@ NAME_MAX = 40  # <name>-<attempt>-worker-<index> must fit in a DNS label of 63
 
 
 class ModelSpec(Model):
-    """Shape of the Llama-architecture model that `pretrain` makes. Sizes in tokens, layers, heads, hidden units."""
+    """Shape of the Llama- or Mixtral-architecture model that `pretrain` makes."""
 
     vocab_size: Annotated[int, Field(ge=512, le=262144)] = Field(
         default=2048, description="Tokens of the byte-level BPE vocabulary that is trained on the data set."
@@ -58,7 +58,17 @@ class ModelSpec(Model):
         default=2, description="Key and value heads, each shared by heads / kvHeads query heads."
     )
 
+    experts: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1,
+        description="Feed-forward networks per layer, of which a router chooses for each token; 1 is a Llama, "
+        "more a Mixtral.",
+    )
+    experts_per_token: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2, description="How many experts compute a token, where there are several."
+    )
+
     RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.experts == 1 || self.expertsPerToken <= self.experts", "expertsPerToken must be at most experts"),
         Rule("self.heads < 1 || self.hiddenSize % self.heads == 0", "hiddenSize must be a multiple of heads"),
         Rule(
             "self.heads < 1 || self.hiddenSize / self.heads % 2 == 0",

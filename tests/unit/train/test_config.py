@@ -49,6 +49,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("model.hiddenSize", 33, "model.hiddenSize"),
         ("model.heads", 32, "model.heads"),
         ("model.kvHeads", 4, "model.kvHeads"),
+        ("model", {"experts": 2, "expertsPerToken": 3}, "model.expertsPerToken"),
         ("checkpoint.keep", 0, "checkpoint.keep"),
         ("training.accumulationSteps", 0, "training.accumulationSteps"),
         ("activationCheckpointing", "some", "activationCheckpointing"),
@@ -106,6 +107,9 @@ def cut(model: dict[str, int] | None = None, *, accumulate: int = 1, **parallel:
             cut({"layers": 2}, pipeline=2, accumulate=2, schedule="Interleaved1F1B"),
             "model.layers: 2 is not a multiple of 4",
         ),
+        (cut({"experts": 3}, expert=2), "model.experts: 3 is not a multiple of 2"),
+        (cut(expert=2), "model.experts: 1 is not a multiple of 2"),
+        (cut({"experts": 2}, tensor=2), "parallel.tensor: it cuts no experts"),
         (cut(pipeline=2), "training.accumulationSteps: 1 is not a multiple of 2"),
         (cut(schedule="Interleaved1F1B"), "parallel.schedule: Interleaved1F1B needs a pipeline"),
         (
@@ -136,6 +140,8 @@ def test_what_parallel_leaves_over_is_data_parallel() -> None:
     assert data_ranks(parse(recipe_json(HERE)), 8) == 8
     with pytest.raises(RecipeError, match=r"tensor \* pipeline \* context is 4, which does not divide the 6 processes"):
         check_world(recipe, 6)
+    with pytest.raises(RecipeError, match=r"parallel.expert: it does not divide the processes"):
+        check_world(read(cut({"experts": 4}, expert=4, pipeline=2, accumulate=2)), 4)
     with pytest.raises(RecipeError, match=r"4 is not a multiple of the 4 data parallel processes .*, 8"):
         check_world(recipe, 16)
 

@@ -26,7 +26,7 @@ class Fsdp(DataParallel):
     def __init__(self, model: torch.nn.Module, recipe: Recipe, gang: Gang) -> None:
         checkpoint_activations(model, recipe)
         reshard = recipe.fsdp.shard != "gradients"
-        shard_layers(model, _mesh(recipe, gang), recipe, reshard=reshard)
+        shard_layers(model, shard_settings(_mesh(recipe, gang), recipe, reshard=reshard))
         if recipe.fsdp.offload == "none":
             model.to(gang.device)  # the buffers: fully_shard has moved the parameters
         super().__init__(model, model, recipe, gang, autocast=False)
@@ -35,17 +35,21 @@ class Fsdp(DataParallel):
         in_pieces_again(self._model)
 
 
-def shard_layers(model: Any, mesh: DeviceMesh, recipe: Recipe, *, reshard: bool) -> None:  # noqa: ANN401
+def shard_layers(model: Any, settings: dict[str, Any]) -> None:  # noqa: ANN401
     """Cuts `model`, a Llama or a stage of one, into pieces in place."""
-    settings: dict[str, Any] = {
+    for layer in model.model.layers.children():
+        fully_shard(layer, **settings)
+    fully_shard(model, **settings)
+
+
+def shard_settings(mesh: DeviceMesh, recipe: Recipe, *, reshard: bool) -> dict[str, Any]:
+    """What fully_shard is told."""
+    return {
         "mesh": mesh,
         "mp_policy": precision_policy(recipe),
         "offload_policy": offload_policy(recipe, mesh.device_type),
         "reshard_after_forward": reshard,
     }
-    for layer in model.model.layers.children():
-        fully_shard(layer, **settings)
-    fully_shard(model, **settings)
 
 
 def in_pieces_again(model: torch.nn.Module) -> None:

@@ -23,10 +23,12 @@ def automatic(spec: TrainingJobSpec) -> Literal["ddp", "fsdp"]:
 
 
 def parameters(model: ModelSpec) -> int:
-    """Of the Llama-architecture model of this shape, its input and output embeddings being one matrix."""
+    """Of the Llama- or Mixtral-architecture model of this shape, its input and output embeddings being one matrix."""
     hidden, wide = model.hidden_size, -(-model.hidden_size * 8 // 96) * 32
     attention = 2 * hidden * hidden + 2 * hidden * (hidden // model.heads * model.kv_heads)
-    return model.vocab_size * hidden + model.layers * (attention + 3 * hidden * wide + 2 * hidden) + hidden
+    router = hidden * model.experts if model.experts > 1 else 0
+    layer = attention + model.experts * 3 * hidden * wide + router + 2 * hidden
+    return model.vocab_size * hidden + model.layers * layer + hidden
 
 
 def process_memory_bytes(spec: TrainingJobSpec) -> float | None:

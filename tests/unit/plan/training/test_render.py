@@ -188,6 +188,8 @@ def test_the_recipe_with_every_default_filled_in() -> None:
             "layers": 4,
             "heads": 6,
             "kvHeads": 2,
+            "experts": 1,
+            "expertsPerToken": 2,
         },
         "dataset": {"path": "/data", "include": ["*.py"], "heldOutPercent": 5},
         "training": {

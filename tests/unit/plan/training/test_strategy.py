@@ -25,6 +25,7 @@ def limited(memory: str, **changes: Any) -> TrainingJobSpec:
     ("model", "expected"),
     [
         (ModelSpec(), 2048 * 192 + 4 * (2 * 192 * 192 + 2 * 192 * 64 + 3 * 192 * 512 + 2 * 192) + 192),
+        (ModelSpec(experts=3), 2048 * 192 + 4 * (2 * 192 * 256 + 3 * 3 * 192 * 512 + 3 * 192 + 2 * 192) + 192),
         (ModelSpec(vocab_size=512, hidden_size=32, layers=1, heads=2, kv_heads=1), 16384 + 3072 + 9216 + 64 + 32),
     ],
 )
@@ -80,7 +81,7 @@ def test_one_process_has_nobody_to_share_with() -> None:
             {"strategy": "parallel", "parallel": {"tensor": 2}},
             {
                 "strategy": "parallel",
-                "parallel": {"tensor": 2, "pipeline": 1, "context": 1, "schedule": "1F1B"},
+                "parallel": {"tensor": 2, "pipeline": 1, "context": 1, "expert": 1, "schedule": "1F1B"},
             },
         ),
     ],

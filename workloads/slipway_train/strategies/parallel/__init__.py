@@ -19,8 +19,9 @@ from ...gang import Gang
 from ...model import build_optimizer
 from .. import GRADIENT_NORM, State, state
 from ..checkpointing import checkpoint_activations
-from ..fsdp import in_pieces_again, shard_layers
+from ..fsdp import in_pieces_again, shard_layers, shard_settings
 from .context import my_part, use_context_attention, whole_rows
+from .experts import average_gradients, deal_experts, use_dealt_experts
 from .layout import Layout, layout
 from .pipeline import Part, Pipeline
 from .stage import TIED, Stage, document_numbers
@@ -36,6 +37,8 @@ class Parallel:
         self.data_rank, self.data_size = self._layout.data_rank, self._layout.data_size
         if self._layout.context is not None:
             use_context_attention(model, self._layout.context)
+        if self._layout.experts is not None:
+            use_dealt_experts(model, self._layout.experts.get_group("expert"))
         checkpoint_activations(model, recipe)
         model.to(gang.device)
         self._stages = [_stage(model, index, recipe, self._layout) for index in self._layout.my_stages]
@@ -43,6 +46,7 @@ class Parallel:
         self._named = {name: p for stage in self._stages for name, p in stage.parameters_by_name().items()}
         self._trained = {name: parameter for name, parameter in self._named.items() if parameter.requires_grad}
         self._optimizer = build_optimizer(self._modules, recipe.training.optimizer)
+        self._optimizer.param_groups = [part for group in self._optimizer.param_groups for part in _by_mesh(group)]
         self._pipeline = Pipeline(self._stages, recipe, self._layout, gang.device)
 
     def step(self, micro_batches: Sequence[Batch], *, targets: int, rate: float) -> float:
@@ -51,7 +55,7 @@ class Parallel:
         shards = self._layout.mesh["shard"].size()
         parts = [self._part(batch.to(self._gang.device)) for batch in micro_batches]
         loss = self._pipeline.backward(parts, scale=shards / targets)  # FSDP takes a mean, and the sum is wanted
-        self._add_tied_gradients()
+        self._complete_gradients()
         self._clip()
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -99,21 +103,31 @@ class Parallel:
         tokens, labels, mine = (my_part(each, rank=rank, size=size) for each in (batch.tokens, batch.labels, positions))
         return Part(tokens, labels, mine, documents)
 
-    def _add_tied_gradients(self) -> None:
+    def _complete_gradients(self) -> None:
         """Embedding and head are one matrix: where two stages have it, both step with the sum of its gradients."""
         for stage in self._stages:
             if stage.first != stage.last:
-                gradient = stage.parameters_by_name()[TIED].grad
-                dist.all_reduce(_local(gradient), group=self._layout.ends)
+                dist.all_reduce(_local(stage.parameters_by_name()[TIED].grad), group=self._layout.ends)
+            if self._layout.experts is not None:
+                average_gradients(stage, self._layout.cut.expert)
 
     def _clip(self) -> None:
-        gradients = [
-            parameter.grad for stage in self._stages for parameter in stage.counted() if parameter.grad is not None
-        ]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        squared = (norm.full_tensor() if isinstance(norm, DTensor) else norm).square()
+        squared = torch.zeros((), device=self._gang.device)
+        counted = [parameter for stage in self._stages for parameter in stage.counted()]
+        for part in _by_mesh({"params": counted}):
+            norm = torch.nn.utils.get_total_norm([p.grad for p in part["params"] if p.grad is not None])
+            squared += (norm.full_tensor() if isinstance(norm, DTensor) else norm).square()
         dist.all_reduce(squared, group=self._layout.mesh.get_group("pipeline"))
-        torch.nn.utils.clip_grads_with_norm_(self._modules.parameters(), GRADIENT_NORM, squared.sqrt())
+        for part in self._optimizer.param_groups:
+            torch.nn.utils.clip_grads_with_norm_(part["params"], GRADIENT_NORM, squared.sqrt())
+
+
+def _by_mesh(group: dict[str, Any]) -> list[dict[str, Any]]:
+    """A parameter group for each mesh: torch steps and adds up many parameters at once, but not of two meshes."""
+    by_mesh: dict[object, list[torch.nn.Parameter]] = {}
+    for parameter in group["params"]:
+        by_mesh.setdefault(getattr(parameter, "device_mesh", None), []).append(parameter)
+    return [group | {"params": parameters} for parameters in by_mesh.values()]
 
 
 def _stage(model: Any, index: int, recipe: Recipe, where: Layout) -> Stage:  # noqa: ANN401
@@ -122,7 +136,10 @@ def _stage(model: Any, index: int, recipe: Recipe, where: Layout) -> Stage:  # n
     stage = Stage(model, layers, first=index == 0, last=index == where.stages - 1)
     if where.cut.tensor > 1:
         cut_layers(stage, where.mesh["tensor"])
-    shard_layers(stage, where.mesh["shard"], recipe, reshard=where.cut.pipeline == 1)
+    settings = shard_settings(where.mesh["shard"], recipe, reshard=where.cut.pipeline == 1)
+    if where.experts is not None:
+        deal_experts(stage, where.experts, settings)
+    shard_layers(stage, settings)
     return stage
 
 

@@ -1,8 +1,8 @@
 """Where this process stands: which stages, which rows, which part of the sequence, which share of a layer.
 
 Decided here: tensor parallel processes are neighbours, since they talk most, then context parallel ones, then data
-parallel ones; stages are farthest apart. FSDP cuts the weights over data and context parallel processes alike, because
-both add up gradients.
+parallel ones; stages are farthest apart. Experts are dealt out among neighbours. FSDP cuts the weights over data and
+context parallel processes alike, because both add up gradients.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ class Layout:
     context_rank: int
     context: dist.ProcessGroup | None
     ends: dist.ProcessGroup | None  # the first and the last process of a pipeline, on both; None elsewhere
+    experts: DeviceMesh | None  # its dimensions `replica` and `expert`; None where experts are not dealt out
 
     @property
     def stages(self) -> int:
@@ -57,7 +58,14 @@ def layout(cut: ParallelSpec, gang: Gang) -> Layout:
         context_rank=shard % cut.context,
         context=_group(ranks.movedim(2, -1).reshape(-1, cut.context).tolist()),
         ends=_group(ranks[[0, -1]].flatten(1).T.tolist()) if cut.pipeline > 1 else None,
+        experts=_experts(cut, gang, shards) if cut.expert > 1 else None,
     )
+
+
+def _experts(cut: ParallelSpec, gang: Gang, shards: int) -> DeviceMesh:
+    """`tensor` is 1: there is no mesh for both."""
+    sizes = (cut.pipeline, shards // cut.expert, cut.expert)
+    return init_device_mesh(gang.device.type, sizes, mesh_dim_names=("pipeline", "replica", "expert"))
 
 
 def _group(lists: list[list[int]]) -> dist.ProcessGroup | None:
