@@ -29,6 +29,26 @@ RECIPE_CASES = (
         for uri in ("s3://bucket/m", "meta-llama/x", "hf://a/b")
     ),
     Case("base model that climbs", SFT_JOB, {"spec.baseModel.uri": "pvc://a/../b"}, "spec.baseModel.uri", STEPS_OUT),
+    # -- strategies
+    *(Case(f"sft by {name}", SFT_JOB, {"spec.strategy": name}) for name in ("ddp", "fsdp", "deepspeed")),
+    Case(
+        "sft by parallel",
+        SFT_JOB,
+        {"spec.strategy": "parallel", "spec.parallel": {}},
+        "spec",
+        "strategy parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed",
+    ),
+    *(
+        Case(
+            f"lora by {name}",
+            LORA_JOB,
+            {"spec.strategy": name},
+            "spec",
+            "recipes lora and qlora train by strategy ddp: an adapter is small",
+        )
+        for name in ("fsdp", "deepspeed")
+    ),
+    Case("lora by ddp", LORA_JOB, {"spec.strategy": "ddp"}),
     # -- adapter
     Case(
         "adapter", LORA_JOB, {"spec.adapter": {"rank": 8, "targetModules": ["q_proj"]}, "spec.output.merge": "merged"}

@@ -87,6 +87,19 @@ def test_sft_learns_the_answers_and_a_killed_rank_changes_nothing(base: Path, ro
     assert not list(Path("/tmp").glob("slipway-rows-*")), "no spool is left behind, not even by the kill"
 
 
+@pytest.mark.parametrize("strategy", ["fsdp", "deepspeed"])
+def test_sft_is_the_same_curve_whatever_the_strategy(base: Path, rows: Path, tmp_path: Path, strategy: str) -> None:
+    training = {"steps": 12, "batchSize": 8, "optimizer": {"learningRate": "0.005", "warmupSteps": 5}}
+    expected = finished(recipe(base, rows, "sft", training=training), tmp_path / "ddp")
+    asked = recipe(base, rows, "sft", training={**training, "accumulationSteps": 2}, strategy=strategy)
+    found = finished(asked, tmp_path / strategy)
+    losses = [[loss for _, loss in curve(tmp_path / name)] for name in ("ddp", strategy)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert float(found["evaluation"]["bitsPerByte"]) == pytest.approx(
+        float(expected["evaluation"]["bitsPerByte"]), abs=2e-3
+    )
+
+
 def logits(model: Any) -> torch.Tensor:
     with torch.no_grad():
         found: torch.Tensor = model.eval()(torch.tensor([[5, 80, 33, 200, 7, 41]])).logits

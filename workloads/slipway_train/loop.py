@@ -1,7 +1,7 @@
-"""The training loop: step, metrics line, checkpoint when due, observers, stop. Every recipe and strategy uses it.
+"""The training loop: step, metrics line, checkpoint when due, observers, stop.
 
-Decided here: the order of these within a step. One step takes no random number, so a step is a pure function of the
-checkpoint before it: that is what makes resuming exact.
+Decided here: the order of these, for every recipe and strategy. One step takes no random number, so a step is a pure
+function of the checkpoint before it: that is what makes resuming exact.
 """
 
 import time
@@ -114,7 +114,8 @@ def _step(run: Run, rate: float, *, stop: bool) -> tuple[float, bool]:
     """One optimizer step on the next global batch: its mean loss in nats per target, and whether a rank is to stop."""
     batch = run.task.batch()
     share = batch.share(rank=run.sharded.data_rank, size=run.sharded.data_size)
-    mine = run.sharded.step([share], targets=batch.targets, rate=rate)
+    parts = share.split(run.recipe.training.accumulation_steps)
+    mine = run.sharded.step(parts, targets=batch.targets, rate=rate)
     loss, stops = run.gang.sum([mine, float(stop)])
     return loss, stops > 0
 

@@ -29,6 +29,14 @@ from .dataset import DatasetSpec
 from .evaluation import Evaluation, EvaluationSpec, Requirement
 from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure, Pace, StallSpec
 from .scheduling import QueueName, SchedulingSpec
+from .strategies import (
+    DATA_RANKS,
+    DdpSpec,
+    DeepspeedSpec,
+    FsdpSpec,
+    ParallelSpec,
+    strategy_rules,
+)
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -46,7 +54,7 @@ _ADAPTS = "(self.recipe == 'lora' || self.recipe == 'qlora')"
 
 
 class ModelSpec(Model):
-    """Shape of the Llama-architecture model that `pretrain` makes. Sizes in tokens, layers, heads, hidden units."""
+    """Shape of the Llama- or Mixtral-architecture model that `pretrain` makes."""
 
     vocab_size: Annotated[int, Field(ge=512, le=262144)] = Field(
         default=2048, description="Tokens of the byte-level BPE vocabulary that is trained on the data set."
@@ -63,7 +71,17 @@ class ModelSpec(Model):
         default=2, description="Key and value heads, each shared by heads / kvHeads query heads."
     )
 
+    experts: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1,
+        description="Feed-forward networks per layer, of which a router chooses for each token; 1 is a Llama, "
+        "more a Mixtral.",
+    )
+    experts_per_token: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2, description="How many experts compute a token, where there are several."
+    )
+
     RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.experts == 1 || self.expertsPerToken <= self.experts", "expertsPerToken must be at most experts"),
         Rule("self.heads < 1 || self.hiddenSize % self.heads == 0", "hiddenSize must be a multiple of heads"),
         Rule(
             "self.heads < 1 || self.hiddenSize / self.heads % 2 == 0",
@@ -135,7 +153,12 @@ class TrainingSpec(Model):
     steps: Annotated[int, Field(ge=1, le=100_000_000)] = Field(description="Optimizer steps until the job is complete.")
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=16,
-        description="Sequences of contextLength per step, over the whole gang: a multiple of nodes * perNode.",
+        description="Sequences of contextLength per step, over the whole gang: "
+        "a multiple of nodes * perNode * accumulationSteps.",
+    )
+    accumulation_steps: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1,
+        description="Parts in which a process computes its share of a step, one after the other, to need less memory.",
     )
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = Field(
         default=0, description="Seed of the initial weights and of the order of the data."
@@ -180,9 +203,20 @@ class TrainingJobSpec(Model):
     per_node: Annotated[int, Field(ge=1, le=16)] = Field(
         default=1, description="Processes per pod; GPUs per pod on nvidia."
     )
-    strategy: Literal["auto", "ddp"] = Field(
+    strategy: Literal["auto", "ddp", "fsdp", "deepspeed", "parallel"] = Field(
         default="auto",
-        description="How the processes share the work; ddp keeps a copy of the model in each. auto is ddp.",
+        description="How the processes share the work. ddp: a copy of the model in each; fsdp: a piece of each weight "
+        "in each; deepspeed: ZeRO; parallel: layers and sequences cut too. auto: ddp where the model fits, else fsdp.",
+    )
+    ddp: DdpSpec | None = Field(default=None, description="Settings of strategy ddp; their defaults when left out.")
+    fsdp: FsdpSpec | None = Field(default=None, description="Settings of strategy fsdp; their defaults when left out.")
+    deepspeed: DeepspeedSpec | None = Field(
+        default=None, description="Settings of strategy deepspeed; their defaults when left out."
+    )
+    parallel: ParallelSpec | None = Field(default=None, description="Settings of strategy parallel, which needs them.")
+    activation_checkpointing: Literal["none", "full"] = Field(
+        default="none",
+        description="full computes each layer's activations again for the backward pass instead of keeping them.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward and backward pass; weights stay fp32."
@@ -283,13 +317,24 @@ class TrainingJobSpec(Model):
             "model, dataset, training and checkpoint belong to a recipe: leave them out with command",
         ),
         Rule(
-            "!has(self.command) || (self.strategy == 'auto' && self.precision == 'fp32')",
-            "strategy and precision are the recipe's: with command the program decides",
+            "!has(self.command)"
+            " || (self.strategy == 'auto' && self.precision == 'fp32' && self.activationCheckpointing == 'none')",
+            "strategy, precision and activationCheckpointing are the recipe's: with command the program decides",
         ),
         Rule(
-            "!has(self.training) || self.nodes * self.perNode < 1"
-            " || self.training.batchSize % (self.nodes * self.perNode) == 0",
-            "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+            f"!has(self.training) || {DATA_RANKS} * self.training.accumulationSteps < 1"
+            f" || self.training.batchSize % ({DATA_RANKS} * self.training.accumulationSteps) == 0",
+            "training.batchSize must be a multiple of nodes * perNode * accumulationSteps (with parallel: of the data"
+            " parallel processes): every process takes an equal share, in equal parts",
+        ),
+        *strategy_rules(ModelSpec()),
+        Rule(
+            f"!has(self.recipe) || !{_ADAPTS} || self.strategy == 'auto' || self.strategy == 'ddp'",
+            "recipes lora and qlora train by strategy ddp: an adapter is small",
+        ),
+        Rule(
+            "!has(self.recipe) || self.recipe == 'pretrain' || self.strategy != 'parallel'",
+            "strategy parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed",
         ),
         Rule(
             "!has(self.scheduling) || has(self.queue)"

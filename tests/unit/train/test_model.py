@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from slipway.api.trainingjob import OptimizerSpec
+from slipway.plan.training.strategy import parameters
 from slipway_train.batch import Batch
 from slipway_train.model import build_model, build_optimizer, learning_rate, llama_config, token_losses
 
@@ -26,6 +27,22 @@ def test_the_shape_is_the_recipes(model: Any) -> None:
     assert config.intermediate_size == 96
     assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (0, 0, 1)
     assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_with_experts_it_is_a_mixtral(tokenizer: Any) -> None:
+    spec = parse(recipe_json(Path("/data"))).model.model_copy(update={"experts": 4, "experts_per_token": 2})
+    mixtral = build_model(llama_config(spec, tokenizer), seed=1)
+    assert mixtral.config.model_type == "mixtral"
+    assert (mixtral.config.num_local_experts, mixtral.config.num_experts_per_tok) == (4, 2)
+    assert mixtral.model.layers[0].mlp.experts.down_proj.shape == (4, 32, 96)
+    assert mixtral.lm_head.weight is mixtral.model.embed_tokens.weight
+
+
+@pytest.mark.parametrize("experts", [1, 3])
+def test_the_operator_counts_the_same_parameters(tokenizer: Any, experts: int) -> None:
+    spec = parse(recipe_json(Path("/data"))).model.model_copy(update={"experts": experts, "layers": 2})
+    made = build_model(llama_config(spec, tokenizer), seed=1)
+    assert sum(each.numel() for each in made.parameters()) == parameters(spec)
 
 
 def test_the_seed_decides_the_weights(tokenizer: Any, model: Any) -> None:

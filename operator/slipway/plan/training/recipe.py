@@ -7,12 +7,12 @@ from ...api.basemodel import AdapterSpec, BaseModelSpec
 from ...api.dataset import DEFAULT_TEXT_FIELD, DatasetSpec, default_include
 from ...api.evaluation import EvaluationSpec
 from ...api.gang import StallSpec
+from ...api.strategies import SETTINGS
 from ...api.trainingjob import CheckpointSpec, ModelSpec, OutputSpec, TrainingJobSpec
 from ..hashing import canonical
 from ..observed import Obj
 from .inputs import inputs
-
-AUTOMATIC_STRATEGY = "ddp"  # the one strategy there is, so far
+from .strategy import automatic
 
 
 def recipe_json(spec: TrainingJobSpec) -> str:
@@ -24,7 +24,8 @@ def recipe_json(spec: TrainingJobSpec) -> str:
     return canonical(
         {
             "recipe": spec.recipe,
-            "strategy": AUTOMATIC_STRATEGY if spec.strategy == "auto" else spec.strategy,
+            **_strategy(spec),
+            "activationCheckpointing": spec.activation_checkpointing,
             "precision": spec.precision,
             "accelerator": spec.accelerator,
             **_model(spec, paths.get("spec.baseModel.uri", "")),
@@ -35,6 +36,13 @@ def recipe_json(spec: TrainingJobSpec) -> str:
             "output": _output(spec.output),
         }
     )
+
+
+def _strategy(spec: TrainingJobSpec) -> Obj:
+    """The strategy's name, and its settings under it."""
+    name = automatic(spec) if spec.strategy == "auto" else spec.strategy
+    settings = getattr(spec, name) or SETTINGS[name]()
+    return {"strategy": name, name: settings.model_dump(by_alias=True, exclude_none=True)}
 
 
 def _stall(stall: StallSpec) -> Obj:

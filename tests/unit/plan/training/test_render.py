@@ -178,6 +178,8 @@ def test_the_recipe_with_every_default_filled_in() -> None:
         "recipe": "pretrain",
         "strategy": "ddp",
         "precision": "fp32",
+        "ddp": {"bucketMib": 25},
+        "activationCheckpointing": "none",
         "accelerator": "cpu",
         "model": {
             "vocabSize": 2048,
@@ -186,6 +188,8 @@ def test_the_recipe_with_every_default_filled_in() -> None:
             "layers": 4,
             "heads": 6,
             "kvHeads": 2,
+            "experts": 1,
+            "expertsPerToken": 2,
         },
         "dataset": {
             "path": "/data",
@@ -197,6 +201,7 @@ def test_the_recipe_with_every_default_filled_in() -> None:
         "training": {
             "steps": 200,
             "batchSize": 16,
+            "accumulationSteps": 1,
             "seed": 0,
             "optimizer": {"learningRate": "0.003", "warmupSteps": 20, "weightDecay": "0.1"},
         },
