@@ -19,6 +19,9 @@ from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 from .errors import RecipeError
 
 RECIPE_VARIABLE = "SLIPWAY_RECIPE"
+RESULT_VARIABLE = "SLIPWAY_RESULT_FILE"  # these three are the launcher's, for its ranks
+MEMORY_VARIABLE = "SLIPWAY_MEMORY_DIR"
+STACKS_VARIABLE = "SLIPWAY_STACKS_DIR"
 
 
 class Dataset(Model):
@@ -27,6 +30,12 @@ class Dataset(Model):
     path: Annotated[str, Field(min_length=1, pattern="^/")]
     include: Annotated[tuple[str, ...], Field(min_length=1)] = ("**/*.txt",)
     held_out_percent: Annotated[int, Field(ge=1, le=50)] = 5
+
+
+class StallSpec(Model):
+    """When a step that does not end counts as stalled: after `factor` times the usual step."""
+
+    factor: Annotated[int, Field(ge=2, le=1000)] = 10
 
 
 class Recipe(Model):
@@ -40,6 +49,8 @@ class Recipe(Model):
     dataset: Dataset
     training: TrainingSpec
     checkpoint: CheckpointSpec = CheckpointSpec()
+    stall: StallSpec = StallSpec()
+    desync: Literal["Ignore", "Fail"] = "Ignore"
 
     @property
     def fingerprint(self) -> str:
@@ -53,13 +64,15 @@ class Recipe(Model):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The rest of what the operator says. `output_dir` is None on pods that have no output volume."""
+    """The rest of what the operator says, and the launcher. `output_dir` is None on pods that have no output volume."""
 
     output_dir: Path | None
     progress_url: str | None
     progress_token_file: Path | None
     result_file: Path | None
     termination_log: Path
+    memory_dir: Path | None = None
+    stacks_dir: Path | None = None
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> "Environment":
@@ -70,8 +83,10 @@ class Environment:
             output_dir=path("SLIPWAY_OUTPUT_DIR"),
             progress_url=variables.get("SLIPWAY_PROGRESS_URL") or None,
             progress_token_file=path("SLIPWAY_PROGRESS_TOKEN_FILE"),
-            result_file=path("SLIPWAY_RESULT_FILE"),
+            result_file=path(RESULT_VARIABLE),
             termination_log=path("SLIPWAY_TERMINATION_LOG") or Path("/dev/termination-log"),
+            memory_dir=path(MEMORY_VARIABLE),
+            stacks_dir=path(STACKS_VARIABLE),
         )
 
 
@@ -85,6 +100,7 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
     except ValidationError as error:
         raise RecipeError("; ".join(_describe(dict(each)) for each in error.errors())) from None
     _check_shape(recipe.model)
+    _check_checkpoint(recipe.checkpoint)
     return recipe
 
 
@@ -100,6 +116,14 @@ def _describe(error: dict[str, object]) -> str:
     location = error["loc"]
     path = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
     return f"{path or RECIPE_VARIABLE}: {error['msg']}"
+
+
+def _check_checkpoint(checkpoint: CheckpointSpec) -> None:
+    if checkpoint.every_steps and checkpoint.every_seconds:
+        raise RecipeError("checkpoint: everySteps and everySeconds exclude each other: leave one out")
+    between = checkpoint.steps_between
+    if checkpoint.memory_every and between and checkpoint.memory_every >= between:
+        raise RecipeError(f"checkpoint.memoryEvery: must be less than everySteps, {between}: it saves nothing else")
 
 
 def _check_shape(model: ModelSpec) -> None:

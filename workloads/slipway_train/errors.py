@@ -6,6 +6,7 @@ Decided here: 2 means that running again cannot help (the recipe or the data is 
 EXIT_RECIPE_WRONG = 2
 EXIT_FAILED = 1
 EXIT_STOPPED = 143  # 128 + SIGTERM, what a shell would report
+EXIT_STALLED = 75  # sysexits' EX_TEMPFAIL: no step ended within the watchdog's bound
 
 
 class RecipeError(Exception):
@@ -14,3 +15,11 @@ class RecipeError(Exception):
 
 class Stopped(Exception):
     """A process of the gang was told to stop, and what could be saved has been saved."""
+
+
+class RanksDiffer(Exception):
+    """Ranks that should hold the same numbers do not. The message names the parameter and the rank."""
+
+
+class Stalled(Exception):
+    """The watchdog found that a step does not end. The message says which, and what the bound was."""

@@ -9,6 +9,7 @@ from .config import Recipe
 from .logs import event, log
 from .loop import StepDone
 from .progress import Report, Reporter
+from .stragglers import Stragglers
 
 _LOG_SECONDS = 5.0
 
@@ -16,10 +17,11 @@ _LOG_SECONDS = 5.0
 class Pace:
     """`reporter` is None on all ranks but the first."""
 
-    def __init__(self, recipe: Recipe, reporter: Reporter | None, *, step: int) -> None:
+    def __init__(self, recipe: Recipe, reporter: Reporter | None, stragglers: Stragglers, *, step: int) -> None:
         self._steps = recipe.training.steps
         self._tokens_per_step = recipe.training.batch_size * recipe.model.context_length
         self._reporter = reporter
+        self._stragglers = stragglers
         self._step = step
         self._since = time.monotonic()
         self._first = True
@@ -58,5 +60,8 @@ class Pace:
                     loss=done.loss,
                     tokens_per_second=speed,
                     last_checkpoint_step=done.saved_step,
+                    checkpoint_seconds=done.checkpoint_seconds,
+                    slow_rank=self._stragglers.slow.rank if self._stragglers.slow else None,
+                    slow_node=self._stragglers.node,
                 )
             )

@@ -26,23 +26,51 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What status.progress will say. `loss` in nats per token."""
+    """What status.progress will say. What is None is not sent, and the status keeps what it said of it before; only
+    `slow_rank` and `slow_node` then go.
+
+    `loss`: nats per token. `step_seconds_*`: of the newest steps. `mfu_percent`: see mfu.py; None on CPUs.
+    `productive_seconds`: of the steps that the model is made of, carried on in the checkpoint, so that steps which a
+    restart repeats are counted once. `checkpoint_seconds`: for which the newest checkpoint held up the steps.
+    `slow_rank`: whom the others wait for; its node where that is known, else the operator finds it.
+    """
 
     step: int
     total_steps: int
     loss: float | None = None
     tokens_per_second: int | None = None
     last_checkpoint_step: int | None = None
+    step_seconds_p50: float | None = None
+    step_seconds_p99: float | None = None
+    mfu_percent: float | None = None
+    productive_seconds: float | None = None
+    checkpoint_seconds: float | None = None
+    bad_rows: int | None = None
+    slow_rank: int | None = None
+    slow_node: str | None = None
 
     def to_json(self) -> bytes:
         content: dict[str, Any] = {
             "step": self.step,
             "totalSteps": self.total_steps,
-            "loss": None if self.loss is None else f"{self.loss:.4f}",
+            "loss": _decimal(self.loss, places=4),
             "tokensPerSecond": self.tokens_per_second,
             "lastCheckpointStep": self.last_checkpoint_step,
+            "stepSecondsP50": _decimal(self.step_seconds_p50, places=6),
+            "stepSecondsP99": _decimal(self.step_seconds_p99, places=6),
+            "mfuPercent": _decimal(self.mfu_percent, places=2),
+            "productiveSeconds": _decimal(self.productive_seconds, places=3),
+            "checkpointSeconds": _decimal(self.checkpoint_seconds, places=3),
+            "badRows": self.bad_rows,
+            "slowRank": self.slow_rank,
+            "slowNode": self.slow_node,
         }
         return json.dumps({key: value for key, value in content.items() if value is not None}).encode()
+
+
+def _decimal(value: float | None, *, places: int) -> str | None:
+    """As the operator takes decimals: in plain digits, without an exponent."""
+    return None if value is None else f"{value:.{places}f}"
 
 
 Send = Callable[[Report], None]

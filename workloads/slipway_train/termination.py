@@ -6,6 +6,7 @@ the whole fits. A message keeps its end, where Python says what went wrong.
 
 import json
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,21 @@ class Failure:
         return content | {"message": self.message[-limit:] if limit else ""}
 
 
-def failure_document(failures: list[Failure]) -> bytes:
-    """`{"failures": [...]}` in the order given, within LIMIT_BYTES: messages give way first, then the last failures."""
+def failure_document(failures: list[Failure], stacks: Mapping[int, str] | None = None) -> bytes:
+    """`{"failures": [...]}` in the order given, within LIMIT_BYTES: messages give way first, then the last failures.
+
+    `stacks`, one line by rank, are there after a stall: `"stacks": [{"rank", "stack"}]`. They give way with messages,
+    and lose their outer frames, which are the same in every rank.
+    """
     for count in range(len(failures), 0, -1):
         for limit in (2000, 1000, 500, 200, 80):
-            document = json.dumps({"failures": [each.to_json(limit=limit) for each in failures[:count]]}).encode()
+            content: dict[str, Any] = {"failures": [each.to_json(limit=limit) for each in failures[:count]]}
+            if stacks:
+                content["stacks"] = [{"rank": rank, "stack": stack[:limit]} for rank, stack in stacks.items()]
+            document = json.dumps(content).encode()
             if len(document) <= LIMIT_BYTES:
                 return document
-    return b'{"failures": []}'
+    return failure_document(failures) if stacks else b'{"failures": []}'
 
 
 def write(path: Path, document: bytes) -> None:

@@ -8,15 +8,17 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 import warnings
 from types import FrameType
 
-from . import logs
+from . import logs, stacks
 from .config import Environment, Recipe, read_recipe
-from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_STOPPED, RecipeError, Stopped
+from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_STALLED, EXIT_STOPPED, RecipeError, Stalled, Stopped
 from .files import write_whole
 from .progress import Reporter, http_sender, no_sender
+from .watchdog import LINGER_SECONDS, Watchdog
 
 
 class StopRequest:
@@ -37,11 +39,22 @@ def run(recipe: Recipe, environment: Environment, stop: StopRequest) -> None:
     from .course import follow  # torch takes seconds to import: after the recipe is known to be right
     from .gang import Gang
 
+    if environment.stacks_dir is not None:
+        stacks.answer(environment.stacks_dir, int(os.environ["RANK"]))
     gang = Gang(recipe.accelerator)
     url = environment.progress_url if gang.rank == 0 else None
     send = http_sender(url, environment.progress_token_file) if url else no_sender
-    with Reporter(send) as reporter:
-        finished = follow(recipe, gang, environment.output_dir, reporter=reporter, stop_asked=stop)
+    watchdog = Watchdog(recipe.stall.factor, lambda words: _leave_stalled(environment, words))
+    with Reporter(send) as reporter, watchdog:
+        finished = follow(
+            recipe,
+            gang,
+            environment.output_dir,
+            memory_dir=environment.memory_dir,
+            reporter=reporter,
+            watchdog=watchdog,
+            stop_asked=stop,
+        )
     if gang.rank == 0 and environment.result_file is not None:
         write_whole(environment.result_file, json.dumps(finished.to_json()).encode())
     gang.close()
@@ -56,9 +69,18 @@ def main() -> int:
         return _leave(EXIT_RECIPE_WRONG, str(error))
     except Stopped as stopped:
         return _leave(EXIT_STOPPED, str(stopped))
+    except Stalled as stalled:
+        return _leave(EXIT_STALLED, str(stalled))
     except BaseException:
         return _leave(EXIT_FAILED, traceback.format_exc())
     return 0
+
+
+def _leave_stalled(environment: Environment, words: str) -> None:
+    """From the watchdog's thread, while the main one hangs."""
+    stacks.ask(environment.stacks_dir)
+    time.sleep(LINGER_SECONDS)
+    _leave(EXIT_STALLED, words)
 
 
 def _leave(code: int, message: str) -> int:

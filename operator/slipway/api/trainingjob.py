@@ -154,13 +154,51 @@ class TrainingSpec(Model):
     optimizer: OptimizerSpec = OptimizerSpec()
 
 
-class CheckpointSpec(Model):
-    """When training saves what it needs to go on after a restart."""
+DEFAULT_EVERY_STEPS = 100
 
-    every_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=100, description="Steps between two checkpoints: the most that a restart repeats."
+
+class CheckpointSpec(Model):
+    """When training saves what it needs to go on after a restart, where to, and who waits for it."""
+
+    every_steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="Steps between two checkpoints on the output volume: the most that a restart repeats. "
+        "100 when neither this nor everySeconds is set.",
     )
-    keep: Annotated[int, Field(ge=1, le=100)] = Field(default=2, description="Newest checkpoints to keep.")
+    every_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
+        default=None,
+        description="Seconds between two checkpoints on the output volume, after the step in which they have passed. "
+        "Exclusive with everySteps.",
+    )
+    memory_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="Steps between two checkpoints in the memory of rank 0's pod, saved to the output when a process "
+        "dies or the pod is told to stop; none when left out. They take up to four times the training state.",
+    )
+    keep: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=2, description="Newest checkpoints to keep on the output volume."
+    )
+    mode: Literal["Async", "Sync"] = Field(
+        default="Async",
+        description="Async writes a copy while training goes on; Sync holds the steps up until it is written.",
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!(has(self.everySteps) && has(self.everySeconds))",
+            "everySteps and everySeconds exclude each other: leave one out",
+        ),
+        Rule(
+            "!has(self.memoryEvery) || has(self.everySeconds)"
+            f" || self.memoryEvery < (has(self.everySteps) ? self.everySteps : {DEFAULT_EVERY_STEPS})",
+            f"memoryEvery must be less than everySteps ({DEFAULT_EVERY_STEPS} when left out): it saves nothing else",
+        ),
+    )
+
+    @property
+    def steps_between(self) -> int | None:
+        """Steps between two checkpoints on the volume; None where seconds decide."""
+        return None if self.every_seconds else self.every_steps or DEFAULT_EVERY_STEPS
 
 
 class FailurePolicy(Model):
@@ -208,6 +246,11 @@ class TrainingJobSpec(Model):
     checkpoint: CheckpointSpec | None = Field(
         default=None, description="When to save; every 100 steps, keeping 2, when left out."
     )
+    desync: Literal["Ignore", "Fail"] = Field(
+        default="Ignore",
+        description="Fail compares the ranks' copies of weights and gradients now and then, and fails the gang when "
+        "they differ, naming parameter and rank; Ignore does not look.",
+    )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
     pod_template: PodTemplate | None = Field(
@@ -228,6 +271,10 @@ class TrainingJobSpec(Model):
         Rule(
             "!has(self.command) || (self.strategy == 'auto' && self.precision == 'fp32')",
             "strategy and precision are the recipe's: with command the program decides",
+        ),
+        Rule(
+            "!has(self.command) || self.desync == 'Ignore'",
+            "desync looks into a recipe's ranks: leave it out with command",
         ),
         Rule(
             "!has(self.training) || self.nodes * self.perNode < 1"

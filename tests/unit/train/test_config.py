@@ -50,6 +50,9 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("model.heads", 32, "model.heads"),
         ("model.kvHeads", 4, "model.kvHeads"),
         ("checkpoint.keep", 0, "checkpoint.keep"),
+        ("checkpoint.mode", "sometimes", "checkpoint.mode"),
+        ("checkpoint.everySeconds", 60, "checkpoint"),
+        ("checkpoint.memoryEvery", 3, "checkpoint.memoryEvery"),
         ("model.dropout", 0.1, "model.dropout"),
     ],
 )
@@ -83,6 +86,7 @@ def test_a_batch_must_divide_evenly() -> None:
     [
         ("strategy", "ddp", True),
         ("checkpoint.everySteps", 99, True),
+        ("checkpoint.mode", "Sync", True),
         ("precision", "bf16", True),
         ("training.seed", 4, False),
         ("training.optimizer.learningRate", "0.01", False),

@@ -45,6 +45,33 @@ def test_a_report_is_what_the_operator_expects() -> None:
     assert json.loads(Report(step=0, total_steps=9).to_json()) == {"step": 0, "totalSteps": 9}
 
 
+def test_a_report_of_everything_is_in_plain_digits() -> None:
+    full = Report(
+        step=40,
+        total_steps=200,
+        step_seconds_p50=0.0000123,
+        step_seconds_p99=1234.5,
+        mfu_percent=41.2345,
+        productive_seconds=3.6e6,
+        checkpoint_seconds=2.5,
+        bad_rows=3,
+        slow_rank=9,
+        slow_node="node-2",
+    )
+    assert json.loads(full.to_json()) == {
+        "step": 40,
+        "totalSteps": 200,
+        "stepSecondsP50": "0.000012",
+        "stepSecondsP99": "1234.500000",
+        "mfuPercent": "41.23",
+        "productiveSeconds": "3600000.000",
+        "checkpointSeconds": "2.500",
+        "badRows": 3,
+        "slowRank": 9,
+        "slowNode": "node-2",
+    }
+
+
 def test_the_first_report_goes_at_once_and_the_last_at_the_end() -> None:
     collector = Collector()
     with Reporter(collector, interval_seconds=60) as reporter:

@@ -25,9 +25,15 @@ def recipe_json(spec: TrainingJobSpec) -> str:
             "model": (spec.model or ModelSpec()).model_dump(by_alias=True),
             "dataset": _dataset(spec.dataset),
             "training": spec.training.model_dump(by_alias=True),
-            "checkpoint": (spec.checkpoint or CheckpointSpec()).model_dump(by_alias=True),
+            "desync": spec.desync,
+            "checkpoint": _checkpoint(spec.checkpoint or CheckpointSpec()),
         }
     )
+
+
+def _checkpoint(checkpoint: CheckpointSpec) -> Obj:
+    filled = checkpoint.model_copy(update={"every_steps": checkpoint.steps_between})
+    return filled.model_dump(by_alias=True, exclude_none=True)
 
 
 def _dataset(dataset: DatasetSpec) -> Obj:
