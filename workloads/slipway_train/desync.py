@@ -7,7 +7,7 @@ compared before the first step, where a difference would hang a collective. What
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from torch.distributed.tensor import DTensor, Shard
@@ -23,11 +23,11 @@ Checksum = tuple[int, int]
 
 
 class Desync:
-    """`model` is what the strategy has taken: its parameters are looked up by name."""
+    """`model` is what the strategy has taken. Its parameters are looked up here: within a step it may show others."""
 
     def __init__(self, gang: Gang, model: torch.nn.Module) -> None:
         self._gang = gang
-        self._model = model
+        self._parameters = {name: each for name, each in model.named_parameters() if each.requires_grad}
         self._step = 0
         self._gradients: dict[int, Checksum] = {}
         self._hook = register_optimizer_step_pre_hook(self._before_update)
@@ -37,7 +37,10 @@ class Desync:
         self._step = done.step
         if done.step % EVERY_STEPS:
             return
-        mine = {piece: (_checksum(tensor), self._gradients.get(key)) for piece, tensor, key in _pieces(self._model)}
+        mine = {
+            (name, _shard(each)): (_checksum(_local(each)), self._gradients.get(id(each)))
+            for name, each in self._parameters.items()
+        }
         self._gradients = {}
         everyone = self._gang.gather(mine)
         for what, at in (("gradient", 1), ("weights", 0)):
@@ -79,12 +82,6 @@ def first_difference(values: Sequence[Mapping[Piece, Hashable]]) -> tuple[str, l
 def _words(step: int, what: str, name: str, ranks: list[int]) -> str:
     who = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))}"
     return f"the ranks have come apart at step {step}: {what} of {name} on {who} differs from the others'"
-
-
-def _pieces(model: torch.nn.Module) -> Iterator[tuple[Piece, torch.Tensor, int]]:
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            yield (name, _shard(parameter)), _local(parameter), id(parameter)
 
 
 def _shard(parameter: torch.Tensor) -> tuple[int, ...]:

@@ -106,14 +106,14 @@ def train(run: Run, observers: Sequence[Observer], stop_asked: Callable[[], bool
         if run.saving:
             closing.callback(run.saving.leave)  # before the metrics are closed, which a checkpoint syncs
         while run.step < run.recipe.training.steps:
-            done, stop = _advance(run, metrics, stop_asked)
+            done, stop = advance(run, metrics, stop_asked)
             for observer in observers:
                 observer.on_step(done)
             if stop:
                 raise Stopped(f"told to stop; the checkpoint of step {run.step} is saved")
 
 
-def _advance(run: Run, metrics: Metrics | None, stop_asked: Callable[[], bool]) -> tuple[StepDone, bool]:
+def advance(run: Run, metrics: Metrics | None, stop_asked: Callable[[], bool]) -> tuple[StepDone, bool]:
     began = time.monotonic()
     rate = learning_rate(run.step, steps=run.recipe.training.steps, spec=run.recipe.training.optimizer)
     with run.watchdog.step(run.step + 1):

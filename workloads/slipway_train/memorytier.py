@@ -43,9 +43,13 @@ def memory_directory(parent: Path = MEMORY) -> Iterator[Path]:
 def rescue(memory: Path, volume: Path, *, keep: int) -> Rescue:
     """Once no rank runs any more. OSError where the volume takes nothing."""
     torn = [f"{name} (half written)" for name in half_written(memory)]
-    held, store = CheckpointStore(memory, keep=MEMORY_KEEP), CheckpointStore(volume, keep=keep)
-    newer = [step for step in held.steps() if step > max(store.steps(), default=0)]
-    for step in newer:
+    held = CheckpointStore(memory, keep=MEMORY_KEEP)
+    if not held.steps():
+        return _told(Rescue(None, tuple(torn)))  # of another rank's pod, perhaps, whose rank 0 may write at this moment
+    store = CheckpointStore(volume, keep=keep)
+    for step in held.steps():
+        if step <= max(store.steps(), default=0):
+            break
         if problem := held.damage(step):
             torn.append(f"step {step} ({problem})")
         else:

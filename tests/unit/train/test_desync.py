@@ -1,5 +1,7 @@
 import pytest
 import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 from slipway_train import desync
 from slipway_train.desync import Desync, Piece, check_shapes, first_difference
@@ -88,3 +90,13 @@ def test_alone_nothing_can_differ(gang: Gang, monkeypatch: pytest.MonkeyPatch) -
     watching = Desync(gang, torch.nn.Linear(3, 2))
     watching.on_step(done(1))
     watching.close()
+
+
+@pytest.mark.usefixtures("gang")
+def test_a_shard_is_known_by_its_place_and_a_replica_by_none() -> None:
+    mesh = init_device_mesh("cpu", (1, 1))
+    weight = torch.arange(6.0).reshape(3, 2)
+    sharded = distribute_tensor(weight, mesh, [Replicate(), Shard(0)])
+    assert desync._shard(sharded) == (0,)
+    assert desync._shard(distribute_tensor(weight, mesh, [Replicate(), Replicate()])) == desync._shard(weight) == ()
+    assert desync._checksum(desync._local(sharded)) == desync._checksum(weight)
