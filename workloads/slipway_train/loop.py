@@ -114,6 +114,7 @@ def train(run: Run, observers: Sequence[Observer], stop_asked: Callable[[], bool
 
 
 def advance(run: Run, metrics: Metrics | None, stop_asked: Callable[[], bool]) -> tuple[StepDone, bool]:
+    """One step and what follows from it; and whether a rank is to stop now."""
     began = time.monotonic()
     rate = learning_rate(run.step, steps=run.recipe.training.steps, spec=run.recipe.training.optimizer)
     with run.watchdog.step(run.step + 1):
