@@ -75,7 +75,7 @@ def _prepare(recipe: Recipe, gang: Gang, output: Output | None, watchdog: Watchd
 def _observers(run: Run, reporter: Reporter) -> list[Observer]:
     stragglers = Stragglers(run.gang, run.clock, run.notes)
     pace = Pace(run.recipe, reporter if run.gang.rank == 0 else None, stragglers, step=run.step)
-    watching: list[Observer] = [Desync(run.gang, run.task.model)] if run.recipe.desync == "Fail" else []
+    watching: list[Observer] = [Desync(run.gang, run.task.model, step=run.step)] if run.recipe.desync == "Fail" else []
     return [*watching, stragglers, pace]
 
 

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 import torch
-from torch.distributed.tensor import DTensor, Shard
+from torch.distributed.tensor import DTensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from .errors import RanksDiffer
+from .errors import RanksDiffer, RecipeError
 from .gang import Gang
 from .loop import StepDone
 
@@ -23,26 +23,32 @@ Checksum = tuple[int, int]
 
 
 class Desync:
-    """`model` is what the strategy has taken. Its parameters are looked up here: within a step it may show others."""
+    """`model` is what the strategy has taken. Its parameters are looked up here: within a step it may show others.
 
-    def __init__(self, gang: Gang, model: torch.nn.Module) -> None:
+    Those are compared that an optimizer of this process updates. `step` is how many are done.
+    """
+
+    def __init__(self, gang: Gang, model: torch.nn.Module, *, step: int) -> None:
         self._gang = gang
         self._parameters = {name: each for name, each in model.named_parameters() if each.requires_grad}
-        self._step = 0
+        self._step = step
         self._gradients: dict[int, Checksum] = {}
         self._hook = register_optimizer_step_pre_hook(self._before_update)
 
     def on_step(self, done: StepDone) -> None:
-        """Raises RanksDiffer, on every rank."""
+        """Raises RanksDiffer, on every rank; RecipeError where the strategy's optimizer has other parameters."""
         self._step = done.step
         if done.step % EVERY_STEPS:
             return
         mine = {
-            (name, _shard(each)): (_checksum(_local(each)), self._gradients.get(id(each)))
+            (name, _shard(each)): (_checksum(_local(each)), self._gradients[id(each)])
             for name, each in self._parameters.items()
+            if id(each) in self._gradients
         }
         self._gradients = {}
         everyone = self._gang.gather(mine)
+        if not any(everyone):
+            raise RecipeError("desync: this strategy's optimizer has no parameters that can be compared: leave it out")
         for what, at in (("gradient", 1), ("weights", 0)):
             values = [{piece: pair[at] for piece, pair in each.items()} for each in everyone]
             if odd := first_difference(values):
@@ -90,7 +96,7 @@ def _shard(parameter: torch.Tensor) -> tuple[int, ...]:
         return ()
     coordinate = parameter.device_mesh.get_coordinate() or ()
     places = zip(coordinate, parameter.placements, strict=True)
-    return tuple(at for at, placement in places if isinstance(placement, Shard))
+    return tuple(at for at, placement in places if not placement.is_replicate())
 
 
 def _local(tensor: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 from slipway_train import desync
 from slipway_train.desync import Desync, Piece, check_shapes, first_difference
-from slipway_train.errors import RanksDiffer
+from slipway_train.errors import RanksDiffer, RecipeError
 from slipway_train.gang import Gang
 from slipway_train.loop import StepDone
 
@@ -72,7 +72,7 @@ def test_a_gradient_that_differs_is_told_before_the_weights_that_follow_from_it(
     def other(mine: dict[object, tuple[object, object]]) -> dict[object, tuple[object, object]]:
         return dict.fromkeys(mine, ((0, 0), (1, 1)))
 
-    watching = Desync(OnRank1(other), model)  # type: ignore[arg-type]
+    watching = Desync(OnRank1(other), model, step=0)  # type: ignore[arg-type]
     try:
         for step in (1, 2):
             model(torch.ones(1, 3)).sum().backward()
@@ -85,10 +85,19 @@ def test_a_gradient_that_differs_is_told_before_the_weights_that_follow_from_it(
         watching.close()
 
 
-def test_alone_nothing_can_differ(gang: Gang, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desync, "EVERY_STEPS", 1)
-    watching = Desync(gang, torch.nn.Linear(3, 2))
-    watching.on_step(done(1))
+def test_after_a_resume_the_first_step_may_be_one_that_is_compared(gang: Gang) -> None:
+    model = torch.nn.Linear(3, 2)
+    watching = Desync(gang, model, step=desync.EVERY_STEPS - 1)
+    model(torch.ones(1, 3)).sum().backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    watching.on_step(done(desync.EVERY_STEPS))
+    watching.close()
+
+
+def test_an_optimizer_of_other_parameters_is_no_silent_consent(gang: Gang) -> None:
+    watching = Desync(gang, torch.nn.Linear(3, 2), step=desync.EVERY_STEPS - 1)
+    with pytest.raises(RecipeError, match="desync: .* leave it out"):
+        watching.on_step(done(desync.EVERY_STEPS))
     watching.close()
 
 
