@@ -96,7 +96,7 @@ def test_after_a_resume_the_first_step_may_be_one_that_is_compared(gang: Gang) -
 
 def test_an_optimizer_of_other_parameters_is_no_silent_consent(gang: Gang) -> None:
     watching = Desync(gang, torch.nn.Linear(3, 2), step=desync.EVERY_STEPS - 1)
-    with pytest.raises(RecipeError, match="desync: .* leave it out"):
+    with pytest.raises(RecipeError, match=r"desync: .* leave it out"):
         watching.on_step(done(desync.EVERY_STEPS))
     watching.close()
 
