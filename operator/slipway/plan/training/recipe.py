@@ -31,7 +31,8 @@ def recipe_json(spec: TrainingJobSpec) -> str:
             **_model(spec, paths.get("spec.baseModel.uri", "")),
             "dataset": _dataset(spec.dataset, spec.recipe, paths["spec.dataset.uri"]),
             "training": spec.training.model_dump(by_alias=True),
-            "checkpoint": (spec.checkpoint or CheckpointSpec()).model_dump(by_alias=True),
+            "desync": spec.desync,
+            "checkpoint": _checkpoint(spec.checkpoint or CheckpointSpec()),
             **_stall(spec.stall),
             "output": _output(spec.output),
         }
@@ -43,6 +44,11 @@ def _strategy(spec: TrainingJobSpec) -> Obj:
     name = automatic(spec) if spec.strategy == "auto" else spec.strategy
     settings = getattr(spec, name) or SETTINGS[name]()
     return {"strategy": name, name: settings.model_dump(by_alias=True, exclude_none=True)}
+
+
+def _checkpoint(checkpoint: CheckpointSpec) -> Obj:
+    filled = checkpoint.model_copy(update={"every_steps": checkpoint.steps_between})
+    return filled.model_dump(by_alias=True, exclude_none=True)
 
 
 def _stall(stall: StallSpec) -> Obj:
