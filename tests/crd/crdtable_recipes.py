@@ -1,6 +1,6 @@
 """TrainingJob's rows of the table: the recipes that go on from a model, their data, and what a model must reach."""
 
-from .crdtable import LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, changed
+from .crdtable import HOLDS_NUL, LONG_CLAIM, LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, changed
 
 NEEDS_BASE = "baseModel belongs to recipes sft, lora and qlora, and they need it"
 COMMAND_JOB = changed(RECIPE_JOB, {"spec": {"command": ["true"]}})
@@ -28,6 +28,14 @@ RECIPE_CASES = (
         )
         for uri in ("s3://bucket/m", "meta-llama/x", "hf://a/b")
     ),
+    Case(
+        "base model in a long claim",
+        SFT_JOB,
+        {"spec.baseModel.uri": f"pvc://{'c' * 254}"},
+        "spec.baseModel.uri",
+        LONG_CLAIM,
+    ),
+    Case("base model with NUL", SFT_JOB, {"spec.baseModel.uri": "file:///a\0"}, "spec.baseModel.uri", HOLDS_NUL),
     Case("base model that climbs", SFT_JOB, {"spec.baseModel.uri": "pvc://a/../b"}, "spec.baseModel.uri", STEPS_OUT),
     # -- strategies
     *(Case(f"sft by {name}", SFT_JOB, {"spec.strategy": name}) for name in ("ddp", "fsdp", "deepspeed")),

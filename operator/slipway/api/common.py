@@ -134,13 +134,14 @@ def name_rule(longest: int) -> Rule:
     )
 
 
+NAME_MESSAGE = (
+    "must be the name of an object: lower-case letters, digits, '-' and '.', "
+    "with a letter or digit at both ends and around each '.'"
+)
 Name = Annotated[
     str,
     Field(min_length=1, max_length=253, pattern=rf"^{SUBDOMAIN}$"),
-    Schema(
-        pattern_message="must be the name of an object: lower-case letters, digits, '-' and '.', "
-        "with a letter or digit at both ends and around each '.'"
-    ),
+    Schema(pattern_message=NAME_MESSAGE),
 ]
 Quantity = Annotated[
     str,

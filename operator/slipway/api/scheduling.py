@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .common import Model, Name, Rule, Schema
+from .common import NAME_MESSAGE, SUBDOMAIN, Model, Name, Rule, Schema
 
 NOT_THE_SYSTEMS = Rule(
     "!self.startsWith('system-')", "would preempt other tenants and the cluster's own pods: name another class"
@@ -12,8 +12,8 @@ NOT_THE_SYSTEMS = Rule(
 
 QueueName = Annotated[
     str,
-    Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
-    Schema(pattern_message="must be the name of an object: lower-case letters, digits, '-' and '.'"),
+    Field(min_length=1, max_length=63, pattern=rf"^{SUBDOMAIN}$"),
+    Schema(pattern_message=NAME_MESSAGE),
 ]
 NodeLabel = Annotated[
     str,
