@@ -62,7 +62,7 @@ class Outcome:
     violations: list[Violation]
     end: Snapshot
     writes: int  # of the operators, Lease not counted
-    requests: int
+    requests: int  # likewise
     seconds: float  # virtual
     trace: str
     log: list[str] = field(default_factory=list)
@@ -263,7 +263,8 @@ class World:
     def _at_rest(self, calm: float) -> bool:
         if self.loop.time() <= calm or self._why():
             self._restless = self.loop.time()
-            self._looks = max((each.next_look for each in (*self.processes, *self.controllers)), default=0.0)
+            looks = [process.next_look for process in self.processes]
+            self._looks = max((*looks, *(controller.next_look for controller in self.controllers)))
         return self.loop.time() >= max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
 
     def _why(self) -> str:
@@ -300,7 +301,8 @@ class World:
         history = self.network.history
         lines = [f"{s.at:.6f} {s.operator} {s.method} {s.path} {s.status}" for s in history]
         trace = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-        return Outcome(self.script, self.violations, end, self.network.writes, len(history), seconds, trace, lines)
+        counts = self.network.writes, self.network.requests
+        return Outcome(self.script, self.violations, end, *counts, seconds, trace, lines)
 
 
 def run(script: Script) -> Outcome:
