@@ -14,6 +14,7 @@ from .script import Script
 from .world import Outcome, Violation, run
 
 SKEW_SECONDS = 9.0
+REQUESTS_EACH = 2  # for each write that would be many
 HARMLESS = frozenset({"annotate"})
 TRAINING = frozenset({"pods", "pytorchjobs.kubeflow.org", "persistentvolumeclaims", JOBS})
 REPAIRED = frozenset({"deployments.apps", "services", "scaledobjects.keda.sh"})
@@ -29,8 +30,9 @@ def judge(script: Script) -> Outcome:
         different = outcome.end.differences(base.end)
         outcome.violations += [Violation("same end", line) for line in different[:3]]
     most = bound(script, undisturbed(script.scenario))
-    if outcome.writes > most:
-        outcome.violations.append(Violation("bounded", f"{outcome.writes} writes, where {most} would be many"))
+    for count, limit, what in ((outcome.writes, most, "writes"), (outcome.requests, REQUESTS_EACH * most, "requests")):
+        if count > limit:
+            outcome.violations.append(Violation("bounded", f"{count} {what}, where {limit} would be many"))
     return outcome
 
 
@@ -60,7 +62,7 @@ def bound(script: Script, base: Outcome) -> int:
     each = 25 if script.timing == "calm" else 40
     long = sum(isinstance(fault, Storm | Slow | Partition) for fault in script.faults)
     meddled = sum(isinstance(fault, Meddling) for fault in script.faults)
-    return base.writes * (lives + 1 + meddled) + each * (len(script.faults) + 1) + 100 * long
+    return base.writes * (lives + 1 + meddled) + each * (len(script.faults) + 1) + 50 * long
 
 
 def expectations(scenario: str, outcome: Outcome) -> list[str]:

@@ -50,10 +50,10 @@ def make_task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asynci
 
 
 class Process:
-    """Operator `number` of a world, in its `life`-th life. `start()` once."""
+    """Operator `number` of a world; `life` counts the lives of all of them from 1. `start()` once."""
 
     def __init__(self, world: "World", number: int, life: int) -> None:
-        self.world, self.number = world, number
+        self.world, self.number, self.life = world, number, life
         self.dead = False
         self._unanswered = 0  # requests that nobody will answer, before their time-out
         self._stop = asyncio.Event()

@@ -63,7 +63,7 @@ class Outcome:
     violations: list[Violation]
     end: Snapshot
     writes: int  # of the operators, Lease not counted
-    requests: int
+    requests: int  # likewise
     seconds: float  # virtual
     trace: str
     log: list[str] = field(default_factory=list)
@@ -306,7 +306,8 @@ class World:
         history = self.network.history
         lines = [f"{s.at:.6f} {s.operator} {s.method} {s.path} {s.status}" for s in history]
         trace = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-        return Outcome(self.script, self.violations, end, self.network.writes, len(history), seconds, trace, lines)
+        counts = self.network.writes, self.network.requests
+        return Outcome(self.script, self.violations, end, *counts, seconds, trace, lines)
 
 
 def run(script: Script) -> Outcome:
