@@ -35,7 +35,7 @@ ENVIRONMENT = {
 
 RESTART_SECONDS = 5.0
 
-Here = dict[asyncio.Task[Any], None]
+Here = dict[asyncio.Task[Any], float]  # the tasks of one process, and when each began
 _tasks: contextvars.ContextVar[Here | None] = contextvars.ContextVar("tasks_of_the_process", default=None)
 
 
@@ -43,7 +43,7 @@ def make_task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asynci
     """The loop's task factory: a task belongs to the process in whose context it is made."""
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **more)
     if (here := _tasks.get()) is not None:
-        here[task] = None
+        here[task] = loop.time()
         task.add_done_callback(lambda done: here.pop(done, None))
     return task
 
@@ -142,6 +142,11 @@ class Process:
     def next_look(self) -> float:
         """Loop time of the last visit that is due by the clock alone, as things are."""
         return max((timer.when() for timer in self.app.queue._timers.values()), default=0.0)
+
+    def hangs(self, seconds: float) -> bool:
+        """Whether a visit has been under way for longer."""
+        before = asyncio.get_running_loop().time() - seconds
+        return any(self._here.get(task, before) < before for task in self.app.queue._running.values())
 
     @property
     def at_rest(self) -> bool:

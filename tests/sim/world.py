@@ -265,7 +265,8 @@ class World:
             self._restless = self.loop.time()
             looks = [process.next_look for process in self.processes]
             self._looks = max((*looks, *(controller.next_look for controller in self.controllers)))
-        return self.loop.time() >= max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
+        quiet = self.loop.time() >= max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
+        return quiet and not any(process.hangs(POLL_SECONDS) for process in self.processes)
 
     def _why(self) -> str:
         """What still goes on, "" for nothing."""
