@@ -8,7 +8,7 @@ from functools import cache
 from slipway.plan.observed import Obj
 
 from .acts import JOBS
-from .faults import Crash, Kill, Meddling, Partition, Slow, Storm, WallJump
+from .faults import Crash, Fault, Kill, Late, Meddling, Partition, Slow, Storm, WallJump
 from .scenarios import SCENARIOS
 from .script import Script
 from .world import Outcome, Violation, run
@@ -45,8 +45,9 @@ def comparable(script: Script) -> bool:
     """Whether the end must be that of the undisturbed run.
 
     A user who meddles with what is repaired changes nothing in the end; one who deletes a gang's pod costs an attempt.
+    What arrives late, after the spec was refused, stays: a refused spec changes nothing.
     """
-    if not SCENARIOS[script.scenario].strict:
+    if not SCENARIOS[script.scenario].strict or (_ends_refused(script.scenario) and any(map(_is_late, script.faults))):
         return False
     if any(isinstance(fault, WallJump) and fault.seconds > SKEW_SECONDS for fault in script.faults):
         return False  # docs/LIMITS.md: why a gang failed is then told without its pods' words
@@ -54,6 +55,14 @@ def comparable(script: Script) -> bool:
     if meddlings and any("=False" in text for text in SCENARIOS[script.scenario].settled):
         return False  # what is deleted under a spec that is refused is not made again
     return all(m.resource in REPAIRED and m.act != "orphaning delete" for m in meddlings)
+
+
+def _ends_refused(scenario: str) -> bool:
+    return any("Accepted=False" in text for text in SCENARIOS[scenario].settled)
+
+
+def _is_late(fault: Fault) -> bool:
+    return isinstance(fault, Late) or (isinstance(fault, Crash) and fault.late_seconds is not None)
 
 
 def bound(script: Script, base: Outcome) -> int:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from slipway.app import default_planners
-from slipway.kube.client import TIMEOUT_SECONDS
 from slipway.plan.clock import rfc3339
 from slipway.plan.observed import Obj, Reported
 from slipway.reconcile import resync
@@ -265,10 +264,10 @@ class World:
     def _at_rest(self, calm: float) -> bool:
         if self.loop.time() <= calm or self._why():
             self._restless = self.loop.time()
-            self._looks = max((each.next_look for each in (*self.processes, *self.controllers)), default=0.0)
-        looked = max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
-        visited = not any(process.app.queue._running for process in self.processes)
-        return self.loop.time() >= (looked if visited else looked + TIMEOUT_SECONDS)  # a look may take as long as that
+            looks = [process.next_look for process in self.processes]
+            self._looks = max((*looks, *(controller.next_look for controller in self.controllers)))
+        quiet = self.loop.time() >= max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
+        return quiet and not any(process.hangs(POLL_SECONDS) for process in self.processes)
 
     def _why(self) -> str:
         """What still goes on, "" for nothing."""
