@@ -160,7 +160,7 @@ def _start(situation: Situation) -> _Step:
 
 
 def _refuse(complaint: Finding) -> _Step:
-    immutable = complaint.reason in (accepted.INVALID_SPEC, podtemplate.INVALID)
+    immutable = complaint.reason in (accepted.INVALID_SPEC, accepted.DOES_NOT_FIT, podtemplate.INVALID)
     return _Step(
         accepted=false(conditions.ACCEPTED, complaint.reason, complaint.message),
         running=running.NOT_ACCEPTED,
