@@ -87,7 +87,7 @@ def _container(situation: Situation, *, rank_0: bool) -> Obj:
         "name": CONTAINER,
         "image": spec.image or situation.defaults.trainer_image,
         "imagePullPolicy": situation.defaults.image_pull_policy,
-        "command": _command(spec),
+        "command": command(spec),
         "env": _variables(situation, rank_0=rank_0),
         "resources": _resources(spec),
         "securityContext": container_security(),
@@ -96,7 +96,8 @@ def _container(situation: Situation, *, rank_0: bool) -> Obj:
     }
 
 
-def _command(spec: TrainingJobSpec) -> list[str]:
+def command(spec: TrainingJobSpec) -> list[str]:
+    """What a pod runs: Slipway's launcher, or torchrun with a program of the user's."""
     return ["torchrun", "--no-python", *spec.command] if spec.command else ["python3", "-m", "slipway_train.launch"]
 
 
