@@ -124,6 +124,20 @@ def test_several_jobs_are_each_told(told: Any) -> None:
     assert told(JOB + "---" + ON_CPU).count("TrainingJob ") == 2
 
 
+def test_the_least_that_a_step_takes(told: Any) -> None:
+    (plan,) = json.loads(told(SELECTED, "-o", "json"))
+    seconds = {each["name"]: (each["computeSecondsAtPeak"], each["sendSecondsAtPeak"]) for each in plan["alternatives"]}
+    assert seconds["ddp"] == (pytest.approx(1.52, rel=0.01), pytest.approx(0.102, rel=0.01))
+    assert seconds["ddp, checkpointing"][0] == pytest.approx(1.52 * 4 / 3, rel=0.01)
+    (plan,) = json.loads(told(JOB, "-o", "json"))
+    assert {each["computeSecondsAtPeak"] for each in plan["alternatives"]} == {None}, "no GPU is known"
+
+
+def test_a_gpu_without_bf16_is_noted(told: Any) -> None:
+    assert "Note: T4 has no tensor cores for bf16" in told(SMALL, "--gpu", "T4")
+    assert "Note" not in told(SMALL.replace("bf16", "fp32"), "--gpu", "T4")
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "complaint"),
     [
