@@ -8,6 +8,7 @@ while a gang is there: what runs was accepted.
 from collections.abc import Callable
 
 from .. import conditions
+from ..capacity.refusal import misfit
 from ..conditions import Finding
 from ..observed import NO_SUCH_KIND, Obj, Ref
 from ..pod import policy
@@ -18,6 +19,7 @@ from .pods import RESERVED
 from .situation import Situation
 
 INVALID_SPEC = "InvalidSpec"
+DOES_NOT_FIT = "DoesNotFit"
 BACKEND_UNAVAILABLE = "BackendUnavailable"
 REFUSED = "Refused"
 
@@ -55,6 +57,14 @@ def _dataset_address(situation: Situation) -> Finding | None:
     except ValueError as error:
         return Finding(INVALID_SPEC, f"spec.dataset.uri: {error}")
     return None
+
+
+def _fits(situation: Situation) -> Finding | None:
+    """Before the first attempt only: a job that was let run once is not stopped by another version's arithmetic."""
+    if situation.spec.recipe is None or situation.attempt > 0:
+        return None
+    complaint = misfit(situation.spec)
+    return Finding(DOES_NOT_FIT, complaint) if complaint else None
 
 
 def _dataset_usable(situation: Situation) -> Finding | None:
@@ -134,6 +144,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _recipe_has_data,
     _patterns_are_some,
     _dataset_address,
+    _fits,
     _dataset_usable,
     _dataset_shared,
     _output_usable,

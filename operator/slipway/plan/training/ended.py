@@ -59,7 +59,11 @@ def succeeded(situation: Situation) -> bool:
     """Rank 0's pod has succeeded, by the index or by a live read, or the backend says so."""
     if situation.gang is None:
         return False
-    return _rank_0_succeeded(situation) or _succeeded_live(situation) or conditions.is_true(situation.gang.status, "Succeeded")
+    return (
+        _rank_0_succeeded(situation)
+        or _succeeded_live(situation)
+        or conditions.is_true(situation.gang.status, "Succeeded")
+    )
 
 
 def to_read(situation: Situation) -> tuple[Ref, ...]:

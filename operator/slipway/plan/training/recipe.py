@@ -5,12 +5,12 @@ The trainer decides nothing that the operator knows: the same spec gives the sam
 
 from ...api.gang import StallSpec
 from ...api.trainingjob import CheckpointSpec, DatasetSpec, ModelSpec, TrainingJobSpec
+from ..capacity.resolved import resolved
 from ..hashing import canonical
 from ..names import DATASET_MOUNT
 from ..observed import Obj
 
 FILE_SCHEME = "file://"
-AUTOMATIC_STRATEGY = "ddp"  # the one strategy there is, so far
 
 
 def recipe_json(spec: TrainingJobSpec) -> str:
@@ -20,7 +20,7 @@ def recipe_json(spec: TrainingJobSpec) -> str:
     return canonical(
         {
             "recipe": spec.recipe,
-            "strategy": AUTOMATIC_STRATEGY if spec.strategy == "auto" else spec.strategy,
+            "strategy": resolved(spec).strategy,
             "precision": spec.precision,
             "accelerator": spec.accelerator,
             "model": (spec.model or ModelSpec()).model_dump(by_alias=True),
