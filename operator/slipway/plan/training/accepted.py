@@ -155,7 +155,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _template_policy,
     _template_verdict,
 )
-BEFORE_READING = CHECKS[:4]
+BEFORE_READING = CHECKS[: CHECKS.index(_dataset_usable)]
 
 
 def complaint(situation: Situation) -> Finding | None:

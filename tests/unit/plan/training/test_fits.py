@@ -47,14 +47,13 @@ def test_it_is_refused_once_and_nothing_is_made(spec: Any, source: str) -> None:
     "spec",
     [
         selecting("NVIDIA-A100-SXM4-80GB-SHARED"),
-        selecting(["NVIDIA-L4"]),
         selecting("NVIDIA-L4", model={}),
         {**RECIPE, "accelerator": "nvidia", "model": LARGE},
         {**RECIPE, "model": LARGE},
         limited("8Gi"),
         {**COMMAND, "podTemplate": limited("1Ki")["podTemplate"]},
     ],
-    ids=["a share", "no label", "a small model", "no selector", "no limit", "enough", "a command"],
+    ids=["a share", "a small model", "no selector", "no limit", "enough", "a command"],
 )
 def test_what_fits_or_is_not_known_is_accepted(spec: Any) -> None:
     assert told(planned(fresh(spec)))["Accepted"][1] == "Accepted"
