@@ -32,6 +32,15 @@ RECIPE_JOB: Obj = {
         "training": {"steps": 200},
     },
 }
+SFT_JOB: Obj = RECIPE_JOB | {
+    "spec": {
+        "recipe": "sft",
+        "baseModel": {"uri": "pvc://models/llama"},
+        "dataset": {"uri": "pvc://data/instructions"},
+        "training": {"steps": 200},
+    }
+}
+LORA_JOB: Obj = SFT_JOB | {"spec": SFT_JOB["spec"] | {"recipe": "lora"}}
 COMMAND_JOB: Obj = RECIPE_JOB | {"spec": {"command": ["python3", "train.py"]}}
 SERVICE: Obj = {
     "apiVersion": "slipway.dev/v1alpha1",

@@ -19,6 +19,10 @@ from .crdtable import (
 )
 
 IMMUTABLE = "cannot change: delete the TrainingJob and create another"
+UNEQUAL_SHARES = (
+    "training.batchSize must be a multiple of nodes * perNode * accumulationSteps (with parallel: of the data parallel"
+    " processes): every process takes an equal share, in equal parts"
+)
 
 TRAINING_JOB_CASES = (
     # -- what to run
@@ -39,20 +43,26 @@ TRAINING_JOB_CASES = (
         "exactly one of recipe and command must be set",
     ),
     Case("no spec", RECIPE_JOB, {"spec": ABSENT}, "spec", "Required value"),
-    Case("unknown recipe", RECIPE_JOB, {"spec.recipe": "sft"}, "spec.recipe", 'supported values: "pretrain"'),
+    Case(
+        "unknown recipe",
+        RECIPE_JOB,
+        {"spec.recipe": "dpo"},
+        "spec.recipe",
+        'supported values: "pretrain", "sft", "lora", "qlora"',
+    ),
     Case(
         "recipe without data set",
         RECIPE_JOB,
         {"spec.dataset": ABSENT},
         "spec",
-        "recipe pretrain needs dataset and training",
+        "a recipe needs dataset and training",
     ),
     Case(
         "recipe without training",
         RECIPE_JOB,
         {"spec.training": ABSENT},
         "spec",
-        "recipe pretrain needs dataset and training",
+        "a recipe needs dataset and training",
     ),
     *(
         Case(
@@ -75,9 +85,9 @@ TRAINING_JOB_CASES = (
             COMMAND_JOB,
             {f"spec.{field}": value},
             "spec",
-            "strategy and precision are the recipe's: with command the program decides",
+            "strategy, precision and activationCheckpointing are the recipe's: with command the program decides",
         )
-        for field, value in {"strategy": "ddp", "precision": "bf16"}.items()
+        for field, value in {"strategy": "ddp", "precision": "bf16", "activationCheckpointing": "full"}.items()
     ),
     Case("command with output", COMMAND_JOB, {"spec.output": {"claim": "results"}}),
     Case("empty program", COMMAND_JOB, {"spec.command": [""]}, "spec.command", "must begin with the program to start"),
@@ -93,20 +103,19 @@ TRAINING_JOB_CASES = (
         RECIPE_JOB,
         {"spec.nodes": 4, "spec.perNode": 2, "spec.training.batchSize": 20},
         "spec",
-        "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+        UNEQUAL_SHARES,
     ),
     Case(
         "default batch over three nodes",
         RECIPE_JOB,
         {"spec.nodes": 3},
         "spec",
-        "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+        UNEQUAL_SHARES,
     ),
     Case("any gang with command", COMMAND_JOB, {"spec.nodes": 3}),
     Case(
         "accelerator", RECIPE_JOB, {"spec.accelerator": "tpu"}, "spec.accelerator", 'supported values: "cpu", "nvidia"'
     ),
-    Case("strategy", RECIPE_JOB, {"spec.strategy": "fsdp"}, "spec.strategy", 'supported values: "auto", "ddp"'),
     Case("precision", RECIPE_JOB, {"spec.precision": "fp8"}, "spec.precision", 'supported values: "fp32", "bf16"'),
     # -- model
     Case("model by default", RECIPE_JOB, {"spec.model": {}}),
@@ -132,6 +141,14 @@ TRAINING_JOB_CASES = (
         "spec.model",
         "heads must be a multiple of kvHeads",
     ),
+    Case("experts", RECIPE_JOB, {"spec.model": {"experts": 8, "expertsPerToken": 8}}),
+    Case(
+        "more experts per token than experts",
+        RECIPE_JOB,
+        {"spec.model": {"experts": 2, "expertsPerToken": 3}},
+        "spec.model",
+        "expertsPerToken must be at most experts",
+    ),
     # -- data set
     Case("data set in a claim", RECIPE_JOB, {"spec.dataset.uri": "pvc://text"}),
     Case("data set in a directory of a claim", RECIPE_JOB, {"spec.dataset.uri": "pvc://text/a/b..c"}),
@@ -141,17 +158,18 @@ TRAINING_JOB_CASES = (
             RECIPE_JOB,
             {"spec.dataset.uri": uri},
             "spec.dataset.uri",
-            "must be file:///path or pvc://claim/path",
+            "must be file:///path, pvc://claim/path, s3://bucket/path or gs://bucket/path",
         )
         for uri in (
             "",
             "/data",
             "file://data",
-            "s3://bucket/data",
+            "s3://",
             "pvc://",
             "pvc://Claim/data",
             "pvc://a..b",
             "hf://a/b",
+            "gs:///x",
         )
     ),
     Case("longest claim", RECIPE_JOB, {"spec.dataset.uri": f"pvc://{'c' * 253}"}),

@@ -12,9 +12,11 @@ from .crdmaker import Maker
 from .crdtable import COMMAND_JOB, RECIPE_JOB, SERVICE, Case, Obj, changed
 from .crdtable_gang import GANG_CASES
 from .crdtable_inferenceservice import INFERENCE_SERVICE_CASES
+from .crdtable_recipes import RECIPE_CASES
+from .crdtable_strategies import STRATEGY_CASES
 from .crdtable_trainingjob import IMMUTABLE, TRAINING_JOB_CASES
 
-CASES = TRAINING_JOB_CASES + GANG_CASES + INFERENCE_SERVICE_CASES
+CASES = TRAINING_JOB_CASES + GANG_CASES + RECIPE_CASES + STRATEGY_CASES + INFERENCE_SERVICE_CASES
 CREATED = 201
 REFUSED = (400, 422)
 

@@ -82,7 +82,7 @@ def test_a_sample_is_accepted(source: Path) -> None:
     job = yaml.safe_load(source.read_text())
     job["metadata"] |= {"namespace": "demo", "uid": "90000000-0000-0000-0000-000000000009"}
     claim = {"metadata": {}, "spec": {"accessModes": ["ReadWriteMany"]}}
-    made = answered(job, {"team-checkpoints": claim})
+    made = answered(job, dict.fromkeys(("team-checkpoints", "models", "instructions"), claim))
     assert [each["status"] for each in made.status["conditions"] if each["type"] == "Accepted"] == ["True"]
 
 

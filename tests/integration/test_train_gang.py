@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from slipway_train.strategies.ddp import COLLECTIVE_TIMEOUT_SECONDS
+from slipway_train.gang import COLLECTIVE_TIMEOUT_SECONDS
 from tests.unit.train.support import free_port, recipe_json, write_dataset
 
 STEPS = 300
+BYTECODE = Path(os.environ.get("SLIPWAY_CACHE", tempfile.gettempdir())) / "pycache"
 PATIENCE_SECONDS = 240  # four processes import torch; on a busy machine that alone takes a minute
 
 
@@ -59,24 +61,25 @@ def start(recipe: dict[str, Any], output: Path, scratch: Path) -> list[Pod]:
 
 
 def _start_pod(recipe: dict[str, Any], output: Path | None, scratch: Path, rank: int, port: str) -> Pod:
-    pet = {"PET_NNODES": "2", "PET_NPROC_PER_NODE": "1", "PET_NODE_RANK": str(rank)}
+    pet = {"PET_NNODES": "2", "PET_NPROC_PER_NODE": "1", "PET_NODE_RANK": str(rank), "PET_MASTER_PORT": port}
+    return launch(recipe, scratch, pet | ({"SLIPWAY_OUTPUT_DIR": str(output)} if output is not None else {}))
+
+
+def launch(recipe: dict[str, Any], scratch: Path, variables: dict[str, str]) -> Pod:
+    """A pod's launcher. `variables` say which pod of the gang it is."""
+    rank = variables["PET_NODE_RANK"]
     termination_log, log = scratch / f"termination-{rank}", scratch / f"log-{rank}"
-    environment = (
-        os.environ
-        | pet
-        | {
-            "PET_MASTER_ADDR": "127.0.0.1",
-            "PET_MASTER_PORT": port,
-            "OMP_NUM_THREADS": "1",
-            "SLIPWAY_RECIPE": json.dumps(recipe),
-            "SLIPWAY_TERMINATION_LOG": str(termination_log),
-        }
-    )
-    if output is not None:
-        environment["SLIPWAY_OUTPUT_DIR"] = str(output)
+    rest = {
+        "PET_MASTER_ADDR": "127.0.0.1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "",  # torch takes ten seconds to compile, and there are dozens of processes
+        "PYTHONPYCACHEPREFIX": str(BYTECODE),
+        "SLIPWAY_RECIPE": json.dumps(recipe),
+        "SLIPWAY_TERMINATION_LOG": str(termination_log),
+    }
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "slipway_train.launch"], env=environment, stdout=file, stderr=file
+            [sys.executable, "-m", "slipway_train.launch"], env=os.environ | variables | rest, stdout=file, stderr=file
         )
     return Pod(process, termination_log, log)
 

@@ -8,7 +8,7 @@ from slipway.plan.observed import Obj
 from .scenarios import SCENARIOS
 from .scenarios.leaves import JOB_LEAVES, SERVICE_LEAVES, Leaf, merged
 
-ONE_VALUE = {"engine", "recipe"}  # enums of one value: there is nothing to change to yet
+ONE_VALUE = {"engine"}  # enums of one value: there is nothing to change to yet
 
 
 def leaves_of(schema: Obj, path: str = "") -> set[str]:

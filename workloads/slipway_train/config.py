@@ -13,8 +13,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from slipway.api.basemodel import AdapterSpec
 from slipway.api.common import Accelerator, Model
+from slipway.api.dataset import DEFAULT_TEXT_FIELD, CleaningSpec, default_include
+from slipway.api.evaluation import EvaluationSpec, Requirement
 from slipway.api.gang import StallSpec
+from slipway.api.strategies import DdpSpec, DeepspeedSpec, FsdpSpec, ParallelSpec, StrategyName
 from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 
 from .errors import RecipeError
@@ -23,33 +27,74 @@ RECIPE_VARIABLE = "SLIPWAY_RECIPE"
 
 
 class Dataset(Model):
-    """Text files under `path`, already mounted: the operator has turned the API's `uri` into a path."""
+    """Files under `path`: the operator has turned a file:// or pvc:// `uri` into a path that is already mounted."""
+
+    path: Annotated[str, Field(min_length=1, pattern=r"^(/|[a-z0-9]+://)")]
+    include: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    held_out_percent: Annotated[int, Field(ge=1, le=50)] = 5
+    text_field: str = DEFAULT_TEXT_FIELD
+    bad_rows_percent: Annotated[int, Field(ge=0, le=100)] = 1
+    cleaning: CleaningSpec | None = None
+
+    def patterns(self, recipe: str) -> tuple[str, ...]:
+        return self.include or default_include(recipe)
+
+
+class BaseModel(Model):
+    """A directory of Hugging Face's, already mounted."""
 
     path: Annotated[str, Field(min_length=1, pattern="^/")]
-    include: Annotated[tuple[str, ...], Field(min_length=1)] = ("**/*.txt",)
-    held_out_percent: Annotated[int, Field(ge=1, le=50)] = 5
+    context_length: Annotated[int, Field(ge=32, le=131072)] = 1024
+
+
+class Result(Model):
+    """What of `output` is the trainer's business."""
+
+    merge: Literal["none", "merged"] = "none"
+    require: Requirement | None = None
 
 
 class Recipe(Model):
     """What to train and how, in the API's spelling."""
 
-    recipe: Literal["pretrain"]
-    strategy: Literal["ddp"] = "ddp"
+    recipe: Literal["pretrain", "sft", "lora", "qlora"]
+    strategy: StrategyName = "ddp"
+    ddp: DdpSpec = DdpSpec()
+    fsdp: FsdpSpec = FsdpSpec()
+    deepspeed: DeepspeedSpec = DeepspeedSpec()
+    parallel: ParallelSpec = ParallelSpec()
+    activation_checkpointing: Literal["none", "full"] = "none"
     precision: Literal["fp32", "bf16"] = "fp32"
     accelerator: Accelerator = "cpu"
     model: ModelSpec = ModelSpec()
+    base_model: BaseModel | None = None
+    adapter: AdapterSpec = AdapterSpec()
     dataset: Dataset
     training: TrainingSpec
     checkpoint: CheckpointSpec = CheckpointSpec()
     stall: StallSpec | None = None  # when the watchdog ends a rank that makes no step; None: never
+    evaluation: EvaluationSpec = EvaluationSpec()
+    output: Result = Result()
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of a row of a batch."""
+        return self.base_model.context_length if self.base_model else self.model.context_length
+
+    @property
+    def adapts(self) -> bool:
+        """Whether an adapter is trained, and not the model itself."""
+        return self.recipe in ("lora", "qlora")
 
     @property
     def fingerprint(self) -> str:
         """What a checkpoint or a finished model must agree on to belong to this recipe.
 
-        World size, strategy, checkpoint interval and watchdog are left out: a run may go on with others.
+        World size, strategy, micro-batches, checkpoint interval and watchdog are left out: a run may go on with others.
         """
-        parts = self.model_dump(mode="json", include={"recipe", "model", "dataset", "training"})
+        made_of = {"recipe", "model", "base_model", "adapter", "dataset", "training"}
+        parts = self.model_dump(mode="json", include=made_of)
+        del parts["training"]["accumulation_steps"]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -87,21 +132,102 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
     except ValidationError as error:
         raise RecipeError("; ".join(_describe(dict(each)) for each in error.errors())) from None
     _check_shape(recipe.model)
+    _check_base(recipe)
+    _check_requirement(recipe)
+    _check_strategy(recipe)
     return recipe
 
 
+def data_ranks(recipe: Recipe, world_size: int) -> int:
+    """How many shares a global batch is cut into: processes that compute other rows than each other."""
+    return world_size // _processes_of_a_model(recipe)
+
+
 def check_world(recipe: Recipe, world_size: int) -> None:
-    """Every process takes an equal share of a batch, so that the mean of means is the mean."""
-    if recipe.training.batch_size % world_size:
+    """Every data rank takes an equal share of a batch, in equal parts, so that ranks take as long as each other."""
+    together = _processes_of_a_model(recipe)
+    if world_size % together:
         raise RecipeError(
-            f"training.batchSize: {recipe.training.batch_size} is not a multiple of the {world_size} processes"
+            f"parallel: tensor * pipeline * context is {together}, which does not divide the {world_size} processes"
         )
+    if recipe.strategy == "parallel" and world_size // (recipe.parallel.tensor * recipe.parallel.pipeline) % (
+        recipe.parallel.expert
+    ):
+        raise RecipeError("parallel.expert: it does not divide the processes that tensor and pipeline leave over")
+    shares = data_ranks(recipe, world_size) * recipe.training.accumulation_steps
+    if recipe.training.batch_size % shares:
+        of = f"the {world_size} processes" if together == 1 else f"the {world_size // together} data parallel processes"
+        times = f" * training.accumulationSteps, {shares}" if recipe.training.accumulation_steps > 1 else ""
+        raise RecipeError(f"training.batchSize: {recipe.training.batch_size} is not a multiple of {of}{times}")
+
+
+def _processes_of_a_model(recipe: Recipe) -> int:
+    if recipe.strategy != "parallel":
+        return 1
+    return recipe.parallel.tensor * recipe.parallel.pipeline * recipe.parallel.context
 
 
 def _describe(error: dict[str, object]) -> str:
     location = error["loc"]
     path = ".".join(str(part) for part in location) if isinstance(location, tuple) else ""
     return f"{path or RECIPE_VARIABLE}: {error['msg']}"
+
+
+def _check_base(recipe: Recipe) -> None:
+    if (recipe.base_model is None) != (recipe.recipe == "pretrain"):
+        raise RecipeError("baseModel: it belongs to recipes sft, lora and qlora, and they need it")
+
+
+def _check_requirement(recipe: Recipe) -> None:
+    require, answers = recipe.output.require, recipe.recipe != "pretrain" and recipe.evaluation.prompts > 0
+    if require is not None and require.needs_answers and not answers:
+        raise RecipeError("output.require: exactMatch and ROUGE are of answers, and evaluation.prompts asks for none")
+
+
+def _check_strategy(recipe: Recipe) -> None:
+    if recipe.accelerator == "cpu":
+        for name, offload in (("fsdp", recipe.fsdp.offload), ("deepspeed", recipe.deepspeed.offload)):
+            if offload != "none":
+                raise RecipeError(f"{name}.offload: with accelerator cpu all is in main memory already")
+    if recipe.deepspeed.offload == "nvme" and (recipe.deepspeed.stage != 3 or not recipe.deepspeed.nvme_path):
+        raise RecipeError("deepspeed.offload: nvme needs stage 3 and nvmePath")
+    if recipe.adapts and recipe.strategy != "ddp":
+        raise RecipeError("strategy: recipes lora and qlora train by ddp")
+    if recipe.strategy == "parallel":
+        _check_parallel(recipe)
+
+
+def _check_parallel(recipe: Recipe) -> None:
+    if recipe.recipe != "pretrain":
+        raise RecipeError("strategy: parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed")
+    cut, model = recipe.parallel, recipe.model
+    multiples = {
+        "model.heads": (model.heads, cut.tensor),
+        "model.kvHeads": (model.kv_heads, cut.tensor),
+        "model.vocabSize": (model.vocab_size, cut.tensor),
+        "model.hiddenSize: the feed-forward width": (feed_forward_width(model.hidden_size), cut.tensor),
+        "model.layers": (model.layers, cut.pipeline * stages_per_process(cut)),
+        "model.experts": (model.experts, cut.expert),
+        "training.accumulationSteps": (recipe.training.accumulation_steps, cut.pipeline),
+    }
+    if cut.tensor * cut.context > 1:
+        multiples["model.contextLength"] = (model.context_length, 2 * cut.context * cut.tensor)
+    for field, (value, size) in multiples.items():
+        if value % size:
+            raise RecipeError(f"{field}: {value} is not a multiple of {size}, which parallel needs")
+    if cut.tensor > 1 and (model.experts > 1 or cut.expert > 1):
+        raise RecipeError("parallel.tensor: it cuts no experts; use parallel.expert for a model with them")
+    if cut.schedule != "1F1B" and cut.pipeline == 1:
+        raise RecipeError("parallel.schedule: Interleaved1F1B needs a pipeline of 2 or more")
+
+
+def stages_per_process(cut: ParallelSpec) -> int:
+    return 1 if cut.schedule == "1F1B" else 2
+
+
+def feed_forward_width(hidden_size: int) -> int:
+    """8/3 of the hidden size, rounded up to 32."""
+    return -(-hidden_size * 8 // 3 // 32) * 32
 
 
 def _check_shape(model: ModelSpec) -> None:
@@ -111,5 +237,7 @@ def _check_shape(model: ModelSpec) -> None:
         raise RecipeError(
             f"model.heads: the head size {model.hidden_size}/{model.heads} is odd, and rotary positions need pairs"
         )
+    if 1 < model.experts < model.experts_per_token:
+        raise RecipeError(f"model.expertsPerToken: {model.experts_per_token} is more than the {model.experts} experts")
     if model.heads % model.kv_heads:
         raise RecipeError(f"model.kvHeads: model.heads, {model.heads}, is not a multiple of {model.kv_heads}")

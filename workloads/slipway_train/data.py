@@ -1,8 +1,7 @@
 """Text to samples: an endless token stream, packed, shuffled in blocks, and resumable at any sample.
 
-Decided here: the order of samples is one for the whole gang and depends on the seed alone. A process takes its share of
-each global batch, so the order stays when the world size changes. Every process tokenizes the whole stream; in return
-nobody has to send data, and memory is one block of samples.
+Decided here: the order of samples is one for the whole gang and depends on the seed alone (batch.py says who computes
+which). Every process tokenizes the whole stream; in return nobody has to send data, and memory is one block of samples.
 """
 
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ BLOCK_SAMPLES = 512  # shuffled together: neighbours in a file would make a batc
 
 @dataclass(frozen=True, slots=True)
 class StreamPosition:
-    """The next token: pass over the files, file in that pass's order, piece of the file, token of the piece."""
+    """The next token: pass over the files, file in that pass's order, piece of the file (each document's
+    end is one), token of the piece."""
 
     epoch: int = 0
     file: int = 0
@@ -46,7 +46,7 @@ class DataPosition:
 
 
 class TokenStream:
-    """The training files one after the other, END_OF_TEXT after each, in a new order at every pass."""
+    """The training files one after the other, in a new order at every pass; END_OF_TEXT after each document."""
 
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer, *, seed: int, start: StreamPosition) -> None:
         self._corpus = corpus
@@ -75,18 +75,23 @@ class TokenStream:
         while True:
             order = np.random.default_rng([self._seed, epoch]).permutation(len(self._corpus.training))
             for file in range(skip.file if epoch == skip.epoch else 0, len(order)):
-                for piece, tokens in enumerate(self._document(self._corpus.training[order[file]], skip, (epoch, file))):
+                for piece, tokens in enumerate(self._file(self._corpus.training[order[file]], skip, (epoch, file))):
                     if (epoch, file, piece) >= (skip.epoch, skip.file, skip.piece):
                         at = skip.token if (epoch, file, piece) == (skip.epoch, skip.file, skip.piece) else 0
                         yield StreamPosition(epoch, file, piece, at), tokens
             epoch += 1
 
-    def _document(self, name: str, skip: StreamPosition, here: tuple[int, int]) -> Iterator[Tokens]:
-        """The file's pieces, then END_OF_TEXT as a piece of its own. Pieces that will be skipped are not tokenized."""
-        for piece, text in enumerate(self._corpus.pieces(name)):
-            behind = (*here, piece) < (skip.epoch, skip.file, skip.piece)
-            yield np.empty(0, np.int32) if behind else encode(self._tokenizer, text)
-        yield np.array([self._tokenizer.token_to_id(END_OF_TEXT)], np.int32)
+    def _file(self, name: str, skip: StreamPosition, here: tuple[int, int]) -> Iterator[Tokens]:
+        """Each document's pieces, then END_OF_TEXT as a piece of its own. What will be skipped is not tokenized."""
+        end = np.array([self._tokenizer.token_to_id(END_OF_TEXT)], np.int32)
+        piece = 0
+        for document in self._corpus.documents(name, held_out=False):
+            for text in document:
+                behind = (*here, piece) < (skip.epoch, skip.file, skip.piece)
+                yield np.empty(0, np.int32) if behind else encode(self._tokenizer, text)
+                piece += 1
+            yield end
+            piece += 1
 
 
 class Samples:
@@ -127,11 +132,6 @@ class Samples:
         samples = self._stream.take(BLOCK_SAMPLES * self._width).reshape(BLOCK_SAMPLES, self._width)
         order = np.random.default_rng([self._seed, 1, self._sample // BLOCK_SAMPLES])
         self._block = samples[order.permutation(BLOCK_SAMPLES)]
-
-
-def share(batch: Tokens, *, rank: int, world_size: int) -> Tokens:
-    """The rows of a global batch that `rank` computes."""
-    return batch[rank::world_size]
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Tokens:

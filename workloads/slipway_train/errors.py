@@ -1,9 +1,13 @@
 """How a training process ends other than well, and the exit code that says so.
 
-Decided here: 2 means that running again cannot help (the recipe or the data is wrong), everything else may be retried.
+Decided here: 2 means that running again cannot help (the recipe or the data is wrong), and so does 3 (the model is not
+as good as `output.require` asks for); everything else may be retried.
 """
 
+from collections.abc import Mapping
+
 EXIT_RECIPE_WRONG = 2
+EXIT_REQUIREMENT_NOT_MET = 3
 EXIT_FAILED = 1
 EXIT_STOPPED = 143  # 128 + SIGTERM, what a shell would report
 
@@ -14,3 +18,11 @@ class RecipeError(Exception):
 
 class Stopped(Exception):
     """A process of the gang was told to stop, and what could be saved has been saved."""
+
+
+class RequirementNotMet(Exception):
+    """The model is trained and measured, and not good enough to be handed on. `evaluation` is what was measured."""
+
+    def __init__(self, message: str, evaluation: Mapping[str, str | int]) -> None:
+        super().__init__(message)
+        self.evaluation = evaluation

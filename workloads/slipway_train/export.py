@@ -5,44 +5,72 @@ same job that nothing is left to do. Weights are stored in the precision they we
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
-from .errors import RecipeError
+from slipway.api.evaluation import Requirement
+
+from .errors import RecipeError, RequirementNotMet
 from .files import whole_directory
+from .logs import event, log
 from .tokenizer import CHAT_TEMPLATE, END_OF_TEXT, PADDING
 
 _RECORD = "slipway.json"
 
 
+Figures = Mapping[str, str | int]
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a finished run has to say again: see the termination message in docs/training.md."""
+    """What a finished run has to say again: see the termination message in docs/training.md. `data` counts rows."""
 
     step: int
-    evaluation: dict[str, str]
+    evaluation: Figures
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"evaluation": self.evaluation, "step": self.step}
+        said = {"evaluation": dict(self.evaluation), "step": self.step}
+        return said | {"data": dict(self.data)} if self.data else said
+
+
+def check_required(require: Requirement | None, evaluation: Figures) -> None:
+    """Before anything is exported. Raises RequirementNotMet with both numbers of each bound that is missed."""
+    if unmet := require.unmet(evaluation) if require else []:
+        raise RequirementNotMet(f"output.require: {'; '.join(unmet)}", evaluation)
 
 
 def export_model(
     directory: Path, model: LlamaForCausalLM, tokenizer: Tokenizer, finished: Finished, *, recipe: str, bf16: bool
 ) -> None:
     """Writes `directory`. `recipe` is the fingerprint; after this call the model's weights may have been cast."""
+    serving = _serving_tokenizer(tokenizer, model.config.max_position_embeddings)
+    with exported(directory, finished, recipe=recipe) as partial:
+        write_model(partial, model, serving, bf16=bf16)
+
+
+@contextmanager
+def exported(directory: Path, finished: Finished, *, recipe: str) -> Iterator[Path]:
+    """Yields a directory to fill, which then gets its record and becomes `directory` at once."""
     disable_progress_bar()
     with whole_directory(directory) as partial:
-        model.to(torch.bfloat16 if bf16 else torch.float32).save_pretrained(partial)
-        _serving_tokenizer(tokenizer, model.config.max_position_embeddings).save_pretrained(
-            partial, save_jinja_files=False
-        )
+        yield partial
         (partial / _RECORD).write_text(json.dumps({"recipe": recipe, **finished.to_json()}, indent=2))
+    log.info(event("exported", directory=directory))
+
+
+def write_model(directory: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, bf16: bool) -> None:
+    """Casts the model."""
+    model.to(torch.bfloat16 if bf16 else torch.float32).save_pretrained(directory)
+    tokenizer.save_pretrained(directory, save_jinja_files=False)
 
 
 def read_finished(directory: Path, *, recipe: str) -> Finished | None:
@@ -57,7 +85,7 @@ def read_finished(directory: Path, *, recipe: str) -> Finished | None:
         ) from None
     if record.get("recipe") != recipe:
         raise RecipeError(f"{directory} was made from another recipe: give this job an output of its own")
-    return Finished(step=record["step"], evaluation=record["evaluation"])
+    return Finished(record["step"], record["evaluation"], record.get("data", {}))
 
 
 def _serving_tokenizer(tokenizer: Tokenizer, context: int) -> PreTrainedTokenizerFast:

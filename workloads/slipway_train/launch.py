@@ -5,18 +5,19 @@ the real one of the rank that failed first, and the last lines that it wrote to 
 for, so that a checkpoint is saved. Nothing is restarted here: the operator restarts the whole gang.
 """
 
+import json
 import os
 import signal
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import termination
 from .config import Environment, read_recipe
-from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_STOPPED, RecipeError
+from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_REQUIREMENT_NOT_MET, EXIT_STOPPED, RecipeError
 from .termination import Failure, failure_document
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ def main() -> int:
 
 
 def exit_code(failures: list[Failure]) -> int:
-    """2 where any rank says that the recipe is wrong; else the first failure's, 128 + n for signal n."""
+    """2 or 3 where any rank says so: the recipe is wrong, the model not good enough. Else the first failure's, 128 + n
+    for signal n."""
     codes = [failure.exit_code for failure in failures]
-    if EXIT_RECIPE_WRONG in codes:
-        return EXIT_RECIPE_WRONG
+    for code in (EXIT_RECIPE_WRONG, EXIT_REQUIREMENT_NOT_MET):
+        if code in codes:
+            return code
     first = codes[0] if codes else EXIT_FAILED
     return 128 - first if first < 0 else first
 
@@ -78,7 +81,8 @@ def _launch(environment: Environment, scratch: Path) -> int:
         elastic_launch(config=config, entrypoint=command)(*arguments)
     except ChildFailedError as error:
         failures = _failures(error, scratch)
-        return _end(environment, exit_code(failures), failures)
+        measured = json.loads(result_file.read_text()) if result_file.exists() else {}
+        return _end(environment, exit_code(failures), failures, measured)
     except SignalException as stopped:
         words = _last_words(scratch, 0) or "no rank said that it saved a checkpoint"
         failure = Failure(_first_rank(os.environ), EXIT_STOPPED, f"{stopped.sigval.name} to the pod: {words}")
@@ -132,8 +136,10 @@ def _first_rank(variables: Mapping[str, str]) -> int:
     return int(variables.get("PET_NODE_RANK", "0")) * (int(processes) if processes.isdigit() else 1)
 
 
-def _end(environment: Environment, code: int, failures: list[Failure]) -> int:
-    termination.write(environment.termination_log, failure_document(failures))
+def _end(
+    environment: Environment, code: int, failures: list[Failure], measured: Mapping[str, Any] = MappingProxyType({})
+) -> int:
+    termination.write(environment.termination_log, failure_document(failures, measured))
     return code
 
 

@@ -5,12 +5,13 @@ Rank 0 speaks for the gang; the others report warnings only, so that a hundred p
 
 import logging
 import sys
+from typing import TextIO
 
 log = logging.getLogger("slipway_train")
 
 
-def configure(rank: int) -> None:
-    handler = logging.StreamHandler(sys.stdout)
+def configure(rank: int, stream: TextIO | None = None) -> None:
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(logging.Formatter(f"%(asctime)s level=%(levelname)s rank={rank} %(message)s"))
     log.handlers = [handler]
     log.propagate = False

@@ -1,4 +1,4 @@
-"""The model: Llama's architecture in the shape that the recipe gives, as transformers builds it.
+"""The model: Llama's architecture, with experts Mixtral's, in the recipe's shape, as transformers builds it.
 
 Decided here: input and output embeddings are one matrix (in a small model they would be a third of it), the
 feed-forward width is 8/3 of the hidden size rounded up to 32, and the learning rate is a pure function of the step, so
@@ -9,37 +9,44 @@ import math
 
 import torch
 from tokenizers import Tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from slipway.api.trainingjob import ModelSpec, OptimizerSpec
 
+from .batch import IGNORED, Batch
+from .config import feed_forward_width
 from .tokenizer import END_OF_TEXT, PADDING
 
+Config = LlamaConfig | MixtralConfig
 _FINAL_SHARE = 0.1  # of the learning rate, at the last step
 
 
-def llama_config(spec: ModelSpec, tokenizer: Tokenizer) -> LlamaConfig:
-    """The Hugging Face configuration; serving reads the same file."""
+def llama_config(spec: ModelSpec, tokenizer: Tokenizer) -> Config:
+    """The Hugging Face configuration; serving reads the same file. With experts it is a Mixtral's."""
     end = tokenizer.token_to_id(END_OF_TEXT)
-    return LlamaConfig(
-        vocab_size=spec.vocab_size,
-        hidden_size=spec.hidden_size,
-        intermediate_size=-(-spec.hidden_size * 8 // 3 // 32) * 32,
-        num_hidden_layers=spec.layers,
-        num_attention_heads=spec.heads,
-        num_key_value_heads=spec.kv_heads,
-        max_position_embeddings=spec.context_length,
-        tie_word_embeddings=True,
-        bos_token_id=end,
-        eos_token_id=end,
-        pad_token_id=tokenizer.token_to_id(PADDING),
-    )
+    shape = {
+        "vocab_size": spec.vocab_size,
+        "hidden_size": spec.hidden_size,
+        "intermediate_size": feed_forward_width(spec.hidden_size),
+        "num_hidden_layers": spec.layers,
+        "num_attention_heads": spec.heads,
+        "num_key_value_heads": spec.kv_heads,
+        "max_position_embeddings": spec.context_length,
+        "tie_word_embeddings": True,
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "pad_token_id": tokenizer.token_to_id(PADDING),
+    }
+    if spec.experts == 1:
+        return LlamaConfig(**shape)
+    experts = {"num_local_experts": spec.experts, "num_experts_per_tok": spec.experts_per_token}
+    return MixtralConfig(**shape, **experts, head_dim=spec.hidden_size // spec.heads, router_aux_loss_coef=0.0)
 
 
-def build_model(config: LlamaConfig, *, seed: int) -> LlamaForCausalLM:
+def build_model(config: Config, *, seed: int) -> LlamaForCausalLM | MixtralForCausalLM:
     """A fresh model with weights in float32 on the CPU; the same seed gives the same weights."""
     torch.manual_seed(seed)
-    return LlamaForCausalLM(config)
+    return MixtralForCausalLM(config) if isinstance(config, MixtralConfig) else LlamaForCausalLM(config)
 
 
 def build_optimizer(model: torch.nn.Module, spec: OptimizerSpec) -> torch.optim.Optimizer:
@@ -61,8 +68,11 @@ def learning_rate(step: int, *, steps: int, spec: OptimizerSpec) -> float:
     return peak * (_FINAL_SHARE + (1 - _FINAL_SHARE) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def token_losses(model: torch.nn.Module, tokens: torch.Tensor, targets: torch.Tensor, *, bf16: bool) -> torch.Tensor:
-    """Cross-entropy in nats per target, shape (targets,); a target of -100 counts 0. Logits are taken in float32."""
-    with torch.autocast(tokens.device.type, dtype=torch.bfloat16, enabled=bf16):
-        logits = model(input_ids=tokens, use_cache=False).logits
-    return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+def token_losses(model: torch.nn.Module, batch: Batch, *, bf16: bool) -> torch.Tensor:
+    """Cross-entropy in nats per label, shape (rows * context,); IGNORED counts 0. Logits are taken in float32."""
+    packed = {} if batch.positions is None else {"position_ids": batch.positions}
+    with torch.autocast(batch.tokens.device.type, dtype=torch.bfloat16, enabled=bf16):
+        logits = model(input_ids=batch.tokens, use_cache=False, **packed).logits
+    return torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )

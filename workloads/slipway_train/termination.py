@@ -6,8 +6,10 @@ the whole fits. A message keeps its end, where Python says what went wrong.
 
 import json
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 LIMIT_BYTES = 4096
@@ -28,11 +30,15 @@ class Failure:
         return content | {"message": self.message[-limit:] if limit else ""}
 
 
-def failure_document(failures: list[Failure]) -> bytes:
-    """`{"failures": [...]}` in the order given, within LIMIT_BYTES: messages give way first, then the last failures."""
+def failure_document(failures: list[Failure], measured: Mapping[str, Any] = MappingProxyType({})) -> bytes:
+    """`{"failures": [...]}` in the order given, within LIMIT_BYTES: messages give way first, then the last failures.
+
+    `measured` goes with it: the evaluation of a model that is not good enough.
+    """
     for count in range(len(failures), 0, -1):
         for limit in (2000, 1000, 500, 200, 80):
-            document = json.dumps({"failures": [each.to_json(limit=limit) for each in failures[:count]]}).encode()
+            told = [each.to_json(limit=limit) for each in failures[:count]]
+            document = json.dumps({"failures": told, **measured}).encode()
             if len(document) <= LIMIT_BYTES:
                 return document
     return b'{"failures": []}'

@@ -6,6 +6,7 @@ recipe only: a text that spells one is tokenized as plain text.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -51,11 +52,11 @@ def load_tokenizer(content: bytes) -> Tokenizer:
 
 def _sample(corpus: Corpus) -> Iterator[str]:
     """Files at an even stride over the sorted list, so that a large dataset is sampled from end to end."""
-    total = sum((corpus.root / name).stat().st_size for name in corpus.training)
+    total = sum(corpus.tree.sizes[name] for name in corpus.training)
     stride = max(1, -(-total // SAMPLE_BYTES))
     taken = 0
     for name in corpus.training[::stride]:
-        for piece in corpus.pieces(name):
+        for piece in chain.from_iterable(corpus.documents(name, held_out=False)):
             yield piece
             taken += len(piece.encode())
             if taken >= SAMPLE_BYTES:

@@ -11,10 +11,19 @@ import sys
 import traceback
 import warnings
 from types import FrameType
+from typing import Any
 
 from . import logs
 from .config import Environment, Recipe, read_recipe
-from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_STOPPED, RecipeError, Stopped
+from .errors import (
+    EXIT_FAILED,
+    EXIT_RECIPE_WRONG,
+    EXIT_REQUIREMENT_NOT_MET,
+    EXIT_STOPPED,
+    RecipeError,
+    RequirementNotMet,
+    Stopped,
+)
 from .files import write_whole
 from .progress import Reporter, http_sender, no_sender
 
@@ -34,17 +43,26 @@ class StopRequest:
 
 
 def run(recipe: Recipe, environment: Environment, stop: StopRequest) -> None:
-    from .pretrain import pretrain  # torch takes seconds to import: after the recipe is known to be right
-    from .strategies.ddp import Ddp
+    from .course import follow  # torch takes seconds to import: after the recipe is known to be right
+    from .gang import Gang
 
-    strategy = Ddp(recipe.accelerator)
-    url = environment.progress_url if strategy.rank == 0 else None
+    gang = Gang(recipe.accelerator)
+    url = environment.progress_url if gang.rank == 0 else None
     send = http_sender(url, environment.progress_token_file) if url else no_sender
-    with Reporter(send) as reporter:
-        finished = pretrain(recipe, strategy, environment.output_dir, reporter=reporter, stop_asked=stop)
-    if strategy.rank == 0 and environment.result_file is not None:
-        write_whole(environment.result_file, json.dumps(finished.to_json()).encode())
-    strategy.close()
+    try:
+        with Reporter(send) as reporter:
+            finished = follow(recipe, gang, environment.output_dir, reporter=reporter, stop_asked=stop)
+        _tell(environment, gang.rank, finished.to_json())
+    except RequirementNotMet as error:
+        _tell(environment, gang.rank, {"evaluation": dict(error.evaluation)})
+        raise
+    gang.close()
+
+
+def _tell(environment: Environment, rank: int, result: dict[str, Any]) -> None:
+    """To the launcher: what rank 0's termination message is to hold."""
+    if rank == 0 and environment.result_file is not None:
+        write_whole(environment.result_file, json.dumps(result).encode())
 
 
 def main() -> int:
@@ -54,6 +72,8 @@ def main() -> int:
         run(read_recipe(os.environ), Environment.read(os.environ), stop)
     except RecipeError as error:
         return _leave(EXIT_RECIPE_WRONG, str(error))
+    except RequirementNotMet as error:
+        return _leave(EXIT_REQUIREMENT_NOT_MET, str(error))
     except Stopped as stopped:
         return _leave(EXIT_STOPPED, str(stopped))
     except BaseException:

@@ -8,10 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from .basemodel import AdapterSpec, BaseModelSpec
 from .common import (
-    CLAIM_NAME,
     NO_NUL,
-    SUBDOMAIN,
     Accelerator,
     Conditions,
     Decimal,
@@ -26,8 +25,18 @@ from .common import (
     Timestamp,
     name_rule,
 )
+from .dataset import DatasetSpec
+from .evaluation import Evaluation, EvaluationSpec, Requirement
 from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, FailurePolicy, LastFailure, Pace, StallSpec
 from .scheduling import QueueName, SchedulingSpec
+from .strategies import (
+    DATA_RANKS,
+    DdpSpec,
+    DeepspeedSpec,
+    FsdpSpec,
+    ParallelSpec,
+    strategy_rules,
+)
 
 KIND = "TrainingJob"
 PLURAL = "trainingjobs"
@@ -39,8 +48,13 @@ SECONDS_MAX = 315_360_000  # ten years
 ATTEMPT_MAX = 1_000_000  # resuming and free restarts count too
 
 
+# Of a job that has a recipe, as CEL has it: it goes on from a model; it trains an adapter for one.
+_ANSWERS = "self.recipe != 'pretrain'"
+_ADAPTS = "(self.recipe == 'lora' || self.recipe == 'qlora')"
+
+
 class ModelSpec(Model):
-    """Shape of the Llama-architecture model that `pretrain` makes. Sizes in tokens, layers, heads, hidden units."""
+    """Shape of the Llama- or Mixtral-architecture model that `pretrain` makes."""
 
     vocab_size: Annotated[int, Field(ge=512, le=262144)] = Field(
         default=2048, description="Tokens of the byte-level BPE vocabulary that is trained on the data set."
@@ -57,48 +71,23 @@ class ModelSpec(Model):
         default=2, description="Key and value heads, each shared by heads / kvHeads query heads."
     )
 
+    experts: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1,
+        description="Feed-forward networks per layer, of which a router chooses for each token; 1 is a Llama, "
+        "more a Mixtral.",
+    )
+    experts_per_token: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2, description="How many experts compute a token, where there are several."
+    )
+
     RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.experts == 1 || self.expertsPerToken <= self.experts", "expertsPerToken must be at most experts"),
         Rule("self.heads < 1 || self.hiddenSize % self.heads == 0", "hiddenSize must be a multiple of heads"),
         Rule(
             "self.heads < 1 || self.hiddenSize / self.heads % 2 == 0",
             "hiddenSize / heads (the head size) must be even for rotary positions",
         ),
         Rule("self.kvHeads < 1 || self.heads % self.kvHeads == 0", "heads must be a multiple of kvHeads"),
-    )
-
-
-NO_PARENT_DIRECTORY = Rule(r"!self.matches(r'(^|/)\.\.(/|$)')", "must not step out with '..'")
-
-
-class DatasetSpec(Model):
-    """Text to train on: files under `uri`, in a fixed order; a share of the files is held out for evaluation."""
-
-    uri: Annotated[
-        str,
-        Field(max_length=1024, pattern=rf"^(file:///|pvc://{SUBDOMAIN}(/|$)).*$"),
-        Schema(
-            pattern_message="must be file:///path or pvc://claim/path", rules=(NO_PARENT_DIRECTORY, CLAIM_NAME, NO_NUL)
-        ),
-    ] = Field(description="file:///path in the image, or pvc://claim/path in the job's namespace (mounted read-only).")
-    include: Annotated[
-        list[
-            Annotated[
-                str,
-                Field(min_length=1, max_length=256),
-                Schema(
-                    rules=(
-                        NO_PARENT_DIRECTORY,
-                        Rule("!self.startsWith('/')", "is relative to uri: must not start with /"),
-                        NO_NUL,
-                    )
-                ),
-            ]
-        ],
-        Field(min_length=1, max_length=16),
-        Schema(list_type="set"),
-    ] = Field(default=["**/*.txt"], description="Glob patterns under `uri`; ** stands for any directories.")
-    held_out_percent: Annotated[int, Field(ge=1, le=50)] = Field(
-        default=5, description="Share of the files kept from training, in percent."
     )
 
 
@@ -126,6 +115,14 @@ class OutputSpec(Model):
     )
     when_deleted: Literal["Retain", "Delete"] = Field(
         default="Retain", description="What becomes of a claim that Slipway made when the job is deleted."
+    )
+    merge: Literal["none", "merged"] = Field(
+        default="none",
+        description="lora, qlora: merged writes the base model with the adapter merged into it, ready to be served, "
+        "beside the adapter.",
+    )
+    require: Requirement | None = Field(
+        default=None, description="What the model must reach on held-out data; else the job fails, without a model."
     )
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -156,7 +153,12 @@ class TrainingSpec(Model):
     steps: Annotated[int, Field(ge=1, le=100_000_000)] = Field(description="Optimizer steps until the job is complete.")
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=16,
-        description="Sequences of contextLength per step, over the whole gang: a multiple of nodes * perNode.",
+        description="Sequences of contextLength per step, over the whole gang: "
+        "a multiple of nodes * perNode * accumulationSteps.",
+    )
+    accumulation_steps: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1,
+        description="Parts in which a process computes its share of a step, one after the other, to need less memory.",
     )
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = Field(
         default=0, description="Seed of the initial weights and of the order of the data."
@@ -176,8 +178,10 @@ class CheckpointSpec(Model):
 class TrainingJobSpec(Model):
     """What to train, on what and where. Only suspend can change: else delete the job and create another."""
 
-    recipe: Literal["pretrain"] | None = Field(
-        default=None, description="A recipe of Slipway's. Exclusive with command."
+    recipe: Literal["pretrain", "sft", "lora", "qlora"] | None = Field(
+        default=None,
+        description="A recipe of Slipway's: pretrain makes a model, sft goes on with one on instructions, lora and "
+        "qlora train an adapter for one. Exclusive with command.",
     )
     command: (
         Annotated[
@@ -199,18 +203,40 @@ class TrainingJobSpec(Model):
     per_node: Annotated[int, Field(ge=1, le=16)] = Field(
         default=1, description="Processes per pod; GPUs per pod on nvidia."
     )
-    strategy: Literal["auto", "ddp"] = Field(
+    strategy: Literal["auto", "ddp", "fsdp", "deepspeed", "parallel"] = Field(
         default="auto",
-        description="How the processes share the work; ddp keeps a copy of the model in each. auto is ddp.",
+        description="How the processes share the work. ddp: a copy of the model in each; fsdp: a piece of each weight "
+        "in each; deepspeed: ZeRO; parallel: layers and sequences cut too. auto: ddp where the model fits, else fsdp.",
+    )
+    ddp: DdpSpec | None = Field(default=None, description="Settings of strategy ddp; their defaults when left out.")
+    fsdp: FsdpSpec | None = Field(default=None, description="Settings of strategy fsdp; their defaults when left out.")
+    deepspeed: DeepspeedSpec | None = Field(
+        default=None, description="Settings of strategy deepspeed; their defaults when left out."
+    )
+    parallel: ParallelSpec | None = Field(default=None, description="Settings of strategy parallel, which needs them.")
+    activation_checkpointing: Literal["none", "full"] = Field(
+        default="none",
+        description="full computes each layer's activations again for the backward pass instead of keeping them.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="Number format of the forward and backward pass; weights stay fp32."
     )
-    model: ModelSpec | None = Field(default=None, description="Shape of the model to make; its defaults when left out.")
-    dataset: DatasetSpec | None = Field(default=None, description="Text to train on. A recipe needs it.")
+    model: ModelSpec | None = Field(
+        default=None, description="pretrain: shape of the model to make; its defaults when left out."
+    )
+    base_model: BaseModelSpec | None = Field(
+        default=None, description="sft, lora, qlora: the model to start from. They need it."
+    )
+    adapter: AdapterSpec | None = Field(
+        default=None, description="lora, qlora: the adapter; its defaults when left out."
+    )
+    dataset: DatasetSpec | None = Field(default=None, description="What to train on. A recipe needs it.")
     training: TrainingSpec | None = Field(default=None, description="How long and in what steps. A recipe needs it.")
     checkpoint: CheckpointSpec | None = Field(
         default=None, description="When to save; every 100 steps, keeping 2, when left out."
+    )
+    evaluation: EvaluationSpec | None = Field(
+        default=None, description="sft, lora, qlora: how answers are measured; its defaults when left out."
     )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
@@ -248,7 +274,42 @@ class TrainingJobSpec(Model):
         Rule("has(self.recipe) != has(self.command)", "exactly one of recipe and command must be set"),
         Rule(
             "!has(self.recipe) || (has(self.dataset) && has(self.training))",
-            "recipe pretrain needs dataset and training",
+            "a recipe needs dataset and training",
+        ),
+        Rule(
+            f"has(self.baseModel) == (has(self.recipe) && {_ANSWERS})",
+            "baseModel belongs to recipes sft, lora and qlora, and they need it",
+        ),
+        Rule(
+            "!has(self.model) || !has(self.recipe) || self.recipe == 'pretrain'",
+            "model is the shape that pretrain makes: sft, lora and qlora take baseModel as it is",
+        ),
+        Rule(
+            f"!has(self.adapter) || (has(self.recipe) && {_ADAPTS})",
+            "adapter belongs to recipes lora and qlora",
+        ),
+        Rule(
+            f"self.output.merge == 'none' || (has(self.recipe) && {_ADAPTS})",
+            "output.merge belongs to recipes lora and qlora: the others write a whole model",
+        ),
+        Rule(
+            f"!has(self.evaluation) || (has(self.recipe) && {_ANSWERS})",
+            "evaluation belongs to recipes sft, lora and qlora: only they answer prompts",
+        ),
+        Rule(
+            "!has(self.dataset) || !has(self.dataset.textField) || !has(self.recipe) || self.recipe == 'pretrain'",
+            "dataset.textField belongs to pretrain: the other recipes find the fields of a row by their names",
+        ),
+        Rule(
+            "!has(self.output.require) || has(self.recipe)",
+            "output.require belongs to a recipe: with command nothing is measured",
+        ),
+        Rule(
+            "!has(self.output.require) || !(has(self.output.require.exactMatchLeast)"
+            " || has(self.output.require.rouge1Least) || has(self.output.require.rouge2Least)"
+            " || has(self.output.require.rougeLLeast)) || !has(self.recipe)"
+            f" || ({_ANSWERS} && (!has(self.evaluation) || self.evaluation.prompts > 0))",
+            "output.require of exactMatch or ROUGE needs answers: sft, lora or qlora, evaluation.prompts above 0",
         ),
         Rule(
             "!has(self.command)"
@@ -256,13 +317,24 @@ class TrainingJobSpec(Model):
             "model, dataset, training and checkpoint belong to a recipe: leave them out with command",
         ),
         Rule(
-            "!has(self.command) || (self.strategy == 'auto' && self.precision == 'fp32')",
-            "strategy and precision are the recipe's: with command the program decides",
+            "!has(self.command)"
+            " || (self.strategy == 'auto' && self.precision == 'fp32' && self.activationCheckpointing == 'none')",
+            "strategy, precision and activationCheckpointing are the recipe's: with command the program decides",
         ),
         Rule(
-            "!has(self.training) || self.nodes * self.perNode < 1"
-            " || self.training.batchSize % (self.nodes * self.perNode) == 0",
-            "training.batchSize must be a multiple of nodes * perNode: every process takes an equal share",
+            f"!has(self.training) || {DATA_RANKS} * self.training.accumulationSteps < 1"
+            f" || self.training.batchSize % ({DATA_RANKS} * self.training.accumulationSteps) == 0",
+            "training.batchSize must be a multiple of nodes * perNode * accumulationSteps (with parallel: of the data"
+            " parallel processes): every process takes an equal share, in equal parts",
+        ),
+        *strategy_rules(ModelSpec()),
+        Rule(
+            f"!has(self.recipe) || !{_ADAPTS} || self.strategy == 'auto' || self.strategy == 'ddp'",
+            "recipes lora and qlora train by strategy ddp: an adapter is small",
+        ),
+        Rule(
+            "!has(self.recipe) || self.recipe == 'pretrain' || self.strategy != 'parallel'",
+            "strategy parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed",
         ),
         Rule(
             "!has(self.scheduling) || has(self.queue)"
@@ -345,20 +417,16 @@ class Allocation(Model):
     currency: Annotated[str, Field(max_length=8)] | None = Field(default=None, description="Of estimatedCost.")
 
 
-class Evaluation(Model):
-    """On the held-out files, after training: the model's bits per byte, and the unigram byte entropy beside them."""
-
-    bits_per_byte: Annotated[str, Field(max_length=24)] = Field(description="The model's, a decimal; lower is better.")
-    unigram_bits_per_byte: Annotated[str, Field(max_length=24)] = Field(
-        description="Of a model that knows only how frequent each byte is: what training has to beat."
-    )
-
-
 class Output(Model):
-    """Where the model is: a claim in the job's namespace and the directory in it."""
+    """Where the model is: a claim in the job's namespace and the directories in it."""
 
     claim: Annotated[str, Field(max_length=253)] = Field(description="Name of the PersistentVolumeClaim.")
-    path: Annotated[str, Field(max_length=1024)] = Field(description="Directory of the model in the claim.")
+    path: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Directory of the model in the claim; absent where there is an adapter alone."
+    )
+    adapter_path: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Directory of the adapter in the claim, of lora and qlora."
+    )
 
 
 class TrainingJobStatus(Model):

@@ -13,6 +13,7 @@ PROGRESS_TOKEN_VARIABLE = "SLIPWAY_PROGRESS_TOKEN_FILE"  # noqa: S105
 PROGRESS_AUDIENCE = "slipway.dev/progress"
 OUTPUT_MOUNT = "/slipway/output"  # the claim; SLIPWAY_OUTPUT_DIR is the directory of the job in it
 DATASET_MOUNT = "/slipway/dataset"
+BASE_MODEL_MOUNT = "/slipway/base-model"
 TOKEN_MOUNT = "/var/run/secrets/slipway"  # noqa: S105
 
 # Inference pods
@@ -45,6 +46,10 @@ def output_path(job_uid: str) -> str:
 
 def model_directory(job_uid: str) -> str:
     return f"{job_uid}/model"
+
+
+def adapter_directory(job_uid: str) -> str:
+    return f"{job_uid}/adapter"
 
 
 def model_path(directory: str) -> str:

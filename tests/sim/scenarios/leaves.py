@@ -34,6 +34,8 @@ UNKNOWN: dict[Path, tuple[Any, Any]] = {
     ),
     (*TEMPLATE, "volumes"): ([{"name": "extra", "emptyDir": {}}], [{"name": "model", "emptyDir": {}}]),
 }
+OF_ANSWERS = ("exactMatchLeast", "rouge1Least", "rouge2Least", "rougeLLeast")
+ADAPTING: Obj = {"recipe": "lora", "baseModel": {"uri": "file:///models/base"}}
 # (another valid value, an invalid one) where the schema does not say enough.
 VALUES: dict[Path, tuple[Any, Any]] = {
     ("model", "from", "trainingJob"): ("other", "Not_A_Name"),
@@ -52,7 +54,13 @@ VALUES: dict[Path, tuple[Any, Any]] = {
     ("model", "hiddenSize"): (384, 1),
     ("model", "heads"): (4, 0),
     ("model", "kvHeads"): (3, 0),
-    ("recipe",): ("pretrain", "guess"),
+    ("recipe",): ("sft", "guess"),
+    ("baseModel", "uri"): ("file:///models/other", "s3://models/other"),
+    ("adapter", "targetModules"): (["q_proj"], ["lm_head"]),
+    ("dataset", "textField"): ("content", "two words"),
+    ("dataset", "cleaning", "languages"): (["en"], ["English"]),
+    ("dataset", "cleaning", "scrub"): (["email"], ["names"]),
+    **{("output", "require", name): ("0.5", "much") for name in ("perplexityMost", "bitsPerByteMost", *OF_ANSWERS)},
     ("command",): (["sh", "-c", "true"], []),
     ("nodes",): (4, 0),
     ("replicas",): (3, -1),
@@ -80,6 +88,13 @@ WITH: dict[Path, Obj] = {
     ("scheduling", "queuePriorityClass"): {"queue": "gpus"},
     ("scheduling", "topology", "required"): {"queue": "gpus"},
     ("scheduling", "topology", "preferred"): {"queue": "gpus"},
+    ("recipe",): {"baseModel": {"uri": "file:///models/base"}},
+    ("baseModel", "uri"): {"recipe": "sft"},
+    ("baseModel", "contextLength"): ADAPTING,
+    **{("adapter", name): ADAPTING for name in ("rank", "alpha", "dropoutPercent", "targetModules")},
+    **{("evaluation", name): ADAPTING for name in ("prompts", "answerTokens")},
+    ("output", "merge"): ADAPTING,
+    **{("output", "require", name): ADAPTING for name in OF_ANSWERS},
 }
 
 

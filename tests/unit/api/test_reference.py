@@ -51,8 +51,8 @@ def test_fields_that_cannot_change_share_a_line() -> None:
     [
         ("spec.nodes", ["integer", "`1`", "1 to 1000"]),
         ("spec.training.steps", ["integer", "**required**", "1 to 100000000"]),
-        ("spec.strategy", ["string", "`auto`", "`auto`, `ddp`"]),
-        ("spec.dataset.include", ["list of string", "`**/*.txt`", "1 to 16 items"]),
+        ("spec.strategy", ["string", "`auto`", "`auto`, `ddp`, `fsdp`, `deepspeed`, `parallel`"]),
+        ("spec.dataset.include", ["list of string", "", "1 to 16 items"]),
         ("spec.podTemplate.metadata.labels", ["map of string", "", "at most 64 entries"]),
         ("status.progress.step", ["integer", "**required**", "at least 0"]),
         ("status.startTime", ["time", "", "at most 40 characters"]),

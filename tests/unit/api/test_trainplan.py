@@ -67,7 +67,7 @@ def test_the_table_says_what_there_is_what_is_needed_and_why(told: Any) -> None:
     head = "STRATEGY NEEDS WEIGHTS GRADIENTS OPTIMIZER ACTIVATIONS LOGITS TEMPORARY BUCKETS OVERHEAD HOST FITS WHY"
     assert " ".join(lines[5].split()) == head
     (full,) = [" ".join(line.split()) for line in lines if "fsdp full, 8 micro-batches" in line]
-    assert full.endswith("batches 40.2 0.995 3.1 9.2 22.8 1.5 0 1.1 1.5 0 yes this version does not run it")
+    assert full.endswith("batches 40.2 0.995 3.1 9.2 22.8 1.5 0 1.1 1.5 0 yes sends 343.3 GiB a step and not 257.5")
     assert lines[-1].endswith(" more with -o json.")
 
 

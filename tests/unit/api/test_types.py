@@ -44,7 +44,7 @@ def test_what_is_spelled_for_the_api_is_written_so() -> None:
     [
         (TrainingJob, JOB | {"lottery": "a"}, ("spec", "lottery")),
         (TrainingJob, JOB | {"nodes": 0}, ("spec", "nodes")),
-        (TrainingJob, JOB | {"dataset": {"uri": "s3://x"}}, ("spec", "dataset", "uri")),
+        (TrainingJob, JOB | {"dataset": {"uri": "hf://x"}}, ("spec", "dataset", "uri")),
         (TrainingJob, JOB | {"training": {}}, ("spec", "training", "steps")),
         (TrainingJob, JOB | {"podTemplate": {"metadata": {"name": "x"}}}, ("spec", "podTemplate", "metadata", "name")),
         (TrainingJob, JOB | {"output": {"size": "big"}}, ("spec", "output", "size")),

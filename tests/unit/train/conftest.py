@@ -9,7 +9,7 @@ import torch
 
 from slipway_train.config import Recipe
 from slipway_train.corpus import Corpus, open_corpus
-from slipway_train.strategies.ddp import Ddp
+from slipway_train.gang import Gang
 from slipway_train.tokenizer import load_tokenizer, train_tokenizer
 
 from .support import free_port, parse, recipe_json, write_dataset
@@ -43,13 +43,13 @@ def tokenizer(tokenizer_content: bytes) -> Any:
 
 
 @pytest.fixture(scope="session")
-def strategy() -> Iterator[Ddp]:
+def gang() -> Iterator[Gang]:
     """A real gloo process group with this process alone in it."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         world = {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
         for name, value in (world | {"MASTER_PORT": str(free_port())}).items():
             patch.setenv(name, value)
-        joined = Ddp("cpu")
+        joined = Gang("cpu")
         yield joined
         joined.close()

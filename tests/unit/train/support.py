@@ -24,7 +24,7 @@ def write_dataset(root: Path, files: int = 24) -> None:
         (root / f"part{i % 3}" / f"m{i}.py").write_text(f"# file<{i}>\n" + "\n".join(lines) + "\n")
 
 
-def recipe_json(dataset: Path, **changes: Any) -> dict[str, Any]:
+def recipe_json(dataset: Path, /, **changes: Any) -> dict[str, Any]:
     """A recipe small enough for tests, in the API's spelling; `changes` replace whole top-level fields."""
     return {
         "recipe": "pretrain",
@@ -40,3 +40,30 @@ def recipe_json(dataset: Path, **changes: Any) -> dict[str, Any]:
 
 def parse(content: dict[str, Any]) -> Recipe:
     return Recipe.model_validate_json(json.dumps(content))
+
+
+def write_instructions(path: Path, rows: int = 60) -> None:
+    """Questions with one answer each, in the three shapes; two of them are the same everywhere."""
+    lines = []
+    for i in range(rows):
+        a, b = i % 10, i // 10
+        question, answer = f"What comes after {a}, and what after {b}?", f"{a + 1} and {b + 1}"
+        shapes = (
+            {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]},
+            {"prompt": question, "completion": answer},
+            {"instruction": "Count on.", "input": question, "output": answer},
+        )
+        lines.append(json.dumps(shapes[i % 3]))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def instruct_json(base: Path, data: Path, recipe: str = "sft", /, **changes: Any) -> dict[str, Any]:
+    """A recipe that goes on from `base`, as `recipe_json` does it."""
+    return {
+        "recipe": recipe,
+        "baseModel": {"path": str(base), "contextLength": 128},
+        "dataset": {"path": str(data), "heldOutPercent": 20},
+        "training": {"steps": 8, "batchSize": 4, "seed": 3, "optimizer": {"learningRate": "0.003", "warmupSteps": 2}},
+        "checkpoint": {"everySteps": 3, "keep": 2},
+        "evaluation": {"prompts": 4, "answerTokens": 12},
+    } | changes

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from slipway_train.config import Environment, check_world, read_recipe
+from slipway_train.config import Environment, check_world, data_ranks, read_recipe
 from slipway_train.errors import RecipeError
 
 from .support import parse, recipe_json
 
 HERE = Path("/data")
+BASED = {"baseModel": {"path": "/m", "contextLength": 64}}
 
 
 def read(content: dict[str, Any]) -> Any:
@@ -37,8 +38,8 @@ def changed(path: str, value: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("recipe", "sft", "recipe"),
-        ("strategy", "fsdp", "strategy"),
+        ("recipe", "dpo", "recipe"),
+        ("strategy", "zero", "strategy"),
         ("precision", "fp16", "precision"),
         ("training.steps", 0, "training.steps"),
         ("training.optimizer.learningRate", "fast", "training.optimizer.learningRate"),
@@ -49,7 +50,12 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("model.hiddenSize", 33, "model.hiddenSize"),
         ("model.heads", 32, "model.heads"),
         ("model.kvHeads", 4, "model.kvHeads"),
+        ("model", {"experts": 2, "expertsPerToken": 3}, "model.expertsPerToken"),
         ("checkpoint.keep", 0, "checkpoint.keep"),
+        ("training.accumulationSteps", 0, "training.accumulationSteps"),
+        ("activationCheckpointing", "some", "activationCheckpointing"),
+        ("fsdp", {"offload": "cpu"}, "fsdp.offload"),
+        ("deepspeed", {"offload": "cpu"}, "deepspeed.offload"),
         ("model.dropout", 0.1, "model.dropout"),
     ],
 )
@@ -65,6 +71,29 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         read(content)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": "sft"}, r"baseModel: it belongs to recipes sft, lora and qlora, and they need it"),
+        ({"baseModel": {"path": "/m"}}, r"baseModel: it belongs to"),
+        ({"output": {"require": {"exactMatchLeast": "0.5"}}}, r"output\.require: exactMatch and ROUGE are of answers"),
+        ({"output": {"require": {"exactMatchLeast": "half"}}}, r"output\.require\.exactMatchLeast: "),
+        (BASED | {"recipe": "sft", "strategy": "parallel"}, r"strategy: parallel cuts the model that pretrain makes"),
+        (BASED | {"recipe": "lora", "strategy": "fsdp"}, r"strategy: recipes lora and qlora train by ddp"),
+        ({"dataset": {"path": "/d", "cleaning": {"scrub": ["names"]}}}, r"dataset\.cleaning\.scrub\.0: "),
+    ],
+)
+def test_fields_that_do_not_go_together_are_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{said}"):
+        read(recipe_json(HERE) | changes)
+
+
+def test_the_patterns_follow_the_recipe_where_none_are_given() -> None:
+    nothing = parse(recipe_json(HERE, dataset={"path": "/d"}))
+    assert nothing.dataset.patterns("pretrain") == ("**/*.txt",)
+    assert nothing.dataset.patterns("sft") == ("**/*.jsonl", "**/*.parquet", "**/*.arrow")
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[]"])
 def test_a_recipe_that_is_missing_or_no_json_object_is_refused(text: str | None) -> None:
     with pytest.raises(RecipeError, match="SLIPWAY_RECIPE"):
@@ -78,10 +107,76 @@ def test_a_batch_must_divide_evenly() -> None:
         check_world(recipe, 3)
 
 
+def test_a_batch_must_divide_into_micro_batches() -> None:
+    check_world(parse(changed("training.accumulationSteps", 2)), 2)
+    with pytest.raises(RecipeError, match=r"4 is not a multiple of the 2 processes \* training.accumulationSteps, 8"):
+        check_world(parse(changed("training.accumulationSteps", 4)), 2)
+
+
+def cut(model: dict[str, int] | None = None, *, accumulate: int = 1, **parallel: Any) -> dict[str, Any]:
+    """A recipe with strategy parallel."""
+    shape = {"vocabSize": 512, "contextLength": 64, "hiddenSize": 64, "layers": 4, "heads": 4, "kvHeads": 2}
+    training = {"steps": 8, "batchSize": 4, "accumulationSteps": accumulate}
+    return recipe_json(HERE, strategy="parallel", model=shape | (model or {}), training=training, parallel=parallel)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (cut(tensor=4), "model.kvHeads: 2 is not a multiple of 4"),
+        (cut({"vocabSize": 513}, tensor=2), "model.vocabSize: 513 is not a multiple of 2"),
+        (cut({"contextLength": 34}, context=2), "model.contextLength: 34 is not a multiple of 4"),
+        (cut({"layers": 3}, pipeline=2, accumulate=2), "model.layers: 3 is not a multiple of 2"),
+        (
+            cut({"layers": 2}, pipeline=2, accumulate=2, schedule="Interleaved1F1B"),
+            "model.layers: 2 is not a multiple of 4",
+        ),
+        (cut({"experts": 3}, expert=2), "model.experts: 3 is not a multiple of 2"),
+        (cut(expert=2), "model.experts: 1 is not a multiple of 2"),
+        (cut({"experts": 2}, tensor=2), "parallel.tensor: it cuts no experts"),
+        (cut(pipeline=2), "training.accumulationSteps: 1 is not a multiple of 2"),
+        (cut(schedule="Interleaved1F1B"), "parallel.schedule: Interleaved1F1B needs a pipeline"),
+        (
+            cut({"hiddenSize": 96, "heads": 3, "kvHeads": 3, "vocabSize": 513, "contextLength": 48}, tensor=3),
+            "model.hiddenSize: the feed-forward width: 256 is not a multiple of 3",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_cut_so_is_refused(recipe: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        read(recipe)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "accelerator"),
+    [({"offload": "nvme", "stage": 2, "nvmePath": "/scratch"}, "nvidia"), ({"offload": "nvme", "stage": 3}, "nvidia")],
+)
+def test_nvme_needs_stage_3_and_a_path(settings: dict[str, Any], accelerator: str) -> None:
+    with pytest.raises(RecipeError, match=r"deepspeed.offload: nvme needs stage 3 and nvmePath"):
+        read(recipe_json(HERE, accelerator=accelerator, strategy="deepspeed", deepspeed=settings))
+
+
+def test_what_parallel_leaves_over_is_data_parallel() -> None:
+    recipe = read(cut(tensor=2, pipeline=2, accumulate=2))
+    check_world(recipe, 8)
+    assert data_ranks(recipe, 8) == 2
+    assert data_ranks(parse(recipe_json(HERE)), 8) == 8
+    with pytest.raises(RecipeError, match=r"tensor \* pipeline \* context is 4, which does not divide the 6 processes"):
+        check_world(recipe, 6)
+    with pytest.raises(RecipeError, match=r"parallel.expert: it does not divide the processes"):
+        check_world(read(cut({"experts": 4}, expert=4, pipeline=2, accumulate=2)), 4)
+    with pytest.raises(RecipeError, match=r"4 is not a multiple of the 4 data parallel processes .*, 8"):
+        check_world(recipe, 16)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "same"),
     [
-        ("strategy", "ddp", True),
+        ("strategy", "fsdp", True),
+        ("ddp", {"bucketMib": 1}, True),
+        ("activationCheckpointing", "full", True),
+        ("training.accumulationSteps", 2, True),
         ("checkpoint.everySteps", 99, True),
         ("precision", "bf16", True),
         ("training.seed", 4, False),

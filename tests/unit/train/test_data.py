@@ -1,3 +1,5 @@
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 
 from slipway_train import corpus as corpus_module
 from slipway_train import data
+from slipway_train.batch import Batch
 from slipway_train.corpus import Corpus
-from slipway_train.data import DataPosition, Samples, StreamPosition, TokenStream, share
+from slipway_train.data import DataPosition, Samples, StreamPosition, TokenStream
 from slipway_train.tokenizer import END_OF_TEXT
 
 WIDTH = 33
@@ -41,10 +44,10 @@ def one_pass(corpus: Corpus, tokenizer: Any) -> str:
 def test_a_pass_holds_each_training_file_once_and_no_held_out_file(corpus: Corpus, tokenizer: Any) -> None:
     documents = one_pass(corpus, tokenizer).split(END_OF_TEXT)
     assert documents.pop() == ""
-    expected = [(corpus.root / name).read_text() for name in corpus.training]
+    expected = [Path(corpus.tree.address, name).read_text() for name in corpus.training]
     assert sorted(documents) == sorted(expected)
     assert documents != expected, "shuffled"
-    assert not set(documents) & {(corpus.root / name).read_text() for name in corpus.held_out}
+    assert not set(documents) & {Path(corpus.tree.address, name).read_text() for name in corpus.held_out}
 
 
 def test_the_second_pass_has_another_order(corpus: Corpus, tokenizer: Any) -> None:
@@ -91,16 +94,21 @@ def test_the_seed_decides_the_order(corpus: Corpus, tokenizer: Any) -> None:
     assert (samples(corpus, tokenizer, seed=3).batch(8) != samples(corpus, tokenizer, seed=4).batch(8)).any()
 
 
+def _windows(share: Batch) -> Any:
+    return np.concatenate([share.tokens, share.labels[:, -1:]], axis=1)
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 4, 8])
 def test_the_shares_of_any_world_make_the_global_batch(corpus: Corpus, tokenizer: Any, world_size: int) -> None:
     batch = samples(corpus, tokenizer).batch(8)
-    shares = [share(batch, rank=rank, world_size=world_size) for rank in range(world_size)]
+    whole = Batch.from_windows(batch)
+    shares = [_windows(whole.share(rank=rank, size=world_size)) for rank in range(world_size)]
     assert {len(rows) for rows in shares} == {8 // world_size}
     assert sorted(np.concatenate(shares).tolist()) == sorted(batch.tolist())
 
 
 def test_a_dataset_smaller_than_a_block_is_repeated(corpus: Corpus, tokenizer: Any) -> None:
-    tiny = Corpus(corpus.root, corpus.training[:1], corpus.held_out, "x")
+    tiny = replace(corpus, training=corpus.training[:1])
     reading = stream(tiny, tokenizer)
     reading.take(20_000)
     assert reading.position.epoch > 3

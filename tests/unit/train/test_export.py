@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from slipway_train.config import Recipe
@@ -30,6 +31,22 @@ def test_transformers_loads_the_same_model(tmp_path: Path, model: Any, tokenizer
     tokens = torch.arange(20)[None]
     assert torch.equal(loaded(tokens).logits, model(tokens).logits)
     assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
+
+
+def test_a_model_with_experts_is_a_mixtral_to_whoever_loads_it(tmp_path: Path, recipe: Recipe, tokenizer: Any) -> None:
+    spec = recipe.model.model_copy(update={"experts": 4, "experts_per_token": 2})
+    model = build_model(llama_config(spec, tokenizer), seed=0)
+    directory = export(tmp_path / "model", model, tokenizer)
+    loaded = AutoModelForCausalLM.from_pretrained(directory)
+    assert type(loaded).__name__ == "MixtralForCausalLM"
+    tokens = torch.arange(20)[None]
+    assert torch.equal(loaded(tokens).logits, model(tokens).logits)
+    with safe_open(directory / "model.safetensors", "pt") as file:
+        experts = {name for name in file.keys() if "layers.0.block_sparse_moe.experts." in name}  # noqa: SIM118
+    prefix = "model.layers.0.block_sparse_moe.experts"
+    assert experts == {f"{prefix}.{number}.w{part}.weight" for number in range(4) for part in (1, 2, 3)}, (
+        "the names of Mixtral's own checkpoints, which servers read"
+    )
 
 
 def test_transformers_loads_the_same_tokenizer(tmp_path: Path, model: Any, tokenizer: Any) -> None:

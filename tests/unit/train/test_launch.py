@@ -24,6 +24,9 @@ def failure(code: int, rank: int = 0, message: str = "why") -> Failure:
         ([-6, 1], 134),
         ([1, -9], 1),
         ([1, 2], 2),
+        ([3], 3),
+        ([1, 3], 3),
+        ([3, 2], 2),
         ([EXIT_STOPPED], 143),
         ([], 1),
     ],
@@ -48,6 +51,13 @@ def test_the_message_fits_and_keeps_its_end(ranks: int, text: str) -> None:
     assert entries[0]["rank"] == 0
     assert text.endswith(entries[0]["message"][-8:])
     assert [entry["rank"] for entry in entries] == list(range(len(entries)))
+
+
+def test_what_was_measured_goes_with_the_failure() -> None:
+    measured = {"evaluation": {"perplexity": "13.0"}}
+    document = json.loads(failure_document([failure(3, message="x" * 10_000)], measured))
+    assert document["evaluation"] == measured["evaluation"]
+    assert len(document["failures"][0]["message"]) >= 1000
 
 
 def test_the_message_is_written_in_place(tmp_path: Path) -> None:

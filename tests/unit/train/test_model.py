@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from slipway.api.trainingjob import OptimizerSpec
+from slipway.plan.capacity.model import parameters, shape_of
+from slipway_train.batch import Batch
 from slipway_train.model import build_model, build_optimizer, learning_rate, llama_config, token_losses
 
 from .support import parse, recipe_json
@@ -25,6 +27,22 @@ def test_the_shape_is_the_recipes(model: Any) -> None:
     assert config.intermediate_size == 96
     assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (0, 0, 1)
     assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_with_experts_it_is_a_mixtral(tokenizer: Any) -> None:
+    spec = parse(recipe_json(Path("/data"))).model.model_copy(update={"experts": 4, "experts_per_token": 2})
+    mixtral = build_model(llama_config(spec, tokenizer), seed=1)
+    assert mixtral.config.model_type == "mixtral"
+    assert (mixtral.config.num_local_experts, mixtral.config.num_experts_per_tok) == (4, 2)
+    assert mixtral.model.layers[0].mlp.experts.down_proj.shape == (4, 32, 96)
+    assert mixtral.lm_head.weight is mixtral.model.embed_tokens.weight
+
+
+@pytest.mark.parametrize("experts", [1, 3])
+def test_the_operator_counts_the_same_parameters(tokenizer: Any, experts: int) -> None:
+    spec = parse(recipe_json(Path("/data"))).model.model_copy(update={"experts": experts, "layers": 2})
+    made = build_model(llama_config(spec, tokenizer), seed=1)
+    assert sum(each.numel() for each in made.parameters()) == parameters(shape_of(spec))
 
 
 def test_the_seed_decides_the_weights(tokenizer: Any, model: Any) -> None:
@@ -60,7 +78,7 @@ def test_losses_are_per_target_and_ignore_padding(model: Any) -> None:
     tokens = torch.randint(0, 512, (2, 8), generator=torch.Generator().manual_seed(0))
     targets = tokens.roll(-1, 1)
     targets[1, 4:] = -100
-    losses = token_losses(model, tokens, targets, bf16=False)
+    losses = token_losses(model, Batch(tokens, targets), bf16=False)
     assert losses.shape == (16,)
     assert (losses[12:] == 0).all()
     assert losses[:12].mean().item() == pytest.approx(6.24, abs=0.3), "ln 512: nothing learned yet"
@@ -68,8 +86,8 @@ def test_losses_are_per_target_and_ignore_padding(model: Any) -> None:
 
 def test_bf16_is_near_fp32_and_returns_fp32(model: Any) -> None:
     tokens = torch.arange(64).reshape(2, 32)
-    exact = token_losses(model, tokens, tokens, bf16=False)
-    rounded = token_losses(model, tokens, tokens, bf16=True)
+    exact = token_losses(model, Batch(tokens, tokens), bf16=False)
+    rounded = token_losses(model, Batch(tokens, tokens), bf16=True)
     assert rounded.dtype == torch.float32
     assert not torch.equal(exact, rounded)
     assert torch.allclose(exact, rounded, atol=0.1)

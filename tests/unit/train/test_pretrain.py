@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from slipway_train.config import Recipe
-from slipway_train.errors import RecipeError, Stopped
-from slipway_train.pretrain import pretrain
+from slipway_train.course import follow
+from slipway_train.errors import RecipeError, RequirementNotMet, Stopped
+from slipway_train.gang import Gang, on_all, on_main
 from slipway_train.progress import Report, Reporter
-from slipway_train.strategies import on_all, on_main
-from slipway_train.strategies.ddp import Ddp
 
 from .support import parse, recipe_json
 
@@ -28,10 +27,10 @@ class Reports(Reporter):
 
 
 def train(
-    recipe: Recipe, strategy: Ddp, output: Path | None, stop: Callable[[], bool] = lambda: False
+    recipe: Recipe, gang: Gang, output: Path | None, stop: Callable[[], bool] = lambda: False
 ) -> tuple[Any, list[Report]]:
     reports = Reports()
-    return pretrain(recipe, strategy, output, reporter=reports, stop_asked=stop), reports.kept
+    return follow(recipe, gang, output, reporter=reports, stop_asked=stop), reports.kept
 
 
 def stop_at_call(number: int) -> Callable[[], bool]:
@@ -44,9 +43,9 @@ def losses(output: Path) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in lines]
 
 
-def test_it_learns_and_leaves_a_model(recipe: Recipe, strategy: Ddp, tmp_path: Path) -> None:
+def test_it_learns_and_leaves_a_model(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
     longer = recipe.model_copy(update={"training": recipe.training.model_copy(update={"steps": 60})})
-    finished, reports = train(longer, strategy, tmp_path)
+    finished, reports = train(longer, gang, tmp_path)
     bits, unigram = (float(finished.evaluation[key]) for key in ("bitsPerByte", "unigramBitsPerByte"))
     assert bits < unigram - 1
     assert [step for step, _ in losses(tmp_path)] == list(range(1, 61))
@@ -55,16 +54,16 @@ def test_it_learns_and_leaves_a_model(recipe: Recipe, strategy: Ddp, tmp_path: P
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000000057", "step-000000060"]
 
 
-def test_a_stopped_run_goes_on_exactly(recipe: Recipe, strategy: Ddp, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_exactly(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    expected, _ = train(recipe, strategy, whole)
+    expected, _ = train(recipe, gang, whole)
     for number, step in ((4, 4), (1, 5)):
         with pytest.raises(Stopped, match=f"the checkpoint of step {step} is saved"):
-            train(recipe, strategy, parts, stop_at_call(number))
+            train(recipe, gang, parts, stop_at_call(number))
         assert not (parts / "model").exists()
-    finished, _ = train(recipe, strategy, parts)
+    finished, _ = train(recipe, gang, parts)
     assert losses(parts) == losses(whole)
     assert finished == expected
     weights = [(output / "model" / "model.safetensors").read_bytes() for output in (whole, parts)]
@@ -72,31 +71,31 @@ def test_a_stopped_run_goes_on_exactly(recipe: Recipe, strategy: Ddp, tmp_path: 
 
 
 def test_a_stop_after_the_last_step_still_leaves_a_model_the_next_time(
-    recipe: Recipe, strategy: Ddp, tmp_path: Path
+    recipe: Recipe, gang: Gang, tmp_path: Path
 ) -> None:
     with pytest.raises(Stopped):
-        train(recipe, strategy, tmp_path, stop_at_call(8))
-    finished, _ = train(recipe, strategy, tmp_path)
+        train(recipe, gang, tmp_path, stop_at_call(8))
+    finished, _ = train(recipe, gang, tmp_path)
     assert finished.step == 8
     assert (tmp_path / "model").exists()
 
 
-def test_a_finished_job_does_nothing_and_succeeds(recipe: Recipe, strategy: Ddp, tmp_path: Path) -> None:
-    first, _ = train(recipe, strategy, tmp_path)
+def test_a_finished_job_does_nothing_and_succeeds(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
+    first, _ = train(recipe, gang, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    again, reports = train(recipe, strategy, tmp_path)
+    again, reports = train(recipe, gang, tmp_path)
     assert again == first
     assert reports == []
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_a_damaged_checkpoint_costs_steps_but_not_the_curve(recipe: Recipe, strategy: Ddp, tmp_path: Path) -> None:
-    train(recipe, strategy, tmp_path)
+def test_a_damaged_checkpoint_costs_steps_but_not_the_curve(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
+    train(recipe, gang, tmp_path)
     expected = losses(tmp_path)
     (tmp_path / "model").rename(tmp_path / "elsewhere")
     newest = tmp_path / "checkpoints" / "step-000000008" / "tensors.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1])
-    train(recipe, strategy, tmp_path)
+    train(recipe, gang, tmp_path)
     assert losses(tmp_path) == expected
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("model", "elsewhere")]
     assert weights[0] == weights[1]
@@ -104,39 +103,58 @@ def test_a_damaged_checkpoint_costs_steps_but_not_the_curve(recipe: Recipe, stra
 
 @pytest.mark.parametrize("missing", [None, "nowhere/job"])
 def test_without_an_output_volume_the_recipe_is_wrong(
-    recipe: Recipe, strategy: Ddp, tmp_path: Path, missing: str | None
+    recipe: Recipe, gang: Gang, tmp_path: Path, missing: str | None
 ) -> None:
     with pytest.raises(RecipeError, match=r"SLIPWAY_OUTPUT_DIR .* mount the output there"):
-        train(recipe, strategy, tmp_path / missing if missing else None)
+        train(recipe, gang, tmp_path / missing if missing else None)
 
 
-def test_the_first_attempt_makes_the_jobs_directory_in_the_volume(
-    recipe: Recipe, strategy: Ddp, tmp_path: Path
-) -> None:
-    train(recipe, strategy, tmp_path / "job-uid")
+def test_the_first_attempt_makes_the_jobs_directory_in_the_volume(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
+    train(recipe, gang, tmp_path / "job-uid")
     assert (tmp_path / "job-uid" / "model" / "config.json").exists()
 
 
-def test_a_volume_that_cannot_be_written_is_named(recipe: Recipe, strategy: Ddp, tmp_path: Path) -> None:
+def test_a_volume_that_cannot_be_written_is_named(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where the directory should be")
     with pytest.raises(RecipeError, match=r"SLIPWAY_OUTPUT_DIR .* cannot be made"):
-        train(recipe, strategy, tmp_path / "taken")
+        train(recipe, gang, tmp_path / "taken")
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(
-    recipe: Recipe, strategy: Ddp, tmp_path: Path, dataset: Path
-) -> None:
+def test_a_checkpoint_of_another_recipe_is_refused(recipe: Recipe, gang: Gang, tmp_path: Path, dataset: Path) -> None:
     with pytest.raises(Stopped):
-        train(recipe, strategy, tmp_path, stop_at_call(1))
+        train(recipe, gang, tmp_path, stop_at_call(1))
     other = parse(recipe_json(dataset, training={"steps": 9, "batchSize": 4}))
     with pytest.raises(RecipeError, match="was made from another recipe"):
-        train(other, strategy, tmp_path)
+        train(other, gang, tmp_path)
 
 
-def test_bf16_trains_and_exports_bf16(dataset: Path, strategy: Ddp, tmp_path: Path) -> None:
-    train(parse(recipe_json(dataset, precision="bf16")), strategy, tmp_path)
+def test_bf16_trains_and_exports_bf16(dataset: Path, gang: Gang, tmp_path: Path) -> None:
+    train(parse(recipe_json(dataset, precision="bf16")), gang, tmp_path)
     assert json.loads((tmp_path / "model" / "config.json").read_text())["dtype"] == "bfloat16"
     assert losses(tmp_path)[-1][1] < losses(tmp_path)[0][1]
+
+
+def test_rows_are_pretrained_on_and_go_on_exactly(gang: Gang, tmp_path: Path) -> None:
+    rows = [{"text": f"def f{i % 7}(self): return value_{i % 5} + {i}\n" * 3} for i in range(120)]
+    (tmp_path / "rows").mkdir()
+    lines = [json.dumps(row) for row in rows] + ["no row"]
+    (tmp_path / "rows" / "a.jsonl").write_text("\n".join(lines) + "\n")
+    dataset = {"path": str(tmp_path / "rows"), "include": ["*.jsonl"], "heldOutPercent": 20}
+    asked = parse(recipe_json(tmp_path, dataset={**dataset, "cleaning": {"duplicates": "near"}}))
+    expected, reports = train(asked, gang, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(asked, gang, tmp_path / "parts", stop_at_call(3))
+    assert train(asked, gang, tmp_path / "parts")[0] == expected
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert expected.data["badRows"] == reports[-1].bad_rows == 1
+    assert expected.data["cleaning"]["kept"] > 10
+
+
+def test_a_pretrained_model_that_is_not_good_enough_is_not_exported(dataset: Path, gang: Gang, tmp_path: Path) -> None:
+    require = {"require": {"perplexityMost": "1.01", "bitsPerByteMost": "99"}}
+    with pytest.raises(RequirementNotMet, match=r"^output\.require: perplexity is [0-9.]+, at most 1\.01 is required$"):
+        train(parse(recipe_json(dataset, output=require)), gang, tmp_path)
+    assert not (tmp_path / "model").exists()
 
 
 class Second:
@@ -176,15 +194,15 @@ def test_what_is_wrong_on_one_rank_ends_every_rank_alike() -> None:
 
 
 def test_pods_that_see_different_files_are_told_so(
-    recipe: Recipe, strategy: Ddp, tmp_path: Path, monkeypatch: Any
+    recipe: Recipe, gang: Gang, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(strategy, "gather", lambda value: [value, ("another fingerprint", None)])
+    monkeypatch.setattr(gang, "gather", lambda value: [value, ("another fingerprint", None)])
     with pytest.raises(RecipeError, match="the pods see different files"):
-        train(recipe, strategy, tmp_path)
+        train(recipe, gang, tmp_path)
 
 
 def test_nvidia_without_a_gpu_is_the_recipes_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(RecipeError, match="accelerator: nvidia was asked for"):
-        Ddp("nvidia")
+        Gang("nvidia")

@@ -1,4 +1,4 @@
-"""The sample that the demo applies is a job that this recipe takes."""
+"""The samples are jobs that the recipes take; the demo applies the one of pretrain."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from slipway.api.trainingjob import TrainingJob
-from slipway_train.config import Recipe, _check_shape, check_world
-
-from .support import parse
+from slipway.plan.training.recipe import recipe_json
+from slipway_train.config import RECIPE_VARIABLE, Recipe, check_world, read_recipe
 
 SAMPLE = Path(__file__).parents[3] / "workloads" / "samples" / "trainingjob-pretrain.yaml"
 
@@ -20,18 +19,7 @@ def body() -> Any:
 
 
 def as_recipe(job: TrainingJob) -> Recipe:
-    """As the operator renders SLIPWAY_RECIPE (docs/architecture.md)."""
-    spec = job.spec
-    assert spec.model
-    assert spec.dataset
-    assert spec.training
-    assert spec.checkpoint
-    dataset = spec.dataset.model_dump(mode="json", by_alias=True)
-    dataset["path"] = dataset.pop("uri").removeprefix("file://")
-    parts = {"model": spec.model, "training": spec.training, "checkpoint": spec.checkpoint}
-    rendered = {name: part.model_dump(mode="json", by_alias=True) for name, part in parts.items()}
-    rest = {"recipe": spec.recipe, "precision": spec.precision, "accelerator": spec.accelerator}
-    return parse({**rendered, **rest, "strategy": "ddp", "dataset": dataset})
+    return read_recipe({RECIPE_VARIABLE: recipe_json(job.spec)})
 
 
 def test_the_sample_is_a_job_of_the_api(body: Any) -> None:
@@ -44,7 +32,6 @@ def test_the_sample_is_a_job_of_the_api(body: Any) -> None:
 def test_the_recipe_takes_it(body: Any) -> None:
     job = TrainingJob.read(body)
     recipe = as_recipe(job)
-    _check_shape(recipe.model)
     check_world(recipe, job.spec.nodes * job.spec.per_node)
     assert recipe.dataset.path == "/usr/lib/python3.11"
 
@@ -52,3 +39,14 @@ def test_the_recipe_takes_it(body: Any) -> None:
 def test_the_head_size_can_be_served(body: Any) -> None:
     model = as_recipe(TrainingJob.read(body)).model
     assert model.hidden_size // model.heads in {32, 64, 80, 96, 112, 128, 192, 256}, "vLLM's CPU attention"
+
+
+@pytest.mark.parametrize("name", ["sft", "lora"])
+def test_the_other_samples_are_taken_too(name: str) -> None:
+    body = yaml.safe_load(SAMPLE.with_name(f"trainingjob-{name}.yaml").read_text())
+    job = TrainingJob.read(body)
+    recipe = as_recipe(job)
+    check_world(recipe, job.spec.nodes * job.spec.per_node)
+    assert recipe.recipe == name
+    assert recipe.base_model
+    assert recipe.base_model.path == "/slipway/base-model"

@@ -1,69 +1,59 @@
 """How a gang shares the work: one small interface, one file per strategy.
 
-Decided here: a recipe asks a strategy for seven things and knows nothing else of processes. State is a flat map from
-names to tensors, the same whatever the strategy, so a checkpoint does not depend on it.
+Decided here: a strategy makes of a whole model a `Sharded`, and the loop asks that for five things and knows nothing
+else of how the work is shared. State is a flat map from names to whole tensors, the same whatever the strategy and the
+world size, so a checkpoint depends on neither.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 
-from ..errors import RecipeError
+from ..batch import Batch
+from ..config import Recipe
+from ..gang import Gang
 
-T = TypeVar("T")
+GRADIENT_NORM = 1.0
 State = dict[str, torch.Tensor]  # on the CPU
 
 
+class Sharded(Protocol):
+    """A model and its optimizer as one process of the gang holds them.
+
+    Processes with the same `data_rank` compute the same rows together. `data_size` divides the world size.
+    """
+
+    data_rank: int
+    data_size: int
+
+    def step(self, micro_batches: Sequence[Batch], *, targets: int, rate: float) -> float:
+        """One optimizer step at learning rate `rate` on this data rank's rows, the gradient's norm clipped.
+
+        `targets` is how many labels count in the global batch. The result is this process's share of the mean loss in
+        nats per target: summed over the gang, it is the mean.
+        """
+
+    def losses(self, batch: Batch) -> torch.Tensor:
+        """Without gradients: nats per label of this data rank's rows, flat, on each of its processes; IGNORED gives 0.
+
+        Every process of the gang must call it as often as the others.
+        """
+
+    def capture(self) -> State | None:
+        """The whole state: `model.<parameter>` and `optimizer.<parameter>.<key>`, on rank 0; None on the others.
+
+        Parameters that are not trained are left out: the recipe makes them again.
+        """
+
+    def restore(self, state: State | None) -> None:
+        """Takes rank 0's captured state into every process; the others pass None."""
+
+    def export_state(self) -> State | None:
+        """The whole model's parameters by name, on rank 0; None on the others."""
+
+
 class Strategy(Protocol):
-    rank: int
-    world_size: int
-    device: torch.device
+    """Makes a Sharded of a whole model with weights in float32 on the CPU, the same on every process."""
 
-    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The model as the training step calls it: gradients come out as the gang's mean."""
-
-    def broadcast(self, value: T | None) -> T:
-        """Rank 0's value, on every rank."""
-
-    def gather(self, value: T) -> list[T]:
-        """Every rank's value, on every rank, in rank order."""
-
-    def sum(self, values: Sequence[float]) -> list[float]:
-        """Element by element over the gang, in float64."""
-
-    def capture(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State:
-        """The whole state of the unwrapped model and its optimizer, on rank 0; others may get less."""
-
-    def restore(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State | None) -> None:
-        """Puts rank 0's state into every rank's model and optimizer; other ranks pass None."""
-
-    def close(self) -> None: ...
-
-
-def on_main(strategy: Strategy, make: Callable[[], T]) -> T:
-    """Rank 0 makes the value, all get it. Its RecipeError is raised on every rank, so all end alike."""
-    made: tuple[T | None, str | None] | None = None
-    if strategy.rank == 0:
-        try:
-            made = (make(), None)
-        except RecipeError as error:
-            made = (None, str(error))
-    value, message = strategy.broadcast(made)
-    if message is not None:
-        raise RecipeError(message)
-    return value  # type: ignore[return-value]
-
-
-def on_all(strategy: Strategy, make: Callable[[], T]) -> list[T]:
-    """Every rank makes a value, all get all. The lowest rank's RecipeError is raised on every rank."""
-    made: tuple[T | None, str | None]
-    try:
-        made = (make(), None)
-    except RecipeError as error:
-        made = (None, str(error))
-    gathered = strategy.gather(made)
-    for rank, (_, message) in enumerate(gathered):
-        if message is not None:
-            raise RecipeError(f"{message} (rank {rank})")
-    return [value for value, _ in gathered]  # type: ignore[misc]
+    def __call__(self, model: torch.nn.Module, recipe: Recipe, gang: Gang) -> Sharded: ...

@@ -41,6 +41,8 @@ def shape_of(spec: ModelSpec) -> Shape:
         heads=spec.heads,
         kv_heads=spec.kv_heads,
         feed_forward=-(-spec.hidden_size * 8 // 3 // FEED_FORWARD_MULTIPLE) * FEED_FORWARD_MULTIPLE,
+        experts=spec.experts,
+        experts_per_token=min(spec.experts, spec.experts_per_token),
     )
 
 

@@ -12,9 +12,10 @@ from .room import Room, room_of
 
 
 def misfit(spec: TrainingJobSpec) -> str | None:
-    """Why a recipe's job cannot run in the room that it says it has; None where it can, or where nobody knows."""
+    """Why a recipe's job cannot run in the room that it says it has; None where it can, or where nobody
+    knows: the room, or the shape of a base model."""
     room = room_of(spec)
-    return misfit_in(spec, room) if room else None
+    return misfit_in(spec, room) if room and spec.base_model is None else None
 
 
 def misfit_in(spec: TrainingJobSpec, room: Room) -> str | None:

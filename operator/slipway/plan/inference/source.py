@@ -129,6 +129,9 @@ def _output(name: str, job: Obj | None) -> ClaimPath | Missing:
             f"{FROM_FIELD}: TrainingJob {name!r} is Complete but reports no output: serve its claim with model.uri"
         )
         return Missing(Finding("TrainingJobHasNoOutput", message), watched=True)
+    if "path" not in output:
+        message = f"{FROM_FIELD}: TrainingJob {name!r} wrote an adapter alone: train it anew with output.merge merged"
+        return Missing(Finding("TrainingJobHasNoModel", message), watched=True)
     return parse_pvc(f"pvc://{output['claim']}/{output['path']}")
 
 

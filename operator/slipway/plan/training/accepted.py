@@ -14,7 +14,7 @@ from ..observed import NO_SUCH_KIND, Obj, Ref
 from ..pod import policy
 from ..pod.template import INVALID, steady
 from ..volumes import unusable
-from . import claims, rules, trials
+from . import claims, inputs, rules, trials
 from .pods import RESERVED
 from .situation import Situation
 
@@ -51,11 +51,19 @@ def _patterns_are_some(situation: Situation) -> Finding | None:
     return Finding(INVALID_SPEC, wrong) if wrong else None
 
 
-def _dataset_address(situation: Situation) -> Finding | None:
-    try:
-        claims.dataset_claim(situation.spec)
-    except ValueError as error:
-        return Finding(INVALID_SPEC, f"spec.dataset.uri: {error}")
+def _base_model(situation: Situation) -> Finding | None:
+    spec = situation.spec
+    if (spec.base_model is not None) == (spec.recipe not in (None, "pretrain")):
+        return None
+    return Finding(INVALID_SPEC, "spec.baseModel: it belongs to recipes sft, lora and qlora, and they need it")
+
+
+def _addresses(situation: Situation) -> Finding | None:
+    for each in inputs.inputs(situation.spec):
+        try:
+            assert each.claim is None or each.claim.claim
+        except ValueError as error:
+            return Finding(INVALID_SPEC, f"{each.field}: {error}")
     return None
 
 
@@ -67,19 +75,22 @@ def _fits(situation: Situation) -> Finding | None:
     return Finding(DOES_NOT_FIT, complaint) if complaint else None
 
 
-def _dataset_usable(situation: Situation) -> Finding | None:
-    ref = claims.dataset_ref(situation)
-    return unusable(ref.name, situation.observed.read[ref], field="spec.dataset.uri") if ref else None
+def _inputs_usable(situation: Situation) -> Finding | None:
+    read = situation.observed.read
+    found = (unusable(ref.name, read[ref], field=each.field) for each, ref in inputs.refs(situation))
+    return next((finding for finding in found if finding), None)
 
 
-def _dataset_shared(situation: Situation) -> Finding | None:
-    ref = claims.dataset_ref(situation)
-    if ref is None or situation.spec.nodes == 1 or claims.dataset_access(situation) in ("many", "node"):
+def _inputs_shared(situation: Situation) -> Finding | None:
+    if situation.spec.nodes == 1:
         return None
-    message = f"spec.dataset.uri: PersistentVolumeClaim {ref.name!r} can be read by one pod only, and nodes is "
-    return Finding(
-        "ClaimNotShared", f"{message}{situation.spec.nodes}: use ReadWriteOnce, ReadOnlyMany or ReadWriteMany"
-    )
+    for each, ref in inputs.refs(situation):
+        if inputs.access(situation, ref) not in ("many", "node"):
+            message = f"{each.field}: PersistentVolumeClaim {ref.name!r} can be read by one pod only, and nodes is "
+            return Finding(
+                "ClaimNotShared", f"{message}{situation.spec.nodes}: use ReadWriteOnce, ReadOnlyMany or ReadWriteMany"
+            )
+    return None
 
 
 def _output_usable(situation: Situation) -> Finding | None:
@@ -143,10 +154,11 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _one_program,
     _recipe_has_data,
     _patterns_are_some,
-    _dataset_address,
+    _base_model,
+    _addresses,
     _fits,
-    _dataset_usable,
-    _dataset_shared,
+    _inputs_usable,
+    _inputs_shared,
     _output_usable,
     _output_writable,
     _own_claim_free,
@@ -155,7 +167,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _template_policy,
     _template_verdict,
 )
-BEFORE_READING = CHECKS[: CHECKS.index(_dataset_usable)]
+BEFORE_READING = CHECKS[: CHECKS.index(_inputs_usable)]
 
 
 def complaint(situation: Situation) -> Finding | None:
@@ -178,8 +190,7 @@ def _first(situation: Situation, checks: tuple[Callable[[Situation], Finding | N
 def to_read(situation: Situation) -> tuple[Ref, ...]:
     """What must be read live before a gang is made, less what has been read."""
     output = () if claims.is_own(situation.spec) and claims.seen(situation) else (claims.output_ref(situation),)
-    dataset = claims.dataset_ref(situation)
-    wanted = dict.fromkeys((situation.gang_ref, *output, *((dataset,) if dataset else ())))
+    wanted = dict.fromkeys((situation.gang_ref, *output, *(ref for _, ref in inputs.refs(situation))))
     return tuple(ref for ref in wanted if ref not in situation.observed.read)
 
 

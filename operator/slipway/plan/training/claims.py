@@ -1,14 +1,13 @@
-"""The claims of a job: the one for its output, made by Slipway or named by the user, and the one of its dataset."""
+"""The claim of a job's output, made by Slipway or named by the user. What a job reads is in inputs.py."""
 
 from ...api.common import API_VERSION
 from ...api.trainingjob import KIND, TrainingJobSpec
 from .. import labels, names
 from ..observed import Child, Obj, Owner, Ref
-from ..volumes import Access, ClaimPath, claim_ref, parse_pvc, readers, writers
+from ..volumes import Access, claim_ref, writers
 from .situation import Situation
 
 DEFAULT_SIZE = "10Gi"
-PVC_SCHEME = "pvc://"
 
 
 def output_ref(situation: Situation) -> Ref:
@@ -19,18 +18,6 @@ def output_ref(situation: Situation) -> Ref:
 def is_own(spec: TrainingJobSpec) -> bool:
     """Whether Slipway makes the output's claim."""
     return spec.output.claim is None
-
-
-def dataset_claim(spec: TrainingJobSpec) -> ClaimPath | None:
-    """The dataset's claim and path, if it lies in one. Raises ValueError when the address leaves its claim."""
-    if spec.dataset is None or not spec.dataset.uri.startswith(PVC_SCHEME):
-        return None
-    return parse_pvc(spec.dataset.uri)
-
-
-def dataset_ref(situation: Situation) -> Ref | None:
-    dataset = dataset_claim(situation.spec)
-    return claim_ref(situation.observed.owner.namespace, dataset.claim) if dataset else None
 
 
 def seen(situation: Situation) -> Child | None:
@@ -89,13 +76,6 @@ def output_access(situation: Situation) -> Access:
     """Which pods can write the output: Slipway's own claims are ReadWriteOnce."""
     claim = situation.observed.read.get(output_ref(situation))
     return "node" if is_own(situation.spec) or claim is None else writers(claim)
-
-
-def dataset_access(situation: Situation) -> Access:
-    """Where pods that read the dataset can run; "many" when it lies in the image."""
-    ref = dataset_ref(situation)
-    claim = situation.observed.read.get(ref) if ref else None
-    return readers(claim) if claim else "many"
 
 
 def own_claim(situation: Situation) -> Obj:

@@ -8,12 +8,12 @@ cut off at that moment.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import conditions, labels, names
+from .. import conditions, names
 from ..clock import seconds_or
 from ..observed import Obj, Ref
-from . import claims
+from . import claims, requirement
 from .failure import GANG_FAILED, Failure, of_failed
-from .lost import lost_pod, rank_0_ref
+from .lost import lost_pod, rank_0_live, rank_0_ref
 from .situation import Situation, is_rank_0
 from .stall import stalled
 from .termination import INVALID_RECIPE, exit_code, failed, is_cause
@@ -41,8 +41,11 @@ def recorded(situation: Situation) -> End | None:
 
 
 def success(situation: Situation) -> End | None:
-    """The good end, if it has come now."""
-    return End(True, COMPLETE, _where(situation)) if succeeded(situation) else None
+    """The end of a gang that succeeded, if it has come now: a good one, unless the model is not good enough."""
+    if not succeeded(situation):
+        return None
+    unmet = requirement.of_success(situation)
+    return End(False, unmet.reason, unmet.message) if unmet else End(True, COMPLETE, _where(situation))
 
 
 def _where(situation: Situation) -> str:
@@ -86,13 +89,6 @@ def last_words_to_read(situation: Situation) -> tuple[Ref, ...]:
     return () if _rank_0_succeeded(situation) or ref in situation.observed.read else (ref,)
 
 
-def rank_0_live(situation: Situation) -> Obj:
-    """Rank 0's pod as it was read live, {} where it was not, or is another's."""
-    pod = situation.observed.read.get(rank_0_ref(situation)) or {}
-    ours = pod.get("metadata", {}).get("labels", {}).get(labels.OWNER_UID) == situation.observed.owner.uid
-    return pod if ours else {}
-
-
 def _succeeded_live(situation: Situation) -> bool:
     return bool(rank_0_live(situation).get("status", {}).get("phase") == "Succeeded")
 
@@ -125,6 +121,7 @@ def _failed_gang(situation: Situation) -> Failure | None:
 
 FAILURES: tuple[Callable[[Situation], Failure | None], ...] = (
     _invalid_recipe,
+    requirement.of_failure,
     _failed_pod,
     lost_pod,
     _failed_gang,

@@ -4,8 +4,8 @@ Restarting a gang throws work away, and the index of a new leader may be behind 
 so a pod that seems to be missing, or not to have started, is read live before it counts as lost.
 """
 
-from .. import conditions
-from ..observed import Ref
+from .. import conditions, labels
+from ..observed import Obj, Ref
 from .failure import POD_LOST, Failure, of_taken
 from .situation import Situation
 
@@ -53,6 +53,13 @@ def judged(situation: Situation) -> bool:
 
 def rank_0_ref(situation: Situation) -> Ref:
     return _pod_ref(situation, pod_names(situation)[0])
+
+
+def rank_0_live(situation: Situation) -> Obj:
+    """Rank 0's pod as it was read live, {} where it was not, or is another's."""
+    pod = situation.observed.read.get(rank_0_ref(situation)) or {}
+    ours = pod.get("metadata", {}).get("labels", {}).get(labels.OWNER_UID) == situation.observed.owner.uid
+    return pod if ours else {}
 
 
 def pod_names(situation: Situation) -> list[str]:

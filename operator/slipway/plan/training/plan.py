@@ -35,6 +35,7 @@ from . import (
     history,
     lost,
     progress,
+    requirement,
     rules,
     running,
     stall,
@@ -88,7 +89,7 @@ def _question(situation: Situation) -> Plan | None:
     if ended.recorded(situation) or accepted.early_complaint(situation):
         return None
     if ended.succeeded(situation):
-        unread = (*claims.to_watch(situation), *ended.last_words_to_read(situation))
+        unread = _to_read_of_success(situation)
         return Plan(status=situation.observed.owner.status, reads=unread) if unread else None
     if situation.gang:
         return _question_of_gang(situation)
@@ -101,6 +102,12 @@ def _question(situation: Situation) -> Plan | None:
     if accepted.complaint(situation):
         return None
     return _try(situation, trials.of_gang(situation, rank_0=True))
+
+
+def _to_read_of_success(situation: Situation) -> tuple[Ref, ...]:
+    """What the end says, and whether the model may be handed on."""
+    last = (*ended.last_words_to_read(situation), *requirement.to_read(situation))
+    return tuple(dict.fromkeys((*claims.to_watch(situation), *last)))
 
 
 def _question_of_gang(situation: Situation) -> Plan | None:

@@ -14,8 +14,9 @@ from ..pod.policytypes import Reserved
 from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir, mount
 from . import queue
-from .claims import dataset_access, dataset_claim, output_access, output_ref
+from .claims import output_access, output_ref
 from .exclusion import away_from, excluded
+from .inputs import inputs, narrowest
 from .recipe import recipe_json
 from .situation import CONTAINER, Situation
 
@@ -30,8 +31,8 @@ REQUESTS = {"cpu": "250m", "memory": "1Gi"}
 RESERVED = Reserved(
     container=CONTAINER,
     containers=frozenset({"init-pytorch"}),  # the backend adds it to workers: with two, their pods are refused
-    volumes=frozenset({"output", "dataset", "progress-token"}),
-    mount_paths=frozenset({names.OUTPUT_MOUNT, names.DATASET_MOUNT, names.TOKEN_MOUNT}),
+    volumes=frozenset({"output", "dataset", "base-model", "progress-token"}),
+    mount_paths=frozenset({names.OUTPUT_MOUNT, names.DATASET_MOUNT, names.BASE_MODEL_MOUNT, names.TOKEN_MOUNT}),
     env=frozenset({"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "PYTHONUNBUFFERED"}),
     env_prefixes=("SLIPWAY_", "PET_"),
     gpus="use spec.accelerator and spec.perNode",
@@ -81,13 +82,13 @@ def _spec(situation: Situation, *, rank_0: bool) -> Obj:
     if scheduling := situation.spec.scheduling:
         given = {"priorityClassName": scheduling.priority_class, "schedulerName": scheduling.scheduler}
         spec |= {name: value for name, value in given.items() if value is not None}
-    if situation.spec.nodes > 1 and dataset_access(situation) == "node":
+    if situation.spec.nodes > 1 and narrowest(situation) == "node":
         spec["affinity"] = {"podAffinity": _same_node(situation.observed.owner, situation.attempt)}
     return spec
 
 
 def _same_node(owner: Owner, attempt: int) -> Obj:
-    """A ReadWriteOnce dataset is on one node at a time, so the whole gang goes where its first pod went."""
+    """A ReadWriteOnce input is on one node at a time, so the whole gang goes where its first pod went."""
     gang = {labels.TRAINING_JOB: owner.name, labels.ATTEMPT: str(attempt)}
     term = {"labelSelector": {"matchLabels": gang}, "topologyKey": "kubernetes.io/hostname"}
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
@@ -148,9 +149,10 @@ def _volumes(situation: Situation, *, rank_0: bool) -> list[tuple[Obj, Obj]]:
         (empty_dir("tmp", size_limit=TEMPORARY_LIMIT), mount("tmp", "/tmp")),  # noqa: S108
         (empty_dir("shm", in_memory=True, size_limit=SHARED_MEMORY_LIMIT), mount("shm", "/dev/shm")),  # noqa: S108
     ]
-    if dataset := dataset_claim(situation.spec):
-        volume = claim_volume("dataset", dataset.claim, read_only=True)
-        pairs.append((volume, mount("dataset", names.DATASET_MOUNT, sub_path=dataset.path, read_only=True)))
+    for each in inputs(situation.spec):
+        if at := each.claim:
+            volume = claim_volume(each.volume, at.claim, read_only=True)
+            pairs.append((volume, mount(each.volume, each.mount, sub_path=at.path, read_only=True)))
     if _writes(situation, rank_0=rank_0):
         pairs.append((claim_volume("output", output_ref(situation).name), mount("output", names.OUTPUT_MOUNT)))
     if _reports(situation, rank_0=rank_0):

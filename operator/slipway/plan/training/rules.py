@@ -1,6 +1,7 @@
 """What is done about a failure: the first rule that holds decides, and its budget whether it may.
 
-1. Exit code 2: Fail. The recipe or the data is wrong, and nobody's rule mends that.
+1. Exit code 2, or 3 where `output.require` asks for something: Fail. The recipe or the data is wrong, or the model is
+   not good enough, and nobody's rule mends that.
 2. failurePolicy.rules, in their order.
 3. Otherwise: RestartGang.
 
@@ -22,9 +23,11 @@ from ...api.gang import FREE_RESTARTS_DEFAULT, FailurePolicy, FailureRule
 from . import history
 from .failure import RECIPE_ERROR, Failure
 from .history import History
+from .requirement import NOT_MET
 from .situation import Situation
 
 FAIL, RESTART, FREE = "Fail", "RestartGang", "RestartGangFree"
+FINAL = frozenset({RECIPE_ERROR, NOT_MET})  # what no restart mends
 FAILED_BY_RULE = "FailedByRule"
 RESTARTS_EXHAUSTED = "BackoffLimitExceeded"
 
@@ -57,7 +60,7 @@ Decision = Restart | GiveUp
 def decide(situation: Situation, failure: Failure) -> Decision:
     """What is done about the failure of the present attempt. Every pattern of the policy is one (`wrong_patterns`)."""
     policy, past = situation.spec.failure_policy, history.read(situation.observed.owner.status)
-    if failure.reason == RECIPE_ERROR:
+    if failure.reason in FINAL:
         return GiveUp(failure.reason, failure.message, None)
     place = next((place for place, rule in enumerate(policy.rules) if _holds(rule, failure)), None)
     rule = OTHERWISE if place is None else policy.rules[place]

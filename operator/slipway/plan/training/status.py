@@ -10,8 +10,10 @@ from ..clock import rfc3339
 from ..conditions import Condition, Finding, false, true
 from ..observed import Obj, Owner
 from . import claims, deadlines, queue, restarting, stall
-from .ended import End, rank_0_live
+from .ended import End
 from .history import History
+from .lost import rank_0_live
+from .requirement import NOT_MET
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
 from .termination import evaluation, live_evaluation
@@ -127,7 +129,7 @@ def _runs(wanted: Sequence[Condition]) -> bool:
 
 def _evaluation(situation: Situation, end: End | None) -> Obj | None:
     before: Obj | None = situation.observed.owner.status.get("evaluation")
-    if end is None or not end.success:
+    if end is None or not (end.success or end.reason == NOT_MET):
         return before
     told = next((evaluation(pod) for pod in situation.pods if is_rank_0(situation, pod)), None)
     return told or live_evaluation(rank_0_live(situation)) or before
@@ -136,5 +138,11 @@ def _evaluation(situation: Situation, end: End | None) -> Obj | None:
 def _output(situation: Situation, end: End | None) -> Obj | None:
     if end is None or not end.success:
         return None
-    path = names.model_directory(situation.observed.owner.uid)
-    return {"claim": claims.output_ref(situation).name, "path": path}
+    spec, uid = situation.spec, situation.observed.owner.uid
+    adapts = spec.recipe in ("lora", "qlora")
+    whole = not adapts or spec.output.merge == "merged"
+    return {
+        "claim": claims.output_ref(situation).name,
+        **({"path": names.model_directory(uid)} if whole else {}),
+        **({"adapterPath": names.adapter_directory(uid)} if adapts else {}),
+    }

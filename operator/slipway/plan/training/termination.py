@@ -24,7 +24,9 @@ ROOT_CAUSE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 CODE_MAX, SIGNALLED = 255, 128  # a shell's 128 + n for signal n
+FIGURES = ("perplexity", "exactMatch", "rouge1", "rouge2", "rougeL")  # that an evaluation may have
 INVALID_RECIPE = 2  # the launcher's exit code for a recipe or data that no restart mends
+NOT_GOOD_ENOUGH = 3  # its exit code for a model that does not reach output.require
 STALLED_CODE = 75  # of the trainer's watchdog: no step within the bound
 KILLED = 137  # 128 + SIGKILL: no rank does this to itself, so it is a cause and not a consequence
 
@@ -70,23 +72,34 @@ def why_failed(pod: Pod) -> str:
 
 
 def evaluation(pod: Pod) -> Obj | None:
-    """status.evaluation, from rank 0's pod after success."""
-    return _evaluation(_message(pod))
+    """status.evaluation, from rank 0's pod after success, or where the model is not good enough."""
+    return _evaluation(_message(pod).get("evaluation"))
 
 
 def live_evaluation(pod: Obj) -> Obj | None:
-    """The same, from the pod as it was read live."""
-    containers = pod.get("status", {}).get("containerStatuses") or []
-    ended = (each.get("state", {}).get("terminated") or {} for each in containers if each.get("name") == CONTAINER)
-    return _evaluation(_parsed(next((str(end.get("message") or "") for end in ended), "")))
+    """The same, from the pod as it was read live; {} of one that ended and said nothing, None of one that has not."""
+    containers = pod.get("status", {}).get("containerStatuses") or ()
+    states = [each.get("state") or {} for each in containers if each.get("name") == CONTAINER]
+    ended = [state["terminated"] for state in states if state.get("terminated")]
+    if not ended:
+        return None
+    return _evaluation(_parsed(str(ended[0].get("message") or "")).get("evaluation")) or {}
 
 
-def _evaluation(said: Mapping[str, Any]) -> Obj | None:
-    found = said.get("evaluation")
+def _evaluation(found: object) -> Obj | None:
+    """Of what the launcher said, what is as it should be."""
     if not isinstance(found, dict):
         return None
-    values = {name: found.get(name) for name in ("bitsPerByte", "unigramBitsPerByte")}
-    return values if all(_is_decimal(value) for value in values.values()) else None
+    needed = {name: found.get(name) for name in ("bitsPerByte", "unigramBitsPerByte")}
+    if not all(_is_decimal(value) for value in needed.values()):
+        return None
+    figures = {name: found[name] for name in FIGURES if _is_decimal(found.get(name))}
+    return needed | _answers(found) | figures
+
+
+def _answers(found: Obj) -> Obj:
+    count = found.get("answers")
+    return {"answers": count} if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else {}
 
 
 def _is_decimal(value: object) -> bool:

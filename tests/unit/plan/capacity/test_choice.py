@@ -87,9 +87,16 @@ def test_every_loser_says_why_with_numbers() -> None:
     assert all(found.values())
 
 
-def test_only_what_the_api_has_is_chosen() -> None:
+def test_all_that_is_ranked_can_be_asked_for() -> None:
+    assert {"ddp", "fsdp", "deepspeed", "parallel"} == choice.STRATEGIES
+    assert choice.RECOMPUTES
+    assert choice.ACCUMULATES
+
+
+def test_only_what_the_api_has_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest is told, for what it would take."""
-    assert {"ddp"} == choice.STRATEGIES, "more strategies: let their own tests say what runs"
+    for name, has in (("STRATEGIES", frozenset({"ddp"})), ("RECOMPUTES", False), ("ACCUMULATES", False)):
+        monkeypatch.setattr(choice, name, has)
     found = alternatives(job(model=SEVEN_BILLION), H100)
     assert not any(each.chosen for each in found)
     by_name = {each.layout.name: each for each in found}

@@ -394,8 +394,13 @@ def test_a_template_that_the_policy_refuses_names_every_field() -> None:
 def test_what_is_reserved_in_training_pods() -> None:
     assert RESERVED.container == "pytorch"
     assert RESERVED.gpus == "use spec.accelerator and spec.perNode"
-    assert RESERVED.volumes == {"output", "dataset", "progress-token"}
-    assert RESERVED.mount_paths == {"/slipway/output", "/slipway/dataset", "/var/run/secrets/slipway"}
+    assert RESERVED.volumes == {"output", "dataset", "base-model", "progress-token"}
+    assert RESERVED.mount_paths == {
+        "/slipway/output",
+        "/slipway/dataset",
+        "/slipway/base-model",
+        "/var/run/secrets/slipway",
+    }
     assert RESERVED.env == {"MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "PYTHONUNBUFFERED"}
     assert RESERVED.env_prefixes == ("SLIPWAY_", "PET_")
     assert dict(RESERVED.main_fields) == {

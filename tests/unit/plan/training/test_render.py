@@ -178,6 +178,8 @@ def test_the_recipe_with_every_default_filled_in() -> None:
         "recipe": "pretrain",
         "strategy": "ddp",
         "precision": "fp32",
+        "ddp": {"bucketMib": 25},
+        "activationCheckpointing": "none",
         "accelerator": "cpu",
         "model": {
             "vocabSize": 2048,
@@ -186,15 +188,25 @@ def test_the_recipe_with_every_default_filled_in() -> None:
             "layers": 4,
             "heads": 6,
             "kvHeads": 2,
+            "experts": 1,
+            "expertsPerToken": 2,
         },
-        "dataset": {"path": "/data", "include": ["*.py"], "heldOutPercent": 5},
+        "dataset": {
+            "path": "/data",
+            "include": ["*.py"],
+            "heldOutPercent": 5,
+            "badRowsPercent": 1,
+            "textField": "text",
+        },
         "training": {
             "steps": 200,
             "batchSize": 16,
+            "accumulationSteps": 1,
             "seed": 0,
             "optimizer": {"learningRate": "0.003", "warmupSteps": 20, "weightDecay": "0.1"},
         },
         "checkpoint": {"everySteps": 100, "keep": 2},
+        "output": {"merge": "none"},
         "stall": {"factor": 10, "floorSeconds": 600},
     }
 
@@ -321,6 +333,8 @@ def test_a_dataset_in_a_claim_is_mounted_read_only_in_every_pod(role: Any) -> No
         "path": "/slipway/dataset",
         "include": ["**/*.txt"],
         "heldOutPercent": 5,
+        "badRowsPercent": 1,
+        "textField": "text",
     }
     assert "affinity" not in spec
 

@@ -1,0 +1,162 @@
+"""TrainingJob's rows of the table: the recipes that go on from a model, their data, and what a model must reach."""
+
+from .crdtable import LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, changed
+
+NEEDS_BASE = "baseModel belongs to recipes sft, lora and qlora, and they need it"
+COMMAND_JOB = changed(RECIPE_JOB, {"spec": {"command": ["true"]}})
+
+RECIPE_CASES = (
+    # -- what to start from
+    *(Case(recipe, SFT_JOB, {"spec.recipe": recipe}) for recipe in ("sft", "lora", "qlora")),
+    Case("sft without baseModel", RECIPE_JOB, {"spec.recipe": "sft"}, "spec", NEEDS_BASE),
+    Case("pretrain with baseModel", SFT_JOB, {"spec.recipe": "pretrain"}, "spec", NEEDS_BASE),
+    Case("command with baseModel", COMMAND_JOB, {"spec.baseModel": {"uri": "file:///m"}}, "spec", NEEDS_BASE),
+    Case(
+        "sft with a shape",
+        SFT_JOB,
+        {"spec.model": {}},
+        "spec",
+        "model is the shape that pretrain makes: sft, lora and qlora take baseModel as it is",
+    ),
+    *(
+        Case(
+            f"base model {uri}",
+            SFT_JOB,
+            {"spec.baseModel.uri": uri},
+            "spec.baseModel.uri",
+            "must be file:///path or pvc://claim/path",
+        )
+        for uri in ("s3://bucket/m", "meta-llama/x", "hf://a/b")
+    ),
+    Case("base model that climbs", SFT_JOB, {"spec.baseModel.uri": "pvc://a/../b"}, "spec.baseModel.uri", STEPS_OUT),
+    # -- strategies
+    *(Case(f"sft by {name}", SFT_JOB, {"spec.strategy": name}) for name in ("ddp", "fsdp", "deepspeed")),
+    Case(
+        "sft by parallel",
+        SFT_JOB,
+        {"spec.strategy": "parallel", "spec.parallel": {}},
+        "spec",
+        "strategy parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed",
+    ),
+    *(
+        Case(
+            f"lora by {name}",
+            LORA_JOB,
+            {"spec.strategy": name},
+            "spec",
+            "recipes lora and qlora train by strategy ddp: an adapter is small",
+        )
+        for name in ("fsdp", "deepspeed")
+    ),
+    Case("lora by ddp", LORA_JOB, {"spec.strategy": "ddp"}),
+    # -- adapter
+    Case(
+        "adapter", LORA_JOB, {"spec.adapter": {"rank": 8, "targetModules": ["q_proj"]}, "spec.output.merge": "merged"}
+    ),
+    Case("adapter with sft", SFT_JOB, {"spec.adapter": {}}, "spec", "adapter belongs to recipes lora and qlora"),
+    Case(
+        "adapter of another layer",
+        LORA_JOB,
+        {"spec.adapter": {"targetModules": ["lm_head"]}},
+        "spec.adapter.targetModules[0]",
+        "supported values:",
+    ),
+    Case(
+        "merge with sft",
+        SFT_JOB,
+        {"spec.output.merge": "merged"},
+        "spec",
+        "output.merge belongs to recipes lora and qlora: the others write a whole model",
+    ),
+    # -- data
+    *(Case(f"data in {uri}", RECIPE_JOB, {"spec.dataset.uri": uri}) for uri in ("s3://bucket", "gs://bucket/a/b")),
+    Case("data that climbs", RECIPE_JOB, {"spec.dataset.uri": "s3://bucket/../x"}, "spec.dataset.uri", STEPS_OUT),
+    Case("text field", RECIPE_JOB, {"spec.dataset.textField": "content"}),
+    Case(
+        "text field of no name",
+        RECIPE_JOB,
+        {"spec.dataset.textField": "a b"},
+        "spec.dataset.textField",
+        "must be the name of a field: letters, digits and '_'",
+    ),
+    Case(
+        "text field with sft",
+        SFT_JOB,
+        {"spec.dataset.textField": "content"},
+        "spec",
+        "dataset.textField belongs to pretrain: the other recipes find the fields of a row by their names",
+    ),
+    Case(
+        "cleaning",
+        SFT_JOB,
+        {"spec.dataset.cleaning": {"duplicates": "near", "languages": ["en"], "scrub": ["email", "key"]}},
+    ),
+    Case(
+        "no length is right",
+        SFT_JOB,
+        {"spec.dataset.cleaning": {"charactersLeast": 10, "charactersMost": 9}},
+        "spec.dataset.cleaning",
+        "charactersLeast must not exceed charactersMost",
+    ),
+    Case(
+        "language by its name",
+        SFT_JOB,
+        {"spec.dataset.cleaning": {"languages": ["EN"]}},
+        "spec.dataset.cleaning.languages[0]",
+        "must be a language by ISO 639-1, such as en",
+    ),
+    # -- what the model must reach
+    Case("requirement", RECIPE_JOB, {"spec.output.require": {"perplexityMost": "12.5", "bitsPerByteMost": "2"}}),
+    Case("requirement of answers", LORA_JOB, {"spec.output.require": {"exactMatchLeast": "0.4", "rougeLLeast": "0.5"}}),
+    Case(
+        "empty requirement",
+        RECIPE_JOB,
+        {"spec.output.require": {}},
+        "spec.output.require",
+        "must ask for something: leave require out, or set a bound",
+    ),
+    *(
+        Case(
+            f"{field} without quotes of a decimal",
+            SFT_JOB,
+            {"spec.output.require": {field: "high"}},
+            f"spec.output.require.{field}",
+            NOT_A_DECIMAL,
+        )
+        for field in (
+            "perplexityMost",
+            "bitsPerByteMost",
+            "exactMatchLeast",
+            "rouge1Least",
+            "rouge2Least",
+            "rougeLLeast",
+        )
+    ),
+    Case(
+        "requirement with command",
+        COMMAND_JOB,
+        {"spec.output.require": {"perplexityMost": "12"}},
+        "spec",
+        "output.require belongs to a recipe: with command nothing is measured",
+    ),
+    *(
+        Case(
+            f"{name} without answers",
+            base,
+            {"spec.output.require": {"exactMatchLeast": "0.4"}, **more},
+            "spec",
+            "output.require of exactMatch or ROUGE needs answers: sft, lora or qlora, evaluation.prompts above 0",
+        )
+        for name, base, more in (
+            ("pretrain", RECIPE_JOB, {}),
+            ("sft", SFT_JOB, {"spec.evaluation": {"prompts": 0}}),
+        )
+    ),
+    Case(
+        "evaluation of pretrain",
+        RECIPE_JOB,
+        {"spec.evaluation": {}},
+        "spec",
+        "evaluation belongs to recipes sft, lora and qlora: only they answer prompts",
+    ),
+)

@@ -1,0 +1,80 @@
+"""The command that cleans by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway_train import clean
+from slipway_train.clean import main
+
+ANSWER = "The answer to this question is rather long, so that words can be counted in it."
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    root.mkdir()
+    rows: list[Any] = [
+        {"prompt": "Who?", "completion": ANSWER, "id": 1},
+        {"prompt": "Who?", "completion": ANSWER, "id": 2},
+        {"text": "Mail me at a.b@example.com, please."},
+        {"prompt": "Who else?"},
+    ]
+    (root / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "no json\n")
+    (root / "a.txt").write_text("A file of text.\n")
+    return root
+
+
+def run(data: Path, output: Path, *options: str) -> int:
+    return main(["--input", str(data), "--output", str(output), "--bad-rows-percent", "40", *options])
+
+
+def rows(output: Path) -> list[Any]:
+    return [json.loads(line) for path in sorted(output.iterdir()) for line in path.read_text().splitlines()]
+
+
+def test_rows_come_out_as_rows_and_the_report_counts(data: Path, tmp_path: Path, capsys: Any) -> None:
+    assert run(data, tmp_path / "out", "--scrub", "email") == 0
+    assert rows(tmp_path / "out") == [
+        {"text": "A file of text.\n"},
+        {"prompt": "Who?", "completion": ANSWER, "id": 1},
+        {"text": "Mail me at <EMAIL>, please."},
+    ]
+    report = json.loads(capsys.readouterr().out)
+    assert report["documents"] == 4
+    assert report["kept"] == 3
+    assert report["dropped"] == {"exact-duplicate": 1}
+    assert report["badRows"] == 2
+    assert [example.partition(": ")[0] for example in report["badRowExamples"]] == ["b.jsonl:4", "b.jsonl:5"]
+
+
+def test_equal_input_gives_equal_bytes_in_shards(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean, "SHARD_BYTES", 50)
+    contents = []
+    for name in ("one", "two"):
+        assert run(data, tmp_path / name, "--duplicates", "near") == 0
+        contents.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) > 1
+
+
+def test_too_many_bad_rows_leave_nothing(data: Path, tmp_path: Path, capsys: Any) -> None:
+    assert run(data, tmp_path / "out", "--bad-rows-percent", "10") == 2
+    assert not (tmp_path / "out").exists()
+    assert "b.jsonl:4: a row needs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--duplicates", "fuzzy"), "--duplicates: "),
+        (("--scrub", "email,names"), "--scrub: "),
+        (("--languages", "xx"), "xx is not told apart"),
+        (("--similarity-percent", "20"), "--similarity_percent: "),
+    ],
+)
+def test_a_wrong_option_is_named(data: Path, tmp_path: Path, capsys: Any, options: tuple[str, ...], said: str) -> None:
+    assert run(data, tmp_path / "out", *options) == 2
+    assert said in capsys.readouterr().err

@@ -1,0 +1,65 @@
+"""The observer that tells people and the operator how far training is: a log line and a report, when due.
+
+Decided here: the first step, the last one, and every _LOG_SECONDS between them.
+"""
+
+import time
+from collections.abc import Callable
+
+from .config import Recipe
+from .logs import event, log
+from .loop import StepDone
+from .progress import Report, Reporter
+
+_LOG_SECONDS = 5.0
+
+
+class Pace:
+    """`reporter` is None on all ranks but the first."""
+
+    def __init__(self, recipe: Recipe, reporter: Reporter | None, *, step: int, bad_rows: Callable[[], int]) -> None:
+        self._steps = recipe.training.steps
+        self._tokens_per_step = recipe.training.batch_size * recipe.context_length
+        self._reporter = reporter
+        self._bad_rows = bad_rows
+        self._step = step
+        self._since = time.monotonic()
+        self._first = True
+
+    def on_step(self, done: StepDone) -> None:
+        if done.last or self._due():
+            self._tell(done, self._tokens_per_second(done.step))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _due(self) -> bool:
+        return self._first or time.monotonic() - self._since >= _LOG_SECONDS
+
+    def _tokens_per_second(self, step: int) -> int:
+        now = time.monotonic()
+        speed = (step - self._step) * self._tokens_per_step / max(now - self._since, 1e-9)
+        self._step, self._since, self._first = step, now, False
+        return round(speed)
+
+    def _tell(self, done: StepDone, speed: int) -> None:
+        log.info(
+            event(
+                "step",
+                step=f"{done.step}/{self._steps}",
+                loss=done.loss,
+                learning_rate=done.rate,
+                tokens_per_second=speed,
+            )
+        )
+        if self._reporter is not None:
+            self._reporter.report(
+                Report(
+                    step=done.step,
+                    total_steps=self._steps,
+                    loss=done.loss,
+                    tokens_per_second=speed,
+                    last_checkpoint_step=done.saved_step,
+                    bad_rows=self._bad_rows(),
+                )
+            )

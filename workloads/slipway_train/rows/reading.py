@@ -1,0 +1,126 @@
+"""Files to rows: JSON lines, Parquet and Arrow (as Hugging Face's `save_to_disk` and hub snapshots have them).
+
+Decided here: the name's ending says what a file is; a row that cannot be read is bad, with the reason, and reading goes
+on; a file that cannot be read at all ends the run. Arrow is read through pyarrow alone: the `datasets` package would
+bring pandas and a cache of its own, for a format that is a plain Arrow stream. Memory is one line or _BATCH_ROWS rows.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from ..errors import RecipeError
+from ..tree import Tree
+
+LINE_BYTES_MAX = 16 << 20
+_BATCH_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`number` counts from 1, and is the line's in JSON lines. Where `bad` is not "", it says why, `value` is empty."""
+
+    file: str
+    number: int
+    value: dict[str, Any]
+    bad: str = ""
+
+
+def has_rows(name: str) -> bool:
+    """Whether a file of this name is read as rows, and not as text."""
+    return _reader(name) is not None
+
+
+def read_rows(tree: Tree, name: str) -> Iterator[Row]:
+    """All rows of one file, in its order. Raises RecipeError where the file is no such file."""
+    reader = _reader(name)
+    assert reader is not None, f"{name} is text"
+    with tree.open(name) as file:
+        for number, value in reader(file, name):
+            yield Row(name, number, value, "") if isinstance(value, dict) else Row(name, number, {}, value)
+
+
+_Rows = Iterator[tuple[int, dict[str, Any] | str]]
+
+
+def _reader(name: str) -> Callable[[BinaryIO, str], _Rows] | None:
+    return next((reader for ending, reader in _READERS.items() if name.endswith(ending)), None)
+
+
+# ------------------------------------------------------------------ JSON lines
+
+
+def _json_lines(file: BinaryIO, _name: str) -> _Rows:
+    for number, line in enumerate(_lines(file), start=1):
+        if line is None:
+            yield number, f"a line is longer than {LINE_BYTES_MAX >> 20} MiB"
+        elif line.strip():
+            yield number, _json_row(line)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """None stands for a line that is too long: it is passed over without being held."""
+    while line := file.readline(LINE_BYTES_MAX):
+        if len(line) < LINE_BYTES_MAX or line.endswith(b"\n"):
+            yield line
+            continue
+        while (rest := file.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
+            pass
+        yield None
+
+
+def _json_row(line: bytes) -> dict[str, Any] | str:
+    try:
+        value = json.loads(line)
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    except (ValueError, RecursionError) as error:
+        return f"not JSON ({error})"
+    return value if isinstance(value, dict) else f"a JSON {type(value).__name__}, not an object"
+
+
+# ------------------------------------------------------------------ Arrow and Parquet
+
+
+def _arrow(file: BinaryIO, name: str) -> _Rows:
+    import pyarrow
+
+    try:
+        magic = file.read(6)
+        file.seek(0)
+        if magic == b"ARROW1":
+            reader = pyarrow.ipc.open_file(file)
+            batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+        else:
+            batches = iter(pyarrow.ipc.open_stream(file))
+        yield from _numbered(batches)
+    except pyarrow.ArrowInvalid as error:
+        raise RecipeError(f"dataset: {name} is no Arrow file: {error}") from None
+
+
+def _parquet(file: BinaryIO, name: str) -> _Rows:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        yield from _numbered(pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS))
+    except pyarrow.ArrowException as error:
+        raise RecipeError(f"dataset: {name} is no Parquet file: {error}") from None
+
+
+def _numbered(batches: Iterator[Any]) -> _Rows:
+    number = 0
+    for batch in batches:
+        for at in range(0, batch.num_rows, _BATCH_ROWS):
+            for value in batch.slice(at, _BATCH_ROWS).to_pylist():
+                number += 1
+                yield number, value
+
+
+_READERS: dict[str, Callable[[BinaryIO, str], _Rows]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".arrow": _arrow,
+    ".parquet": _parquet,
+}
