@@ -89,6 +89,24 @@ TRAINING_JOB_CASES = (
         )
         for field, value in {"strategy": "ddp", "precision": "bf16", "activationCheckpointing": "full"}.items()
     ),
+    Case(
+        "command with desync",
+        COMMAND_JOB,
+        {"spec.desync": "Fail"},
+        "spec",
+        "desync looks into a recipe's ranks: leave it out with command",
+    ),
+    *(
+        Case(
+            f"desync with {name}",
+            RECIPE_JOB,
+            {"spec.desync": "Fail", "spec.strategy": name, **more},
+            "spec",
+            "desync compares copies that strategies ddp and fsdp hold: leave it out with deepspeed and parallel",
+        )
+        for name, more in {"deepspeed": {}, "parallel": {"spec.parallel": {}}}.items()
+    ),
+    Case("desync with fsdp", RECIPE_JOB, {"spec.desync": "Fail", "spec.strategy": "fsdp"}),
     Case("command with output", COMMAND_JOB, {"spec.output": {"claim": "results"}}),
     Case("empty program", COMMAND_JOB, {"spec.command": [""]}, "spec.command", "must begin with the program to start"),
     Case("empty argument", COMMAND_JOB, {"spec.command": ["true", ""]}),
@@ -259,6 +277,48 @@ TRAINING_JOB_CASES = (
         {"spec.training.optimizer": {"learningRate": 0.003}},
         "spec.training.optimizer.learningRate",
         "must be of type string",
+    ),
+    # -- how it is watched
+    Case("desync", RECIPE_JOB, {"spec.desync": "Fail"}),
+    Case(
+        "desync of another kind",
+        RECIPE_JOB,
+        {"spec.desync": "Warn"},
+        "spec.desync",
+        'supported values: "Ignore", "Fail"',
+    ),
+    # -- checkpoint
+    *(
+        Case(f"checkpoint {checkpoint}", RECIPE_JOB, {"spec.checkpoint": checkpoint})
+        for checkpoint in (
+            {"everySteps": 500, "memoryEvery": 499, "keep": 3, "mode": "Sync"},
+            {"everySeconds": 600, "memoryEvery": 1_000_000},
+            {"memoryEvery": 99},
+        )
+    ),
+    Case(
+        "steps and seconds",
+        RECIPE_JOB,
+        {"spec.checkpoint": {"everySteps": 10, "everySeconds": 60}},
+        "spec.checkpoint",
+        "everySteps and everySeconds exclude each other: leave one out",
+    ),
+    *(
+        Case(
+            f"memory too rarely: {checkpoint}",
+            RECIPE_JOB,
+            {"spec.checkpoint": checkpoint},
+            "spec.checkpoint",
+            "memoryEvery must be less than everySteps (100 when left out): it saves nothing else",
+        )
+        for checkpoint in ({"everySteps": 10, "memoryEvery": 10}, {"memoryEvery": 100})
+    ),
+    Case(
+        "mode",
+        RECIPE_JOB,
+        {"spec.checkpoint": {"mode": "async"}},
+        "spec.checkpoint.mode",
+        'supported values: "Async", "Sync"',
     ),
     # -- pod template
     Case(

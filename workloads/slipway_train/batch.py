@@ -6,6 +6,7 @@ changes; and everyone sees the whole batch before it is split, so everyone knows
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Batch:
     def split(self, parts: int) -> list["Batch"]:
         """In order, as equal as may be."""
         size = -(-len(self.tokens) // parts)
-        return [self._each(lambda rows, at=at: rows[at : at + size]) for at in range(0, len(self.tokens), size)]
+        return [self._each(itemgetter(slice(at, at + size))) for at in range(0, len(self.tokens), size)]
 
     def to(self, device: torch.device) -> "Batch":
         return self._each(lambda rows: rows.to(device))

@@ -2,12 +2,14 @@
 
 Decided here: tensors are stored as safetensors and everything else as JSON, so loading runs no code from the volume.
 A manifest with a SHA-256 of each file is checked at load; a checkpoint that fails it is passed over for the one before,
-with a warning, and removed only once a new one is safe: an error of the volume may pass. Only rank 0 comes here.
+with a warning, and removed only once a new one is safe: an error of the volume may pass. Only rank 0 comes here, and
+the launcher of its pod when rank 0 is gone. What is in memory (memorytier.py) lies in such a store too.
 """
 
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from .logs import event, log
 from .strategies import State
 
 _TENSORS, _STATE, _TOKENIZER, _MANIFEST = "tensors.safetensors", "state.json", "tokenizer.json", "manifest.json"
+_VERIFIED = (_TENSORS, _TOKENIZER, _STATE)
+_DAMAGE = (OSError, ValueError, KeyError, TypeError)  # what reading a damaged checkpoint may raise
 _OWN_OUTPUT = "give this job an output of its own"
 _NAME = re.compile(r"step-(\d{9})")
 
@@ -57,20 +61,42 @@ class CheckpointStore:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Returns once it is on disk. OSError where the volume is full or gone: the run is then retried."""
-        with whole_directory(self._root / _name(checkpoint.step)) as partial:
+        with whole_directory(self.directory_of(checkpoint.step)) as partial:
             save_file(checkpoint.tensors, partial / _TENSORS)
             (partial / _TOKENIZER).write_bytes(checkpoint.tokenizer)
             (partial / _STATE).write_text(json.dumps(_state(checkpoint)))
-            digests = {name: _digest((partial / name).read_bytes()) for name in (_TENSORS, _TOKENIZER, _STATE)}
+            digests = {name: _file_digest(partial / name) for name in _VERIFIED}
             (partial / _MANIFEST).write_text(json.dumps(digests))
         self._prune(checkpoint.step)
+
+    def damage(self, step: int) -> str | None:
+        """What is wrong with checkpoint `step`, None where all its checksums hold."""
+        try:
+            _load(self.directory_of(step))
+        except _DAMAGE as error:
+            return str(error)
+        return None
+
+    def adopt(self, step: int, source: Path) -> None:
+        """Copies checkpoint `step` from the directory where another store has it."""
+        with whole_directory(self.directory_of(step)) as partial:
+            for name in (*_VERIFIED, _MANIFEST):
+                shutil.copyfile(source / name, partial / name)
+        self._prune(step)
+
+    def directory_of(self, step: int) -> Path:
+        return self._root / _name(step)
+
+    def steps(self) -> list[int]:
+        """Newest first, whole or not."""
+        return [step for step, _ in self._newest_first()]
 
     def newest(self) -> Checkpoint | None:
         """The newest that is whole, None where there is none. Damaged ones are reported."""
         for step, path in self._newest_first():
             try:
                 return _load(path)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except _DAMAGE as error:
                 log.warning(event("checkpoint_damaged", step=step, error=str(error), action="the one before is used"))
                 self._damaged.append(path)
         return None
@@ -103,9 +129,9 @@ def _state(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _load(path: Path) -> Checkpoint:
     digests = json.loads((path / _MANIFEST).read_text())
-    content = {name: (path / name).read_bytes() for name in (_TENSORS, _TOKENIZER, _STATE)}
+    content = {name: (path / name).read_bytes() for name in _VERIFIED}
     for name, data in content.items():
-        if digests[name] != _digest(data):
+        if digests[name] != hashlib.sha256(data).hexdigest():
             raise ValueError(f"{name} does not match its SHA-256")
     state = json.loads(content[_STATE])
     return Checkpoint(
@@ -118,5 +144,7 @@ def _load(path: Path) -> Checkpoint:
     )
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _file_digest(path: Path) -> str:
+    """Read in pieces: a checkpoint may be larger than what memory is left."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -24,6 +24,9 @@ from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 from .errors import RecipeError
 
 RECIPE_VARIABLE = "SLIPWAY_RECIPE"
+RESULT_VARIABLE = "SLIPWAY_RESULT_FILE"  # these three are the launcher's, for its ranks
+MEMORY_VARIABLE = "SLIPWAY_MEMORY_DIR"
+STACKS_VARIABLE = "SLIPWAY_STACKS_DIR"
 
 
 class Dataset(Model):
@@ -73,6 +76,7 @@ class Recipe(Model):
     training: TrainingSpec
     checkpoint: CheckpointSpec = CheckpointSpec()
     stall: StallSpec | None = None  # when the watchdog ends a rank that makes no step; None: never
+    desync: Literal["Ignore", "Fail"] = "Ignore"
     evaluation: EvaluationSpec = EvaluationSpec()
     output: Result = Result()
 
@@ -100,13 +104,15 @@ class Recipe(Model):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The rest of what the operator says. `output_dir` is None on pods that have no output volume."""
+    """The rest of what the operator says, and the launcher. `output_dir` is None on pods that have no output volume."""
 
     output_dir: Path | None
     progress_url: str | None
     progress_token_file: Path | None
     result_file: Path | None
     termination_log: Path
+    memory_dir: Path | None = None
+    stacks_dir: Path | None = None
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> "Environment":
@@ -117,8 +123,10 @@ class Environment:
             output_dir=path("SLIPWAY_OUTPUT_DIR"),
             progress_url=variables.get("SLIPWAY_PROGRESS_URL") or None,
             progress_token_file=path("SLIPWAY_PROGRESS_TOKEN_FILE"),
-            result_file=path("SLIPWAY_RESULT_FILE"),
+            result_file=path(RESULT_VARIABLE),
             termination_log=path("SLIPWAY_TERMINATION_LOG") or Path("/dev/termination-log"),
+            memory_dir=path(MEMORY_VARIABLE),
+            stacks_dir=path(STACKS_VARIABLE),
         )
 
 
@@ -135,6 +143,7 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
     _check_base(recipe)
     _check_requirement(recipe)
     _check_strategy(recipe)
+    _check_checkpoint(recipe.checkpoint)
     return recipe
 
 
@@ -191,6 +200,8 @@ def _check_strategy(recipe: Recipe) -> None:
                 raise RecipeError(f"{name}.offload: with accelerator cpu all is in main memory already")
     if recipe.deepspeed.offload == "nvme" and (recipe.deepspeed.stage != 3 or not recipe.deepspeed.nvme_path):
         raise RecipeError("deepspeed.offload: nvme needs stage 3 and nvmePath")
+    if recipe.desync == "Fail" and recipe.strategy in ("deepspeed", "parallel"):
+        raise RecipeError(f"desync: {recipe.strategy} holds no copies that could be compared: leave it out")
     if recipe.adapts and recipe.strategy != "ddp":
         raise RecipeError("strategy: recipes lora and qlora train by ddp")
     if recipe.strategy == "parallel":
@@ -228,6 +239,14 @@ def stages_per_process(cut: ParallelSpec) -> int:
 def feed_forward_width(hidden_size: int) -> int:
     """8/3 of the hidden size, rounded up to 32."""
     return -(-hidden_size * 8 // 3 // 32) * 32
+
+
+def _check_checkpoint(checkpoint: CheckpointSpec) -> None:
+    if checkpoint.every_steps and checkpoint.every_seconds:
+        raise RecipeError("checkpoint: everySteps and everySeconds exclude each other: leave one out")
+    between = checkpoint.steps_between
+    if checkpoint.memory_every and between and checkpoint.memory_every >= between:
+        raise RecipeError(f"checkpoint.memoryEvery: must be less than everySteps, {between}: it saves nothing else")
 
 
 def _check_shape(model: ModelSpec) -> None:

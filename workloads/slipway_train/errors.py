@@ -10,6 +10,7 @@ EXIT_RECIPE_WRONG = 2
 EXIT_REQUIREMENT_NOT_MET = 3
 EXIT_FAILED = 1
 EXIT_STOPPED = 143  # 128 + SIGTERM, what a shell would report
+EXIT_STALLED = 75  # sysexits' EX_TEMPFAIL: no step ended within the watchdog's bound
 
 
 class RecipeError(Exception):
@@ -26,3 +27,11 @@ class RequirementNotMet(Exception):
     def __init__(self, message: str, evaluation: Mapping[str, str | int]) -> None:
         super().__init__(message)
         self.evaluation = evaluation
+
+
+class RanksDiffer(Exception):
+    """Ranks that should hold the same numbers do not. The message names the parameter and the rank."""
+
+
+class Stalled(Exception):
+    """The watchdog found that a step does not end. The message says which, and what the bound was."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PREFIX = ".partial-"
+_REMOVED = "removed-"
 
 
 @contextmanager
@@ -32,10 +33,16 @@ def whole_directory(target: Path) -> Iterator[Path]:
 
 def remove_directory(path: Path) -> None:
     """Hides the directory by one rename, then removes it, so that a crash leaves no half of it in sight."""
-    hidden = path.parent / f"{_PREFIX}removed-{path.name}"
+    hidden = path.parent / f"{_PREFIX}{_REMOVED}{path.name}"
     shutil.rmtree(hidden, ignore_errors=True)
     path.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
+
+
+def half_written(parent: Path) -> list[str]:
+    """The directories that were to appear in `parent` when a crash came between."""
+    names = sorted(path.name.removeprefix(_PREFIX) for path in parent.glob(f"{_PREFIX}*"))
+    return [name for name in names if not name.startswith(_REMOVED)]
 
 
 def remove_partials(parent: Path) -> None:

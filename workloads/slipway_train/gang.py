@@ -1,9 +1,8 @@
 """The gang of processes: who this one is, and the few things that all of them do together.
 
-Decided here: gloo on CPUs and NCCL on GPUs; a collective that waits longer than COLLECTIVE_TIMEOUT_SECONDS is given up,
-so a peer that vanished without closing its connections costs two minutes and not torch's ten to thirty. Saving and
-exporting happen on rank 0 while the others wait in such a collective, and must be quicker than that. Nothing here knows
-of models.
+Decided here: gloo on CPUs and NCCL on GPUs; a collective that waits longer than COLLECTIVE_TIMEOUT_SECONDS is given up.
+Within a step the watchdog is much quicker, so this is long enough for what happens on rank 0 while the others wait: a
+checkpoint that is written to the end, the export. Nothing here knows of models.
 """
 
 import os
@@ -16,7 +15,7 @@ import torch.distributed as dist
 
 from .errors import RecipeError
 
-COLLECTIVE_TIMEOUT_SECONDS = 120
+COLLECTIVE_TIMEOUT_SECONDS = 1800
 T = TypeVar("T")
 
 

@@ -2,7 +2,8 @@
 
 torchrun itself turns every failure into exit code 1. Decided here: the pod's exit code and termination message carry
 the real one of the rank that failed first, and the last lines that it wrote to stderr. SIGTERM is passed on and waited
-for, so that a checkpoint is saved. Nothing is restarted here: the operator restarts the whole gang.
+for, so that a checkpoint is saved. Nothing is restarted here: the operator restarts the whole gang, in new pods, so
+what the ranks left in memory goes to the output first.
 """
 
 import json
@@ -11,13 +12,24 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import termination
-from .config import Environment, read_recipe
-from .errors import EXIT_FAILED, EXIT_RECIPE_WRONG, EXIT_REQUIREMENT_NOT_MET, EXIT_STOPPED, RecipeError
+from . import logs, termination
+from .config import MEMORY_VARIABLE, RESULT_VARIABLE, STACKS_VARIABLE, Environment, Recipe, read_recipe
+from .errors import (
+    EXIT_FAILED,
+    EXIT_RECIPE_WRONG,
+    EXIT_REQUIREMENT_NOT_MET,
+    EXIT_STALLED,
+    EXIT_STOPPED,
+    RecipeError,
+)
+from .logs import event, log
+from .stacks import Stacks, brief
 from .termination import Failure, failure_document
 
 if TYPE_CHECKING:
@@ -28,27 +40,31 @@ STDERR_LINES = 30
 RENDEZVOUS_SECONDS = 600  # pods of one gang may start this far apart: one may have to pull the image
 STOP_SECONDS = 25  # for ranks to save and leave: well inside the pod's grace period of 60 s, so that we still write why
 _WORKER = ("-m", "slipway_train.worker")
+_RESULT = "result.json"
 
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _stop_before_start)  # a container's first process ignores what it does not handle
     environment = Environment.read(os.environ)
     try:
-        read_recipe(os.environ)
+        recipe = read_recipe(os.environ)
     except RecipeError as error:
         sys.stderr.write(f"{error}\n")
         return _end(environment, EXIT_RECIPE_WRONG, [Failure(_first_rank(os.environ), EXIT_RECIPE_WRONG, str(error))])
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
-        return _launch(environment, Path(scratch))
+        return _launch(environment, recipe, Path(scratch))
 
 
 def exit_code(failures: list[Failure]) -> int:
-    """2 or 3 where any rank says so: the recipe is wrong, the model not good enough. Else the first failure's, 128 + n
-    for signal n."""
+    """The pod's: 2 or 3 where any rank says that the recipe is wrong or the model not good enough, 75 where any has
+    stalled, else the first failure's.
+
+    A signal n becomes 128 + n. A stalled rank's peers may be the first to fail, by the connections that it closes.
+    """
     codes = [failure.exit_code for failure in failures]
-    for code in (EXIT_RECIPE_WRONG, EXIT_REQUIREMENT_NOT_MET):
-        if code in codes:
-            return code
+    for telling in (EXIT_RECIPE_WRONG, EXIT_REQUIREMENT_NOT_MET, EXIT_STALLED):
+        if telling in codes:
+            return telling
     first = codes[0] if codes else EXIT_FAILED
     return 128 - first if first < 0 else first
 
@@ -68,32 +84,58 @@ def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _launch(environment: Environment, scratch: Path) -> int:
-    # imported late: torch takes seconds, and a wrong recipe or an early SIGTERM need not wait for it
+def _launch(environment: Environment, recipe: Recipe, scratch: Path) -> int:
+    from .memorytier import memory_directory  # torch takes seconds: a wrong recipe need not wait for it
+
+    logs.configure(_first_rank(os.environ))
+    stacks = Stacks(scratch / "stacks")
+    os.environ[RESULT_VARIABLE], os.environ[STACKS_VARIABLE] = str(scratch / _RESULT), str(scratch / "stacks")
+    with memory_directory() if recipe.checkpoint.memory_every else nullcontext() as memory:
+        if memory:
+            os.environ[MEMORY_VARIABLE] = str(memory)
+        code, failures = _run_ranks(scratch)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is near anyway, and what follows is worth the wait
+        if not failures:
+            return _succeed(environment, scratch)
+        if memory and environment.output_dir:
+            failures = [_with_rescue(failures[0], environment.output_dir, memory, recipe), *failures[1:]]
+        return _end(environment, code, failures, stacks.texts(), _measured(scratch))
+
+
+def _run_ranks(scratch: Path) -> tuple[int, list[Failure]]:
+    """Until they have ended: the pod's exit code, and what went wrong, the first first; nothing on success."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
 
-    result_file = scratch / "result.json"
-    os.environ["SLIPWAY_RESULT_FILE"] = str(result_file)
     config, command, arguments = _elastic_config(scratch / "logs")
     try:
         elastic_launch(config=config, entrypoint=command)(*arguments)
     except ChildFailedError as error:
         failures = _failures(error, scratch)
-        measured = json.loads(result_file.read_text()) if result_file.exists() else {}
-        return _end(environment, exit_code(failures), failures, measured)
+        return exit_code(failures), failures
     except SignalException as stopped:
         words = _last_words(scratch, 0) or "no rank said that it saved a checkpoint"
         failure = Failure(_first_rank(os.environ), EXIT_STOPPED, f"{stopped.sigval.name} to the pod: {words}")
-        return _end(environment, EXIT_STOPPED, [failure])
+        return EXIT_STOPPED, [failure]
     except Exception as error:
         failure = Failure(_first_rank(os.environ), EXIT_FAILED, f"the gang did not form: {error}")
         sys.stderr.write(f"{failure.message}\n")
-        return _end(environment, EXIT_FAILED, [failure])
-    if result_file.exists():
-        termination.write(environment.termination_log, result_file.read_bytes())
-    return 0
+        return EXIT_FAILED, [failure]
+    return 0, []
+
+
+def _with_rescue(failure: Failure, output_dir: Path, memory: Path, recipe: Recipe) -> Failure:
+    """What the ranks left in memory goes to the output; the failure's message says so at its end."""
+    from .memorytier import rescue
+    from .output import CHECKPOINTS
+
+    try:
+        words = str(rescue(memory, output_dir / CHECKPOINTS, keep=recipe.checkpoint.keep))
+    except OSError as error:
+        words = f"what was in memory could not be saved to the output: {error}"
+        log.warning(event("memory_checkpoint_lost", error=error))
+    return replace(failure, message=f"{failure.message}\n{words}" if words else failure.message)
 
 
 def _elastic_config(log_dir: Path) -> tuple["LaunchConfig", str, list[str]]:
@@ -136,10 +178,30 @@ def _first_rank(variables: Mapping[str, str]) -> int:
     return int(variables.get("PET_NODE_RANK", "0")) * (int(processes) if processes.isdigit() else 1)
 
 
+def _succeed(environment: Environment, scratch: Path) -> int:
+    result = scratch / _RESULT
+    if result.exists():
+        termination.write(environment.termination_log, result.read_bytes())
+    return 0
+
+
+def _measured(scratch: Path) -> Mapping[str, Any]:
+    """The evaluation of a model that is not good enough."""
+    result = scratch / _RESULT
+    return json.loads(result.read_text()) if result.exists() else {}
+
+
 def _end(
-    environment: Environment, code: int, failures: list[Failure], measured: Mapping[str, Any] = MappingProxyType({})
+    environment: Environment,
+    code: int,
+    failures: list[Failure],
+    stacks: Mapping[int, str] = MappingProxyType({}),
+    measured: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    termination.write(environment.termination_log, failure_document(failures, measured))
+    for rank, text in stacks.items():
+        sys.stdout.write(f"event=stack rank={rank}\n{text}\n")
+    lines = {rank: brief(text) for rank, text in stacks.items()}
+    termination.write(environment.termination_log, failure_document(failures, lines, measured=measured))
     return code
 
 

@@ -1,30 +1,34 @@
 """The training loop: step, metrics line, checkpoint when due, observers, stop.
 
-Decided here: the order of these, for every recipe and strategy. One step takes no random number, so a step is a pure
-function of the checkpoint before it: that is what makes resuming exact.
+Decided here: the order of these, for every recipe and strategy. What a step draws at random comes from the seed, the
+step and the share of the data alone, so a step is a pure function of the checkpoint before it: that is what makes
+resuming exact. The watchdog watches the inside of steps; after a checkpoint the ranks meet before the next one begins,
+so that nobody's watchdog takes rank 0's writing for a stall.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from .batch import Batch
 from .checkpoint import Checkpoint
+from .compute import ComputeClock
 from .config import Recipe
 from .errors import Stopped
 from .export import Finished
 from .gang import Gang
-from .logs import event, log
 from .metrics import Metrics
 from .model import learning_rate
 from .output import Output
+from .saving import Saving
 from .strategies import Sharded, State
-
-_RNG = "rng.cpu"
+from .tiers import Tier
+from .watchdog import Watchdog
 
 
 class Task(Protocol):
@@ -48,7 +52,12 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """What observers are told. `loss` is the gang's mean in nats per target; `seconds` are the step's alone."""
+    """What observers are told. `loss` is the gang's mean in nats per target; `seconds` are the step's alone, and
+    `data_seconds` what the batch took of them.
+
+    `saved_step` is of the newest complete checkpoint on the volume (known to rank 0), `checkpoint_seconds` for how long
+    the newest checkpoint, of any tier, has held up the steps.
+    """
 
     step: int
     seconds: float
@@ -56,10 +65,15 @@ class StepDone:
     rate: float
     saved_step: int | None
     last: bool
+    data_seconds: float = 0.0
+    checkpoint_seconds: float | None = None
 
 
 class Observer(Protocol):
-    """Sees every step on this process; must neither block nor raise."""
+    """Sees every step on this process. All processes have the same observers in the same order.
+
+    So an observer may talk to its peers, after the same steps on all of them, and may end the run by raising on all.
+    """
 
     def on_step(self, done: StepDone) -> None: ...
 
@@ -69,22 +83,22 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """One attempt, and how far it is. `step` counts finished optimizer steps."""
+    """One attempt, and how far it is. `step` counts finished optimizer steps; rank 0 has the output and saves.
+
+    `notes` is what the next line of the metrics says besides: whoever has something to say puts it there.
+    """
 
     recipe: Recipe
     gang: Gang
     task: Task
     sharded: Sharded
     output: Output | None
+    saving: Saving | None
+    watchdog: Watchdog
+    clock: ComputeClock
     step: int
-    saved_step: int | None
-
-
-def restore(run: Run, checkpoint: Checkpoint | None) -> None:
-    """Puts rank 0's checkpoint into every process; the others pass None."""
-    tensors = dict(checkpoint.tensors) if checkpoint else None
-    torch.set_rng_state(run.gang.broadcast(tensors.pop(_RNG) if tensors is not None else None))
-    run.sharded.restore(tensors)
+    notes: dict[str, float | str] = field(default_factory=dict)
+    checkpoint_seconds: float | None = None
 
 
 def train(run: Run, observers: Sequence[Observer], stop_asked: Callable[[], bool]) -> None:
@@ -93,40 +107,65 @@ def train(run: Run, observers: Sequence[Observer], stop_asked: Callable[[], bool
         for observer in observers:
             closing.callback(observer.close)
         metrics = closing.enter_context(Metrics(run.output.metrics, resume_step=run.step)) if run.output else None
+        if run.saving:
+            closing.callback(run.saving.leave)  # before the metrics are closed, which a checkpoint syncs
         while run.step < run.recipe.training.steps:
-            began = time.monotonic()
-            rate = learning_rate(run.step, steps=run.recipe.training.steps, spec=run.recipe.training.optimizer)
-            loss, stop = _step(run, rate, stop=stop_asked())
-            run.step += 1
-            seconds = time.monotonic() - began
-            last = run.step == run.recipe.training.steps
-            if metrics:
-                metrics.write(step=run.step, loss=loss, learningRate=rate)
-            if stop or last or run.step % run.recipe.checkpoint.every_steps == 0:
-                _save(run)
+            done, stop = advance(run, metrics, stop_asked)
             for observer in observers:
-                observer.on_step(StepDone(run.step, seconds, loss, rate, run.saved_step, last))
+                observer.on_step(done)
             if stop:
                 raise Stopped(f"told to stop; the checkpoint of step {run.step} is saved")
 
 
-def _step(run: Run, rate: float, *, stop: bool) -> tuple[float, bool]:
-    """One optimizer step on the next global batch: its mean loss in nats per target, and whether a rank is to stop."""
-    batch = run.task.batch()
+def advance(run: Run, metrics: Metrics | None, stop_asked: Callable[[], bool]) -> tuple[StepDone, bool]:
+    """One step and what follows from it; and whether a rank is to stop now."""
+    began = time.monotonic()
+    rate = learning_rate(run.step, steps=run.recipe.training.steps, spec=run.recipe.training.optimizer)
+    with run.watchdog.step(run.step + 1):
+        batch = run.task.batch()
+        data_seconds = time.monotonic() - began
+        loss, stop, tier = _step(run, batch, rate, stop=stop_asked())
+    run.step += 1
+    seconds = time.monotonic() - began
+    last = run.step == run.recipe.training.steps
+    if metrics:
+        metrics.write(step=run.step, loss=loss, learningRate=rate, **run.notes)
+        run.notes.clear()
+    if stop or last:
+        _save(run, metrics, Tier.VOLUME, flush=True)
+    elif tier is not Tier.NONE:
+        _save(run, metrics, tier)
+    saved_step = run.saving.saved_step if run.saving else None
+    return StepDone(run.step, seconds, loss, rate, saved_step, last, data_seconds, run.checkpoint_seconds), stop
+
+
+def _step(run: Run, batch: Batch, rate: float, *, stop: bool) -> tuple[float, bool, Tier]:
+    """One optimizer step on a global batch: its mean loss, is a rank to stop, what does rank 0 want saved."""
     share = batch.share(rank=run.sharded.data_rank, size=run.sharded.data_size)
+    _seed(run)
     parts = share.split(run.recipe.training.accumulation_steps)
     mine = run.sharded.step(parts, targets=batch.targets, rate=rate)
-    loss, stops = run.gang.sum([mine, float(stop)])
-    return loss, stops > 0
+    due = run.saving.due(run.step + 1) if run.saving else Tier.NONE
+    loss, stops, tier = run.gang.sum([mine, float(stop), float(due)])
+    return loss, stops > 0, Tier(int(tier))
 
 
-def _save(run: Run) -> None:
-    """Rank 0 writes; the others only remember that it did. Nothing is written twice for one step."""
-    if run.saved_step == run.step:
-        return
+def _seed(run: Run) -> None:
+    """The generators begin anew at every step: none has a state that a checkpoint would have to hold."""
+    drawn = np.random.SeedSequence([run.recipe.training.seed, run.step, run.sharded.data_rank]).generate_state(1)
+    torch.default_generator.manual_seed(int(drawn[0]))
+    if run.gang.device.type == "cuda":
+        torch.cuda.manual_seed(int(drawn[0]))
+
+
+def _save(run: Run, metrics: Metrics | None, tier: Tier, *, flush: bool = False) -> None:
+    """Rank 0 hands it to its writer; the others wait until it has. With `flush` until it is written."""
+    began = time.monotonic()
     state = run.sharded.capture()
-    if run.output is not None and state is not None:
-        began = time.monotonic()
-        run.output.checkpoints.save(run.task.checkpoint(run.step, {**state, _RNG: torch.get_rng_state()}))
-        log.info(event("checkpoint", step=run.step, seconds=time.monotonic() - began))
-    run.saved_step = run.step
+    if run.saving is not None and metrics is not None and state is not None:
+        run.saving.save(run.task.checkpoint(run.step, state), tier, curve=metrics.sync)
+        if flush:
+            run.saving.flush()
+    (stall_seconds,) = run.gang.sum([time.monotonic() - began if run.gang.rank == 0 else 0.0])
+    run.checkpoint_seconds = stall_seconds
+    run.notes["checkpointStallSeconds"] = stall_seconds

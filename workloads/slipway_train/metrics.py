@@ -4,6 +4,7 @@ Decided here: a run that resumes at step n drops the lines after n, so that the 
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,20 @@ from .files import write_whole
 
 
 class Metrics:
-    """Appends to `path`; rank 0 only. Lines are flushed, not fsynced: the checkpoint is what counts."""
+    """Appends to `path`; rank 0 only. Lines are flushed; a checkpoint has them synced before it counts."""
 
     def __init__(self, path: Path, *, resume_step: int) -> None:
         kept = [line for line in _lines(path) if line["step"] <= resume_step]
         write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._file = path.open("a")
 
-    def write(self, **fields: float) -> None:
+    def write(self, **fields: float | str) -> None:
         self._file.write(json.dumps(fields) + "\n")
         self._file.flush()
+
+    def sync(self) -> None:
+        """Returns once the lines so far are on the disk. From any thread."""
+        os.fsync(self._file.fileno())
 
     def __enter__(self) -> "Metrics":
         return self

@@ -6,6 +6,7 @@ that a checkpoint need not hold a scheduler.
 """
 
 import math
+from typing import TypeAlias
 
 import torch
 from tokenizers import Tokenizer
@@ -17,7 +18,7 @@ from .batch import IGNORED, Batch
 from .config import feed_forward_width
 from .tokenizer import END_OF_TEXT, PADDING
 
-Config = LlamaConfig | MixtralConfig
+Config: TypeAlias = LlamaConfig | MixtralConfig
 _FINAL_SHARE = 0.1  # of the learning rate, at the last step
 
 

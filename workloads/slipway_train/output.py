@@ -6,12 +6,18 @@ from pathlib import Path
 from .checkpoint import CheckpointStore
 from .config import Recipe
 from .errors import RecipeError
+from .memorytier import MEMORY_KEEP
+
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
+    """`memory` is where checkpoints are kept besides, in the pod's memory; None where the recipe wants none."""
+
     root: Path
     checkpoints: CheckpointStore
+    memory: CheckpointStore | None = None
 
     @property
     def model(self) -> Path:
@@ -30,7 +36,7 @@ class Output:
         return self.root / "metrics.jsonl"
 
 
-def open_output(directory: Path | None, recipe: Recipe) -> Output:
+def open_output(directory: Path | None, recipe: Recipe, memory_dir: Path | None = None) -> Output:
     """The volume is shared between jobs, so the first attempt makes the job's directory."""
     if directory is None or not directory.parent.is_dir():
         where = directory or "not set"
@@ -39,4 +45,16 @@ def open_output(directory: Path | None, recipe: Recipe) -> Output:
         directory.mkdir(exist_ok=True)
     except OSError as error:
         raise RecipeError(f"SLIPWAY_OUTPUT_DIR ({directory}) cannot be made: {error.strerror}") from error
-    return Output(directory, CheckpointStore(directory / "checkpoints", keep=recipe.checkpoint.keep))
+    checkpoints = CheckpointStore(directory / CHECKPOINTS, keep=recipe.checkpoint.keep)
+    return Output(directory, checkpoints, _memory(recipe, memory_dir))
+
+
+def _memory(recipe: Recipe, directory: Path | None) -> CheckpointStore | None:
+    if recipe.checkpoint.memory_every is None:
+        return None
+    if directory is None:
+        raise RecipeError(
+            "checkpoint.memoryEvery: SLIPWAY_MEMORY_DIR is not set; start the ranks by slipway_train.launch,"
+            " which keeps that memory when a rank dies"
+        )
+    return CheckpointStore(directory, keep=MEMORY_KEEP)

@@ -10,6 +10,7 @@ from .config import Recipe
 from .logs import event, log
 from .loop import StepDone
 from .progress import Report, Reporter
+from .stragglers import Stragglers
 
 _LOG_SECONDS = 5.0
 
@@ -17,11 +18,20 @@ _LOG_SECONDS = 5.0
 class Pace:
     """`reporter` is None on all ranks but the first."""
 
-    def __init__(self, recipe: Recipe, reporter: Reporter | None, *, step: int, bad_rows: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        reporter: Reporter | None,
+        stragglers: Stragglers,
+        *,
+        step: int,
+        bad_rows: Callable[[], int],
+    ) -> None:
         self._steps = recipe.training.steps
         self._tokens_per_step = recipe.training.batch_size * recipe.context_length
         self._reporter = reporter
         self._bad_rows = bad_rows
+        self._stragglers = stragglers
         self._step = step
         self._since = time.monotonic()
         self._first = True
@@ -61,5 +71,8 @@ class Pace:
                     tokens_per_second=speed,
                     last_checkpoint_step=done.saved_step,
                     bad_rows=self._bad_rows(),
+                    checkpoint_seconds=done.checkpoint_seconds,
+                    slow_rank=self._stragglers.slow.rank if self._stragglers.slow else None,
+                    slow_node=self._stragglers.node,
                 )
             )

@@ -30,18 +30,27 @@ class Failure:
         return content | {"message": self.message[-limit:] if limit else ""}
 
 
-def failure_document(failures: list[Failure], measured: Mapping[str, Any] = MappingProxyType({})) -> bytes:
+def failure_document(
+    failures: list[Failure],
+    stacks: Mapping[int, str] | None = None,
+    *,
+    measured: Mapping[str, Any] = MappingProxyType({}),
+) -> bytes:
     """`{"failures": [...]}` in the order given, within LIMIT_BYTES: messages give way first, then the last failures.
 
-    `measured` goes with it: the evaluation of a model that is not good enough.
+    `stacks`, one line by rank, are there after a stall: `"stacks": [{"rank", "stack"}]`. They give way with messages,
+    and lose their outer frames, which are the same in every rank. `measured` goes with it: the evaluation of a model
+    that is not good enough.
     """
     for count in range(len(failures), 0, -1):
         for limit in (2000, 1000, 500, 200, 80):
-            told = [each.to_json(limit=limit) for each in failures[:count]]
-            document = json.dumps({"failures": told, **measured}).encode()
+            content: dict[str, Any] = {"failures": [each.to_json(limit=limit) for each in failures[:count]], **measured}
+            if stacks:
+                content["stacks"] = [{"rank": rank, "stack": stack[:limit]} for rank, stack in stacks.items()]
+            document = json.dumps(content).encode()
             if len(document) <= LIMIT_BYTES:
                 return document
-    return b'{"failures": []}'
+    return failure_document(failures, measured=measured) if stacks else b'{"failures": []}'
 
 
 def write(path: Path, document: bytes) -> None:

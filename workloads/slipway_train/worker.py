@@ -8,24 +8,28 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 import warnings
 from types import FrameType
 from typing import Any
 
-from . import logs
+from . import logs, stacks
 from .config import Environment, Recipe, read_recipe
 from .errors import (
     EXIT_FAILED,
     EXIT_RECIPE_WRONG,
     EXIT_REQUIREMENT_NOT_MET,
+    EXIT_STALLED,
     EXIT_STOPPED,
     RecipeError,
     RequirementNotMet,
+    Stalled,
     Stopped,
 )
 from .files import write_whole
 from .progress import Reporter, http_sender, no_sender
+from .watchdog import LINGER_SECONDS, Watchdog
 
 
 class StopRequest:
@@ -46,12 +50,23 @@ def run(recipe: Recipe, environment: Environment, stop: StopRequest) -> None:
     from .course import follow  # torch takes seconds to import: after the recipe is known to be right
     from .gang import Gang
 
+    if environment.stacks_dir is not None:
+        stacks.answer(environment.stacks_dir, int(os.environ["RANK"]))
     gang = Gang(recipe.accelerator)
     url = environment.progress_url if gang.rank == 0 else None
     send = http_sender(url, environment.progress_token_file) if url else no_sender
+    watchdog = Watchdog.of(recipe.stall, lambda words: _leave_stalled(environment, words))
     try:
-        with Reporter(send) as reporter:
-            finished = follow(recipe, gang, environment.output_dir, reporter=reporter, stop_asked=stop)
+        with Reporter(send) as reporter, watchdog:
+            finished = follow(
+                recipe,
+                gang,
+                environment.output_dir,
+                memory_dir=environment.memory_dir,
+                reporter=reporter,
+                watchdog=watchdog,
+                stop_asked=stop,
+            )
         _tell(environment, gang.rank, finished.to_json())
     except RequirementNotMet as error:
         _tell(environment, gang.rank, {"evaluation": dict(error.evaluation)})
@@ -76,9 +91,18 @@ def main() -> int:
         return _leave(EXIT_REQUIREMENT_NOT_MET, str(error))
     except Stopped as stopped:
         return _leave(EXIT_STOPPED, str(stopped))
+    except Stalled as stalled:
+        return _leave(EXIT_STALLED, str(stalled))
     except BaseException:
         return _leave(EXIT_FAILED, traceback.format_exc())
     return 0
+
+
+def _leave_stalled(environment: Environment, words: str) -> None:
+    """From the watchdog's thread, while the main one hangs."""
+    stacks.ask(environment.stacks_dir)
+    time.sleep(LINGER_SECONDS)
+    _leave(EXIT_STALLED, words)
 
 
 def _leave(code: int, message: str) -> int:

@@ -106,13 +106,26 @@ DATA_RANKS = f"(has(self.parallel) && {SIZES} > 0 ? {PROCESSES} / ({SIZES}) : {P
 class Shape(Protocol):
     """The model's shape where the spec says nothing of it."""
 
-    vocab_size: int
-    context_length: int
-    hidden_size: int
-    layers: int
-    heads: int
-    kv_heads: int
-    experts: int
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def context_length(self) -> int: ...
+
+    @property
+    def hidden_size(self) -> int: ...
+
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def kv_heads(self) -> int: ...
+
+    @property
+    def experts(self) -> int: ...
 
 
 def strategy_rules(default: Shape) -> tuple[Rule, ...]:

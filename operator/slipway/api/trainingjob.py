@@ -166,13 +166,51 @@ class TrainingSpec(Model):
     optimizer: OptimizerSpec = OptimizerSpec()
 
 
-class CheckpointSpec(Model):
-    """When training saves what it needs to go on after a restart."""
+DEFAULT_EVERY_STEPS = 100
 
-    every_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=100, description="Steps between two checkpoints: the most that a restart repeats."
+
+class CheckpointSpec(Model):
+    """When training saves what it needs to go on after a restart, where to, and who waits for it."""
+
+    every_steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="Steps between two checkpoints on the output volume: the most that a restart repeats. "
+        "100 when neither this nor everySeconds is set.",
     )
-    keep: Annotated[int, Field(ge=1, le=100)] = Field(default=2, description="Newest checkpoints to keep.")
+    every_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
+        default=None,
+        description="Seconds between two checkpoints on the output volume, after the step in which they have passed. "
+        "Exclusive with everySteps.",
+    )
+    memory_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="Steps between two checkpoints in the memory of rank 0's pod, saved to the output when a process "
+        "dies or the pod is told to stop; none when left out. They take up to four times the training state.",
+    )
+    keep: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=2, description="Newest checkpoints to keep on the output volume."
+    )
+    mode: Literal["Async", "Sync"] = Field(
+        default="Async",
+        description="Async writes a copy while training goes on; Sync holds the steps up until it is written.",
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!(has(self.everySteps) && has(self.everySeconds))",
+            "everySteps and everySeconds exclude each other: leave one out",
+        ),
+        Rule(
+            "!has(self.memoryEvery) || has(self.everySeconds)"
+            f" || self.memoryEvery < (has(self.everySteps) ? self.everySteps : {DEFAULT_EVERY_STEPS})",
+            f"memoryEvery must be less than everySteps ({DEFAULT_EVERY_STEPS} when left out): it saves nothing else",
+        ),
+    )
+
+    @property
+    def steps_between(self) -> int | None:
+        """Steps between two checkpoints on the volume; None where seconds decide."""
+        return None if self.every_seconds else self.every_steps or DEFAULT_EVERY_STEPS
 
 
 class TrainingJobSpec(Model):
@@ -237,6 +275,11 @@ class TrainingJobSpec(Model):
     )
     evaluation: EvaluationSpec | None = Field(
         default=None, description="sft, lora, qlora: how answers are measured; its defaults when left out."
+    )
+    desync: Literal["Ignore", "Fail"] = Field(
+        default="Ignore",
+        description="Fail compares the ranks' copies of weights and gradients now and then, and fails the gang when "
+        "they differ, naming parameter and rank; Ignore does not look. Fail needs strategy auto, ddp or fsdp.",
     )
     output: OutputSpec = OutputSpec()
     failure_policy: FailurePolicy = FailurePolicy()
@@ -320,6 +363,14 @@ class TrainingJobSpec(Model):
             "!has(self.command)"
             " || (self.strategy == 'auto' && self.precision == 'fp32' && self.activationCheckpointing == 'none')",
             "strategy, precision and activationCheckpointing are the recipe's: with command the program decides",
+        ),
+        Rule(
+            "!has(self.command) || self.desync == 'Ignore'",
+            "desync looks into a recipe's ranks: leave it out with command",
+        ),
+        Rule(
+            "self.desync == 'Ignore' || (self.strategy != 'deepspeed' && self.strategy != 'parallel')",
+            "desync compares copies that strategies ddp and fsdp hold: leave it out with deepspeed and parallel",
         ),
         Rule(
             f"!has(self.training) || {DATA_RANKS} * self.training.accumulationSteps < 1"

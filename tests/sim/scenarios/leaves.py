@@ -36,6 +36,8 @@ UNKNOWN: dict[Path, tuple[Any, Any]] = {
 }
 OF_ANSWERS = ("exactMatchLeast", "rouge1Least", "rouge2Least", "rougeLLeast")
 ADAPTING: Obj = {"recipe": "lora", "baseModel": {"uri": "file:///models/base"}}
+ON_A_DISK: Obj = {"strategy": "deepspeed", "accelerator": "nvidia", "deepspeed": {"stage": 3, "offload": "nvme"}}
+PIPELINE: Obj = {"strategy": "parallel", "nodes": 2, "training": {"accumulationSteps": 2}}
 # (another valid value, an invalid one) where the schema does not say enough.
 VALUES: dict[Path, tuple[Any, Any]] = {
     ("model", "from", "trainingJob"): ("other", "Not_A_Name"),
@@ -61,6 +63,7 @@ VALUES: dict[Path, tuple[Any, Any]] = {
     ("dataset", "cleaning", "languages"): (["en"], ["English"]),
     ("dataset", "cleaning", "scrub"): (["email"], ["names"]),
     **{("output", "require", name): ("0.5", "much") for name in ("perplexityMost", "bitsPerByteMost", *OF_ANSWERS)},
+    ("deepspeed", "nvmePath"): ("/scratch", "scratch"),
     ("command",): (["sh", "-c", "true"], []),
     ("nodes",): (4, 0),
     ("replicas",): (3, -1),
@@ -95,6 +98,17 @@ WITH: dict[Path, Obj] = {
     **{("evaluation", name): ADAPTING for name in ("prompts", "answerTokens")},
     ("output", "merge"): ADAPTING,
     **{("output", "require", name): ADAPTING for name in OF_ANSWERS},
+    ("ddp", "bucketMib"): {"strategy": "ddp"},
+    ("fsdp", "shard"): {"strategy": "fsdp"},
+    ("fsdp", "offload"): {"strategy": "fsdp", "accelerator": "nvidia"},
+    ("deepspeed", "stage"): {"strategy": "deepspeed"},
+    ("deepspeed", "offload"): {"strategy": "deepspeed", "accelerator": "nvidia"},
+    ("deepspeed", "nvmePath"): ON_A_DISK,
+    **{("parallel", name): {"strategy": "parallel", "nodes": 2} for name in ("tensor", "context")},
+    ("parallel", "pipeline"): PIPELINE,
+    ("parallel", "schedule"): {**PIPELINE, "parallel": {"pipeline": 2}},
+    ("parallel", "expert"): {"strategy": "parallel", "nodes": 2, "model": {"experts": 2}},
+    ("checkpoint", "everySeconds"): {"checkpoint": {"everySteps": None}},
 }
 
 

@@ -78,7 +78,8 @@ def test_bytes_are_counted_on_held_out_files_only(corpus: Corpus, dataset: Path)
 
 @pytest.mark.parametrize(("context", "batch"), [(32, 1), (32, 5), (7, 3), (100_000, 2)])
 def test_every_token_is_predicted_once(corpus: Corpus, tokenizer: Any, gang: Gang, context: int, batch: int) -> None:
-    result = evaluate(Uniform(), corpus, tokenizer, gang, context=context, batch=batch)
+    uniform: Any = Uniform()
+    result = evaluate(uniform, corpus, tokenizer, gang, context=context, batch=batch)
     expected = held_out_tokens(corpus, tokenizer) * math.log2(512) / byte_counts(corpus).total()
     assert result.bits_per_byte == pytest.approx(expected, rel=1e-6)
     assert result.unigram_bits_per_byte == entropy_bits(byte_counts(corpus))
@@ -118,9 +119,10 @@ def test_the_result_is_in_the_apis_spelling() -> None:
 
 def test_held_out_files_without_text_are_refused(corpus: Corpus, tokenizer: Any, gang: Gang, tmp_path: Any) -> None:
     (tmp_path / "x").write_bytes(b"\xff\xfe")
+    uniform: Any = Uniform()
     with pytest.raises(RecipeError, match="held-out files hold no text"):
         evaluate(
-            Uniform(),
+            uniform,
             Corpus(open_tree(str(tmp_path), ("x",)), Dataset(path="/"), (), ("x",)),
             tokenizer,
             gang,

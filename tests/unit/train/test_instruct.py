@@ -193,7 +193,7 @@ def test_a_stopped_adapter_goes_on_exactly_from_a_checkpoint_of_itself_alone(
     with pytest.raises(Stopped):
         train(recipe, gang, tmp_path / "parts", stop_at_call(4))
     saved = load_file(tmp_path / "parts" / "checkpoints" / "step-000000004" / "tensors.safetensors")
-    assert all(".lora_" in name or name == "rng.cpu" for name in saved)
+    assert all(".lora_" in name for name in saved)
     train(recipe, gang, tmp_path / "parts")
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     adapters = [(tmp_path / name / "adapter" / "adapter_model.safetensors").read_bytes() for name in ("whole", "parts")]

@@ -27,11 +27,14 @@ def failure(code: int, rank: int = 0, message: str = "why") -> Failure:
         ([3], 3),
         ([1, 3], 3),
         ([3, 2], 2),
+        ([75, 3], 3),
+        ([1, 75], 75),
+        ([75, 2], 2),
         ([EXIT_STOPPED], 143),
         ([], 1),
     ],
 )
-def test_the_pods_exit_code_is_the_first_failures_unless_the_recipe_is_wrong(codes: list[int], pod: int) -> None:
+def test_the_pods_exit_code_is_the_first_failures_unless_one_tells_more(codes: list[int], pod: int) -> None:
     assert exit_code([failure(code) for code in codes]) == pod
 
 
@@ -55,9 +58,30 @@ def test_the_message_fits_and_keeps_its_end(ranks: int, text: str) -> None:
 
 def test_what_was_measured_goes_with_the_failure() -> None:
     measured = {"evaluation": {"perplexity": "13.0"}}
-    document = json.loads(failure_document([failure(3, message="x" * 10_000)], measured))
+    document = json.loads(failure_document([failure(3, message="x" * 10_000)], measured=measured))
     assert document["evaluation"] == measured["evaluation"]
     assert len(document["failures"][0]["message"]) >= 1000
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 16])
+def test_stacks_fit_beside_the_failures(ranks: int) -> None:
+    text = "read (source.py:3) < " * 200
+    document = failure_document([failure(75, rank, text) for rank in range(ranks)], dict.fromkeys(range(ranks), text))
+    assert len(document) <= LIMIT_BYTES
+    content = json.loads(document)
+    assert content["failures"][0]["exitCode"] == 75
+    assert [entry["rank"] for entry in content["stacks"]] == list(range(ranks))
+    assert all(text.startswith(entry["stack"]) and len(entry["stack"]) >= 80 for entry in content["stacks"])
+
+
+def test_failures_go_before_stacks() -> None:
+    content = json.loads(failure_document([failure(75)], dict.fromkeys(range(99), "x" * 100)))
+    assert [entry["exitCode"] for entry in content["failures"]] == [75]
+    assert "stacks" not in content
+
+
+def test_without_a_stall_there_are_no_stacks() -> None:
+    assert "stacks" not in json.loads(failure_document([failure(1)], {}))
 
 
 def test_the_message_is_written_in_place(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from slipway_train.config import ParallelSpec, Recipe
+from slipway.api.strategies import ParallelSpec
+from slipway_train.config import Recipe
 from slipway_train.model import build_model, llama_config
 from slipway_train.strategies.parallel import context, stage
 from slipway_train.strategies.parallel.layout import Layout, layout
@@ -24,6 +25,7 @@ def where(cut: ParallelSpec, pipeline_rank: int = 0) -> Layout:
         context_rank=0,
         context=None,
         ends=None,
+        experts=None,
     )
 
 

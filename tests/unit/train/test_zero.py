@@ -66,10 +66,10 @@ def test_its_own_configuration_class_takes_it(gang: Gang, stage: int, offload: s
 def test_nvme_without_its_reader_is_the_recipes_mistake(gang: Gang, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deepspeed.ops.op_builder.AsyncIOBuilder.is_compatible", lambda self, verbose: False)
     with pytest.raises(RecipeError, match=r"deepspeed.offload: nvme needs DeepSpeed's async_io"):
-        zero.Zero(object(), recipe(stage=3, offload="nvme", nvmePath="/scratch"), gang)  # type: ignore[arg-type]
+        zero.Zero(object(), recipe(stage=3, offload="nvme", nvmePath="/scratch"), gang)
 
 
 def test_nvme_without_its_disk_is_the_recipes_mistake(gang: Gang, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deepspeed.ops.op_builder.AsyncIOBuilder.is_compatible", lambda self, verbose: True)
     with pytest.raises(RecipeError, match=r"deepspeed.nvmePath: /nowhere cannot be written"):
-        zero.Zero(object(), recipe(stage=3, offload="nvme", nvmePath="/nowhere"), gang)  # type: ignore[arg-type]
+        zero.Zero(object(), recipe(stage=3, offload="nvme", nvmePath="/nowhere"), gang)

@@ -43,6 +43,7 @@ class Sharded(Protocol):
     def capture(self) -> State | None:
         """The whole state: `model.<parameter>` and `optimizer.<parameter>.<key>`, on rank 0; None on the others.
 
+        It is a copy that no later step changes: it may be written while training goes on.
         Parameters that are not trained are left out: the recipe makes them again.
         """
 

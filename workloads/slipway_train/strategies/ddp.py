@@ -32,7 +32,7 @@ class Ddp(DataParallel):
         super().__init__(whole, self._wrapped, recipe, gang, autocast=recipe.precision == "bf16")
 
     def _synchronised(self, *, last: bool) -> AbstractContextManager[None]:
-        return nullcontext() if last else self._wrapped.no_sync()  # type: ignore[no-any-return]
+        return nullcontext() if last else self._wrapped.no_sync()
 
     def _zero_gradients(self) -> None:
         self._optimizer.zero_grad(set_to_none=False)  # they are views of the buckets

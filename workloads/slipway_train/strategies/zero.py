@@ -152,7 +152,7 @@ def _offload(recipe: Recipe) -> dict[str, Any]:
     spec = recipe.deepspeed
     if spec.offload == "none":
         return {}
-    where = {"device": spec.offload, "pin_memory": True}
+    where: dict[str, Any] = {"device": spec.offload, "pin_memory": True}
     where |= {"nvme_path": spec.nvme_path} if spec.offload == "nvme" else {}
     return {"offload_optimizer": where} | ({"offload_param": where} if spec.stage == 3 else {})
 

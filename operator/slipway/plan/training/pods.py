@@ -147,7 +147,7 @@ def _volumes(situation: Situation, *, rank_0: bool) -> list[tuple[Obj, Obj]]:
     """Each volume with its mount."""
     pairs = [
         (empty_dir("tmp", size_limit=TEMPORARY_LIMIT), mount("tmp", "/tmp")),  # noqa: S108
-        (empty_dir("shm", in_memory=True, size_limit=SHARED_MEMORY_LIMIT), mount("shm", "/dev/shm")),  # noqa: S108
+        (_shared_memory(situation.spec, rank_0=rank_0), mount("shm", "/dev/shm")),  # noqa: S108
     ]
     for each in inputs(situation.spec):
         if at := each.claim:
@@ -158,6 +158,12 @@ def _volumes(situation: Situation, *, rank_0: bool) -> list[tuple[Obj, Obj]]:
     if _reports(situation, rank_0=rank_0):
         pairs.append((_token(), mount("progress-token", names.TOKEN_MOUNT, read_only=True)))
     return pairs
+
+
+def _shared_memory(spec: TrainingJobSpec, *, rank_0: bool) -> Obj:
+    """Where checkpoints in memory lie too: then what bounds it is the container's memory, as the model's size does."""
+    holds_checkpoints = rank_0 and spec.checkpoint is not None and spec.checkpoint.memory_every is not None
+    return empty_dir("shm", in_memory=True, size_limit=None if holds_checkpoints else SHARED_MEMORY_LIMIT)
 
 
 def _token() -> Obj:

@@ -33,7 +33,8 @@ def recipe_json(spec: TrainingJobSpec) -> str:
             **_model(spec, paths.get("spec.baseModel.uri", "")),
             "dataset": _dataset(spec.dataset, spec.recipe, paths["spec.dataset.uri"]),
             "training": spec.training.model_dump(by_alias=True),
-            "checkpoint": (spec.checkpoint or CheckpointSpec()).model_dump(by_alias=True),
+            "desync": spec.desync,
+            "checkpoint": _checkpoint(spec.checkpoint or CheckpointSpec()),
             **_stall(spec.stall),
             "output": _output(spec.output),
         }
@@ -57,6 +58,11 @@ def _settings(layout: Layout) -> Model:
         degrees = {"tensor": layout.tensor, "pipeline": layout.pipeline, "context": layout.context}
         return ParallelSpec(**degrees, expert=layout.expert)
     return DdpSpec()
+
+
+def _checkpoint(checkpoint: CheckpointSpec) -> Obj:
+    filled = checkpoint.model_copy(update={"every_steps": checkpoint.steps_between})
+    return filled.model_dump(by_alias=True, exclude_none=True)
 
 
 def _stall(stall: StallSpec) -> Obj:

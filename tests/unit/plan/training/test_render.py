@@ -205,7 +205,8 @@ def test_the_recipe_with_every_default_filled_in() -> None:
             "seed": 0,
             "optimizer": {"learningRate": "0.003", "warmupSteps": 20, "weightDecay": "0.1"},
         },
-        "checkpoint": {"everySteps": 100, "keep": 2},
+        "desync": "Ignore",
+        "checkpoint": {"everySteps": 100, "keep": 2, "mode": "Async"},
         "output": {"merge": "none"},
         "stall": {"factor": 10, "floorSeconds": 600},
     }
@@ -222,12 +223,14 @@ def test_the_recipe_as_asked_for() -> None:
         "precision": "bf16",
         "accelerator": "nvidia",
         "model": {"layers": 8},
+        "desync": "Fail",
         "checkpoint": {"everySteps": 7, "keep": 1},
     }
     recipe = json.loads(variables(spec)["SLIPWAY_RECIPE"])
     assert (recipe["precision"], recipe["accelerator"], recipe["strategy"]) == ("bf16", "nvidia", "ddp")
     assert recipe["model"]["layers"] == 8
-    assert recipe["checkpoint"] == {"everySteps": 7, "keep": 1}
+    assert recipe["desync"] == "Fail"
+    assert recipe["checkpoint"] == {"everySteps": 7, "keep": 1, "mode": "Async"}
 
 
 def test_rank_0_alone_writes_and_reports() -> None:
@@ -289,6 +292,24 @@ def test_the_volumes_of_rank_0() -> None:
         {"name": "output", "mountPath": "/slipway/output"},
         {"name": "progress-token", "mountPath": "/var/run/secrets/slipway", "readOnly": True},
     ]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "expected"),
+    [
+        ({"everySeconds": 60}, {"everySeconds": 60, "keep": 2, "mode": "Async"}),
+        ({"memoryEvery": 5}, {"everySteps": 100, "memoryEvery": 5, "keep": 2, "mode": "Async"}),
+    ],
+)
+def test_the_default_interval_gives_way_to_seconds(checkpoint: Any, expected: Any) -> None:
+    assert json.loads(variables({**RECIPE, "checkpoint": checkpoint})["SLIPWAY_RECIPE"])["checkpoint"] == expected
+
+
+def test_checkpoints_in_memory_are_bounded_by_rank_0s_memory_alone() -> None:
+    spec = {**RECIPE, "checkpoint": {"memoryEvery": 5}}
+    shared = {role: template(spec, role)["spec"]["volumes"][1] for role in ("Master", "Worker")}
+    assert shared["Master"] == {"name": "shm", "emptyDir": {"medium": "Memory"}}
+    assert shared["Worker"] == {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}
 
 
 def test_without_an_address_nobody_reports() -> None:

@@ -59,7 +59,8 @@ class Parallel:
         self._clip()
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return float(loss) / shards / self._layout.cut.tensor  # each tensor parallel process has the same
+        copies: int = shards * self._layout.cut.tensor  # each tensor parallel process has the same
+        return float(loss) / copies
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def losses(self, batch: Batch) -> torch.Tensor:
@@ -82,7 +83,7 @@ class Parallel:
     def _keeps(self) -> bool:
         """One process of each pipeline rank gathers the whole tensors of its stages."""
         coordinate = self._layout.mesh.get_coordinate() or [0, 0, 0]
-        return coordinate[1] == coordinate[2] == 0
+        return bool(coordinate[1] == coordinate[2] == 0)
 
     def _collected(self, own: State | None) -> State | None:
         """The states of all stages, on rank 0."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-from ...config import ParallelSpec, stages_per_process
+from slipway.api.strategies import ParallelSpec
+
+from ...config import stages_per_process
 from ...gang import Gang
 
 _MESH = ("pipeline", "shard", "tensor")
