@@ -9,12 +9,14 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .cli.generated import Generated
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
 REFERENCE_FILE = Path("docs/api.md")
@@ -35,16 +37,31 @@ def parser() -> argparse.ArgumentParser:
     _generator(commands.add_parser("crds", help="print, write or check the CustomResourceDefinitions"), CRDS_DIRECTORY)
     commands.choices["crds"].add_argument("--docs", type=Path, metavar="FILE", help="write the API reference here too")
     _generator(commands.add_parser("rbac", help="print, write or check the chart's roles"), RBAC_DIRECTORY)
-    for name, text in (
-        ("plan", "say what the operator would do for the resources in a file"),
-        ("render", "print the objects that the operator would make for the resources in a file"),
-    ):
-        described = commands.add_parser(name, help=text, description=f"{text}, with default settings and no cluster")
-        described.add_argument("-f", "--filename", required=True, metavar="FILE", help="YAML; - is standard input")
+    _plan_options(_of_file(commands, "plan", "say what the operator would do for the resources in a file"))
+    _render_options(_of_file(commands, "render", "print what the operator would make for the resources in a file"))
     listing = commands.add_parser("status", help="list TrainingJobs and InferenceServices with their reasons")
     listing.add_argument("-n", "--namespace", help="only this namespace (all when left out)")
     listing.add_argument("-w", "--watch", action="store_true", help="go on, with how far the training is; ends with ^C")
     return top
+
+
+def _of_file(commands: "Subparsers", name: str, text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text}, with default settings and no cluster")
+    command.add_argument("-f", "--filename", required=True, metavar="FILE", help="YAML; - is standard input")
+    return command
+
+
+def _plan_options(command: argparse.ArgumentParser) -> None:
+    what = "train: the memory that a TrainingJob needs, and how its processes had best share the work"
+    command.add_argument("what", nargs="?", choices=["train"], help=what)
+    command.add_argument("--gpu", metavar="NAME", help="with train: this GPU, whatever the file says")
+    command.add_argument("-o", "--output", choices=["table", "json"], help="with train: table when left out")
+
+
+def _render_options(command: argparse.ArgumentParser) -> None:
+    targets = "slurm: an sbatch script; torchrun: a script for this machine; kubernetes when left out"
+    command.add_argument("--target", choices=["kubernetes", "slurm", "torchrun"], default="kubernetes", help=targets)
+    command.add_argument("--run", action="store_true", help="with torchrun: run it at once")
 
 
 def _generator(command: argparse.ArgumentParser, directory: Path) -> None:
@@ -96,24 +113,44 @@ def _check(*generated: "Generated") -> int:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    return _preview(arguments.filename, "summary")
+    from .cli import preview, trainplan, trainplantable
+
+    if arguments.what == "train":
+        show = trainplan.as_json if arguments.output == "json" else trainplantable.as_table
+        return _of_text(arguments.filename, lambda text: show(trainplan.plans(text, arguments.gpu)))
+    if arguments.gpu or arguments.output:
+        return _misused("--gpu and -o belong to `slipway plan train`")
+    return _of_text(arguments.filename, lambda text: preview.summary(preview.preview(text, preview.operator())))
 
 
 def render(arguments: argparse.Namespace) -> int:
-    return _preview(arguments.filename, "rendered")
+    from .cli import preview, targets
+
+    if arguments.run and arguments.target != "torchrun":
+        return _misused("--run belongs to --target torchrun")
+    if arguments.target == "kubernetes":
+        return _of_text(arguments.filename, lambda text: preview.rendered(preview.preview(text, preview.operator())))
+    show = targets.run if arguments.run else targets.SCRIPTS[arguments.target]
+    return _of_text(arguments.filename, show)
 
 
-def _preview(filename: str, show: str) -> int:
+def _of_text(filename: str, show: Callable[[str], str]) -> int:
+    """Prints what is made of a file's text."""
     from .cli import preview
 
     try:
         text = sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
-        previews = preview.preview(text, preview.operator())
+        shown = show(text)
     except (OSError, preview.InvalidFile) as error:
         print(f"{filename}: {error}", file=sys.stderr)
         return 1
-    print(preview.summary(previews) if show == "summary" else preview.rendered(previews), end="")
+    print(shown, end="")
     return 0
+
+
+def _misused(message: str) -> int:
+    print(f"slipway: {message}", file=sys.stderr)
+    return 2
 
 
 def status(arguments: argparse.Namespace) -> int:

@@ -151,8 +151,8 @@ def claim(name: str = "models", *modes: str, **labels: str) -> Obj:
     return {"apiVersion": CLAIM.api_version, "kind": CLAIM.kind, "metadata": metadata, "spec": spec}
 
 
-def quota(name: str = "small", **hard: int) -> Obj:
-    """`hard` by what is counted, `/` and `.` as in `count/pytorchjobs.kubeflow.org`."""
+def quota(hard: dict[str, int], name: str = "small") -> Obj:
+    """`hard` by what is counted, as `pods` or `count/pytorchjobs.kubeflow.org`."""
     metadata = {"name": name, "namespace": NAMESPACE}
     spec = {"hard": {what: str(most) for what, most in hard.items()}}
     return {"apiVersion": QUOTA.api_version, "kind": QUOTA.kind, "metadata": metadata, "spec": spec}

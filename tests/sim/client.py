@@ -66,13 +66,6 @@ class SimClient(KubeClient):
     ) -> Answered:
         data = None if body is None else json.dumps(body)  # what is sent is what was meant at this moment
         sent = self._sent(method, path, dict(query or {}), body, content_type)
-        try:
-            self._process.under_way.append(sent)
-            return await self._carry(sent, data)
-        finally:
-            self._process.under_way.remove(sent)
-
-    async def _carry(self, sent: Sent, data: str | None) -> Answered:
         network, process = self._world.network, self._process
         verdict = network.begins(process, sent)
         await process.alive()

@@ -77,6 +77,13 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlook:
+    """kopf does not notice that a kind has come, in the operators that run at first."""
+
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
 class Partition:
     """One operator, by its number, reaches nothing and hears nothing for a while. Its process goes on."""
 
@@ -109,7 +116,7 @@ class Meddling:
     write: int | None = None
 
 
-Fault = Crash | Kill | Answer | Late | Storm | Slow | Silence | Partition | WallJump | Meddling
+Fault = Crash | Kill | Answer | Late | Storm | Slow | Silence | Overlook | Partition | WallJump | Meddling
 
 
 def over(fault: Fault) -> float:

@@ -14,7 +14,7 @@ from slipway.reconcile.synced import WatchMissing
 from slipway.settings import Settings, from_environment
 from slipway.telemetry.metrics import Metrics
 
-from .client import Sent, SimClient
+from .client import SimClient
 from .watch import Watch, watches
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ ENVIRONMENT = {
 }
 
 RESTART_SECONDS = 5.0
-SILENCE_SECONDS = 3.0  # longer than any answer takes, but for those that are late or never come
 
-Here = dict[asyncio.Task[Any], None]
+Here = dict[asyncio.Task[Any], float]  # the tasks of one process, and when each began
 _tasks: contextvars.ContextVar[Here | None] = contextvars.ContextVar("tasks_of_the_process", default=None)
 
 
@@ -44,21 +43,19 @@ def make_task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asynci
     """The loop's task factory: a task belongs to the process in whose context it is made."""
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **more)
     if (here := _tasks.get()) is not None:
-        here[task] = None
+        here[task] = loop.time()
         task.add_done_callback(lambda done: here.pop(done, None))
     return task
 
 
 class Process:
-    """Operator `number` of a world, in its `life`-th life. `start()` once."""
+    """Operator `number` of a world; `life` counts the lives of all of them from 1. `start()` once."""
 
     def __init__(self, world: "World", number: int, life: int) -> None:
-        self.world, self.number = world, number
+        self.world, self.number, self.life = world, number, life
         self.dead = False
-        self._unanswered = 0  # requests that nobody will answer, before their time-out
         self._stop = asyncio.Event()
         self._here: Here = {}
-        self.under_way: list[Sent] = []  # requests without an answer so far
         self.context = contextvars.copy_context()
         self.context.run(_tasks.set, self._here)
         chance = world.chance(f"operator {number} {life}")
@@ -133,11 +130,7 @@ class Process:
 
     async def silence(self) -> Any:
         """No answer, ever: the caller's time-out or its end is what ends this."""
-        self._unanswered += 1
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self._unanswered -= 1
+        await asyncio.get_running_loop().create_future()
 
     # ------------------------------------------------------------------ what the world asks
 
@@ -150,17 +143,15 @@ class Process:
         """Loop time of the last visit that is due by the clock alone, as things are."""
         return max((timer.when() for timer in self.app.queue._timers.values()), default=0.0)
 
-    @property
-    def at_rest(self) -> bool:
-        """Nothing waits, for an answer or its turn, or is to be repeated, and every watch has told all."""
-        queue = self.app.queue
-        # What runs now and gets its answers may be the look that a plan asks for every few seconds.
-        busy = queue._waiting or queue._failures or self._unanswered
-        shows = any(job.timer is not None for job in self.app.progress._jobs.values())
-        return not busy and not shows and not self._waits and all(watch.at_rest for watch in self.watches)
+    def hangs(self, seconds: float) -> bool:
+        """Whether a visit has been under way for longer."""
+        before = asyncio.get_running_loop().time() - seconds
+        return any(self._here.get(task, before) < before for task in self.app.queue._running.values())
 
     @property
-    def _waits(self) -> bool:
-        """Whether a visit hangs on a request that is not answered: when it gives up, it begins again."""
-        since = asyncio.get_running_loop().time() - SILENCE_SECONDS
-        return any(sent.at < since and not sent.lease for sent in self.under_way)
+    def at_rest(self) -> bool:
+        """Nothing waits for its turn or is to be repeated after a failure, and every watch has told all."""
+        queue = self.app.queue
+        busy = queue._waiting or queue._failures  # what runs now may be the look that a plan asks for every few seconds
+        shows = any(job.timer is not None for job in self.app.progress._jobs.values())
+        return not busy and not shows and all(watch.at_rest for watch in self.watches)

@@ -1,5 +1,6 @@
-"""The search for a mistake: where a hint points, then undisturbed runs, then crash points and seeds in turn."""
+"""The search for a mistake: where a hint points, then undisturbed runs, then what `make sim` does, in turn."""
 
+import random
 from collections.abc import Iterator
 from itertools import chain, count, islice, zip_longest
 from typing import Any
@@ -12,6 +13,7 @@ from .script import Script
 from .seeds import OTHERS, script
 
 FIRST_SEED = 5000
+ROUGH = ("busy", "hostile", "disorder")
 
 
 def search(hints: str, runs: int) -> dict[str, Any]:
@@ -40,7 +42,22 @@ def _fails(script: Script) -> bool:
 
 
 def candidates() -> Iterator[Script]:
+    """Every scenario undisturbed; then, in turn, random scripts, rough weather and crash points."""
     plain = (Script(name, restart=True) for name in OTHERS)
-    points = chain.from_iterable(islice(crashes(name), 0, None, 3) for name in OTHERS)
-    mixed = zip_longest(map(script, count(FIRST_SEED)), points)
-    return chain(plain, (each for pair in mixed for each in pair if each is not None))
+    mixed = zip_longest(map(script, count(FIRST_SEED)), weather(), points())
+    return chain(plain, (each for several in mixed for each in several if each is not None))
+
+
+def weather() -> Iterator[Script]:
+    """Every scenario in rough weather, with one operator and with two, in a mixed order."""
+    every = [(name, timing, operators) for name in OTHERS for timing in ROUGH for operators in (1, 2)]
+    random.Random("weather").shuffle(every)
+    return (Script(name, seed, timing, operators=operators) for seed, (name, timing, operators) in enumerate(every))
+
+
+def points() -> Iterator[Script]:
+    """Crash points of every scenario, in a mixed order: those near each other show the same."""
+    every = list(OTHERS)
+    random.Random("points").shuffle(every)
+    lines = [islice(crashes(name), 0, None, 3) for name in every]
+    return (each for several in zip_longest(*lines) for each in several if each is not None)

@@ -4,7 +4,7 @@ a failure is repeated by its script, which is printed with it."""
 import random
 from collections.abc import Callable
 
-from .faults import Answer, Crash, Fault, Kill, Late, Meddling, Partition, Silence, Slow, Storm, WallJump
+from .faults import Answer, Crash, Fault, Kill, Late, Meddling, Overlook, Partition, Silence, Slow, Storm, WallJump
 from .meddling import ACTS
 from .scenarios import SCENARIOS
 from .script import Script
@@ -30,8 +30,12 @@ def script(seed: int) -> Script:
     operators = 2 if chance.random() < 0.25 else 1
     draws = DRAWS + (TWO if operators == 2 else ())
     faults = tuple(chance.choice(draws)(chance) for _ in range(chance.choice((0, 1, 1, 2, 3, 5, 8))))
+    scenario = chance.choice(LEAVES if chance.random() < 0.3 else OTHERS)
+    late = SCENARIOS[scenario].absent
+    if late and chance.random() < 0.3:
+        faults += (Overlook(late[0]),)
     return Script(
-        scenario=chance.choice(LEAVES if chance.random() < 0.3 else OTHERS),
+        scenario=scenario,
         seed=seed,
         timing=chance.choice(("calm", "busy", "busy", "hostile", "hostile", "disorder")),
         faults=faults,

@@ -17,7 +17,7 @@ from slipway.plan.labels import SELECTOR
 from slipway.plan.observed import Obj
 
 from .apiserver import Expired, selectors
-from .faults import Silence
+from .faults import Overlook, Silence
 
 if TYPE_CHECKING:
     from .process import Process
@@ -37,6 +37,7 @@ class Watch:
         self._parsed = selectors.parsed(self._selector)
         self._chance: random.Random = world.chance(f"watch {process.number} {resource.full}")
         self._silences = [fault for fault in world.faults if isinstance(fault, Silence) and self._hears(fault)]
+        self._overlooks = process.life <= world.script.operators and Overlook(resource.full) in world.faults
         self._version: int | None = None  # None: a listing is due
         self._pumping = False
         self._pending = 0  # events on their way
@@ -66,7 +67,7 @@ class Watch:
 
     def kinds_changed(self) -> None:
         """A kind has come, or gone: perhaps this one."""
-        if self._served == (self._version is None):
+        if self._served == (self._version is None) and not self._overlooks:
             self._pump_in(self._delay())
 
     def _delay(self) -> float:

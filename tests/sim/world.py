@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from slipway.app import default_planners
-from slipway.kube.client import TIMEOUT_SECONDS
 from slipway.plan.clock import rfc3339
 from slipway.plan.observed import Obj, Reported
 from slipway.reconcile import resync
@@ -63,7 +62,7 @@ class Outcome:
     violations: list[Violation]
     end: Snapshot
     writes: int  # of the operators, Lease not counted
-    requests: int
+    requests: int  # likewise
     seconds: float  # virtual
     trace: str
     log: list[str] = field(default_factory=list)
@@ -265,10 +264,10 @@ class World:
     def _at_rest(self, calm: float) -> bool:
         if self.loop.time() <= calm or self._why():
             self._restless = self.loop.time()
-            self._looks = max((each.next_look for each in (*self.processes, *self.controllers)), default=0.0)
-        looked = max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
-        visited = not any(process.app.queue._running for process in self.processes)
-        return self.loop.time() >= (looked if visited else looked + TIMEOUT_SECONDS)  # a look may take as long as that
+            looks = [process.next_look for process in self.processes]
+            self._looks = max((*looks, *(controller.next_look for controller in self.controllers)))
+        quiet = self.loop.time() >= max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
+        return quiet and not any(process.hangs(POLL_SECONDS) for process in self.processes)
 
     def _why(self) -> str:
         """What still goes on, "" for nothing."""
@@ -306,7 +305,8 @@ class World:
         history = self.network.history
         lines = [f"{s.at:.6f} {s.operator} {s.method} {s.path} {s.status}" for s in history]
         trace = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-        return Outcome(self.script, self.violations, end, self.network.writes, len(history), seconds, trace, lines)
+        counts = self.network.writes, self.network.requests
+        return Outcome(self.script, self.violations, end, *counts, seconds, trace, lines)
 
 
 def run(script: Script) -> Outcome:

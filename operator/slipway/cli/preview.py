@@ -84,12 +84,12 @@ def operator() -> Operator:
 
 def preview(text: str, using: Operator, now: float | None = None) -> list[Preview]:
     """Plans of all of Slipway's resources in the YAML `text`. `now`: seconds since the epoch. Raises InvalidFile."""
-    documents = _documents(text)
-    resources = [body for body in documents if body.get("apiVersion") == API_VERSION and body.get("kind") in MODELS]
+    present = documents(text)
+    resources = [body for body in present if body.get("apiVersion") == API_VERSION and body.get("kind") in MODELS]
     if not resources:
         raise InvalidFile(f"nothing to plan: no document is a {' or '.join(MODELS)} of {API_VERSION}")
     moment = time.time() if now is None else now
-    return [_previewed(body, documents, using, moment) for body in resources]
+    return [_previewed(body, present, using, moment) for body in resources]
 
 
 def _previewed(body: Obj, documents: list[Obj], using: Operator, now: float) -> Preview:
@@ -136,12 +136,13 @@ def _child(ref: Ref, obj: Obj, owner: Owner, now: float) -> Child:
     )
 
 
-def _documents(text: str) -> list[Obj]:
+def documents(text: str) -> list[Obj]:
+    """The Kubernetes objects of a YAML file. Raises InvalidFile."""
     try:
-        documents = [each for each in yaml.safe_load_all(text) if each is not None]
+        found = [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:
         raise InvalidFile(f"not YAML: {error}") from error
-    numbered = enumerate(documents, start=1)
+    numbered = enumerate(found, start=1)
     return [body for position, each in numbered for body in _objects(each, f"document {position}")]
 
 

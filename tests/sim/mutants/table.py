@@ -1,8 +1,9 @@
 """Mistakes that somebody might make in the operator, one each: what the oracles must notice.
 
-A mutant is its replacements, (file under operator/slipway, text, text instead), each text there exactly once, and where
-to look first: a Python expression that gives scripts (text, since this module must be read without importing Slipway).
-Where two parts guard against the same thing, both are broken: one alone is no mistake that could be seen.
+A mutant is its replacements, (file under operator/slipway, text, text instead), each text there exactly once. Where the
+general search (search.py) would take long, it is said where to look first: a Python expression that gives scripts (text,
+since this module must be read without importing Slipway). Where two parts guard against the same thing, both are broken:
+one alone is no mistake that could be seen.
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ Change = tuple[str, str, str]
 @dataclass(frozen=True, slots=True)
 class Mutant:
     name: str
-    hints: str
     changes: tuple[Change, ...]
+    hints: str = "[]"
 
 
 ONCE, STATUS, QUEUE, INDEX = "reconcile/once.py", "reconcile/status.py", "reconcile/queue.py", "reconcile/index.py"
@@ -29,18 +30,17 @@ MUTANTS: tuple[Mutant, ...] = (
     # ---------------------------------------------------------------- what is done once
     Mutant(
         "a gang is made without a look at the pods that live",
-        '[Script("a pod lingers", s, "calm", (Silence("pods", 0.1, 120.0, False),)) for s in range(3)]',
         ((ONCE, "        if pods:\n", "        if pods and not pods:\n"),),
+        hints='[Script("a pod lingers", s, "calm", (Silence("pods", 0.1, 120.0, False),)) for s in range(3)]',
     ),
     Mutant(
         "the owner's version is not confirmed before a create",
-        '[Script("gang restarts", 1, "calm", (Silence("trainingjobs.slipway.dev", 8.0, 90.0, False, who),'
-        " Crash(k, False, 200.0)), 2) for who in (0, 1) for k in range(10, 22)]",
         ((ONCE, 'if metadata.get("resourceVersion") != owner.resource_version:', "if not metadata:"),),
+        hints='[Script("gang restarts", 1, "calm", (Silence("trainingjobs.slipway.dev", 8.0, 90.0, False, who),'
+        " Crash(k, False, 200.0)), 2) for who in (0, 1) for k in range(10, 22)]",
     ),
     Mutant(
         "another's gang of the name is taken for ours",
-        """[Script("the gang's name is taken")]""",
         (
             (ONCE, "if owner_uid(live) == owner.uid:", "if live:"),
             (f"{TRAIN}/accepted.py", "    if gang is None or owner_uid(gang) ==", "    if gang or gang is None or owner_uid(gang) =="),
@@ -48,31 +48,29 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "deletes by name, without uid",
-        '[Script("the gang is deleted, its pods kept", 0, "calm", (Late(n, 14.0),)) for n in range(14, 34)]',
         (
             (ONCE, 'if metadata.get("uid") != wanted.uid or metadata.get("deletionTimestamp"):', "if not metadata:"),
             (CLIENT, 'preconditions = {"uid": uid} | ({"resourceVersion": version} if version else {})', "preconditions: Obj = {}"),
         ),
+        hints='[Script("the gang is deleted, its pods kept", 0, "calm", (Late(n, 14.0),)) for n in range(14, 34)]',
     ),
     # ---------------------------------------------------------------- status and events
     Mutant(
         "the status is written without a version",
-        '[Script("restarts run out", 0, "calm", (Late(n, 14.0),)) for n in range(8, 60)]',
         (VERSION,),
+        hints='[Script("restarts run out", 0, "calm", (Late(n, 14.0),)) for n in range(8, 60)]',
     ),
     Mutant(
         "a status older than our own is planned from, and written without a version",
-        '[Script("gang restarts", s, "hostile") for s in range(6)]',
         (VERSION, (LOOP, "if self._is_behind_own_status(owner, memory):\n            return Again(STALE_SECONDS)", "if owner.deleting:\n            return Again(STALE_SECONDS)")),
+        hints='[Script("gang restarts", s, "hostile") for s in range(6)]',
     ),
     Mutant(
         "the status is written though nothing changed",
-        '[Script("job completes")]',
         ((STATUS, "if wanted == without_nothing(owner.status) or _stored_as(memory.status, wanted, owner.status):", "if owner.deleting:"),),
     ),
     Mutant(
         "events go out before the status is written",
-        '[Script("gang restarts", s, "calm", (Storm(0.5, 60.0, 409, 60),)) for s in range(4)]',
         (
             (
                 STATUS,
@@ -84,212 +82,202 @@ MUTANTS: tuple[Mutant, ...] = (
                 "        await self._send(key, owner, wanted, memory)\n",
             ),
         ),
+        hints='[Script("gang restarts", s, "calm", (Storm(0.5, 60.0, 409, 60),)) for s in range(4)]',
     ),
-    Mutant("transition times follow every visit", '[Script("job completes")]', ((CONDITIONS, "kept or rfc3339(now)", "rfc3339(now)"),)),
+    Mutant(
+        "transition times follow every visit",
+        ((CONDITIONS, "kept or rfc3339(now)", "rfc3339(now)"),),
+    ),
     Mutant(
         "the status speaks of no generation",
-        '[Script("job completes")]',
         ((f"{TRAIN}/status.py", '"observedGeneration": owner.generation,\n        "attempt"', '"observedGeneration": 0,\n        "attempt"'),),
     ),
     # ---------------------------------------------------------------- the queue
     Mutant(
         "a wish to come back is forgotten",
-        '[Script("the claim named is not there, then is")]',
         ((QUEUE, "if again.after_seconds is not None:", "if again is None:"),),
     ),
     Mutant(
         "a failed visit is not repeated",
-        '[Script("no node has room", 0, "calm", (Answer(n, 500, False),)) for n in range(4, 12)]',
-        ((QUEUE, "        self.add_after(key, delay)\n", ""),),
+        ((QUEUE, "        self.add_after(key, delay, later=key in self._later)\n", ""),),
+        hints='[Script("no node has room", 0, "calm", (Answer(n, 500, False),)) for n in range(4, 12)]',
     ),
     Mutant(
         "what is added during its own visit is lost",
-        '[Script("gang restarts"), Script("a pod is deleted by hand")]',
-        ((QUEUE, "            self._again.add(key)\n", "            return\n"),),
+        ((QUEUE, "            self._again[key] = later and self._again.get(key, True)\n", "            return\n"),),
     ),
     Mutant(
         "a failure is repeated ever as fast",
-        "[]",
         ((QUEUE, "2 ** min(failures - 1, EXPONENT_LIMIT)", "2 ** 0"),),
     ),
     Mutant(
         "what no watch tells of is looked at as often as at first",
-        "[]",
         ((PATIENCE, "2 ** min(looks, DOUBLINGS_MAX)", "2 ** 0"),),
     ),
     Mutant(
         "the refusal of a pod is believed for good",
-        "[]",
         (("reconcile/trial.py", "INVALID_SECONDS if verdict.invalid else REFUSAL_SECONDS", "math.inf"),),
     ),
     Mutant(
         "what was refused is never sent again",
-        "[]",
         ((REFUSALS, "known.intent == intent and now < known.due - EARLY_SECONDS", "known.intent == intent"),),
     ),
     Mutant(
         "what is never told is never looked at again",
-        '[Script("the Deployment is deleted, its pods kept", 1, "calm",'
+        ((LOOP, "untold_seconds(memory, self._index, now))", "None)"),),
+        hints='[Script("the Deployment is deleted, its pods kept", 1, "calm",'
         ' (Silence("deployments.apps", 0.15, 90.0, True), Meddling(30.0, "delete", "deployments.apps"))),'
         ' Script("service starts", 1, "calm",'
         ' (Silence("deployments.apps", 0.15, 90.0, True), Meddling(30.0, "delete", "deployments.apps")))]',
-        ((LOOP, "untold_seconds(memory, self._index, now))", "None)"),),
     ),
     # ---------------------------------------------------------------- the index
     Mutant(
         "a listing buries nothing",
-        '[Script("service starts", 0, "calm", (Silence("services", 4.0, 30.0, True), Meddling(15.0, "delete", "services")))]',
         ((INDEX, "and entry.stamp.uid not in uids", "and not identity.name"),),
+        hints='[Script("service starts", 0, "calm", (Silence("services", 4.0, 30.0, True), Meddling(15.0, "delete", "services")))]',
     ),
     Mutant(
         "the dead return",
-        '[Script("gang restarts", s, "disorder") for s in range(12)]',
         ((INDEX, "if new.uid in self._graves and not older(self._graves[new.uid], than=new.resource_version):", 'if new.uid == "":'),),
+        hints='[Script("gang restarts", s, "disorder") for s in range(12)]',
     ),
     Mutant(
         "an object goes back to an older state",
-        '[Script(n, s, "disorder") for s in range(4) for n in ("service starts", "gang restarts", "three replicas")]',
         ((INDEX, "return not older(new.resource_version, than=known.resource_version)", "return True"),),
+        hints='[Script(n, s, "disorder") for s in range(4) for n in ("service starts", "gang restarts", "three replicas")]',
     ),
     Mutant(
         "memory is believed over the watch",
-        '[Script("the Deployment is paused, scaled and spoiled")]',
         ((MEMORY, "    if seen.digest == written.stamp.digest:\n", "    if seen.digest:\n"),),
     ),
     Mutant(
         "what is gone is believed to stand",
-        '[Script("the Deployment is deleted, its pods kept")]',
         ((MEMORY, "return fresh and not index.gone(written.stamp)", "return True"),),
+    ),
+    Mutant(
+        "a kind that kopf overlooks is never noticed",
+        (("reconcile/synced.py", "if overdue[resource.full] > MISSED_PROBES:", "if overdue is None:"),),
+        hints='[Script("KEDA is installed late", faults=(Overlook("scaledobjects.keda.sh"),))]',
     ),
     # ---------------------------------------------------------------- the lease
     Mutant(
         "the lease is not looked at before a write",
-        '[Script(n, s, "calm", (Slow(0.3, 60.0, 15.0),)) for s in range(4) for n in ("many at once", "gang restarts")]',
         ((GATE, "if remaining <= 0:", "if remaining < 0:"), (GATE, "min(WRITE_SECONDS, remaining)", "WRITE_SECONDS")),
+        hints='[Script(n, s, "calm", (Slow(0.3, 60.0, 15.0),)) for s in range(4) for n in ("many at once", "gang restarts")]',
     ),
     Mutant(
         "the lease counts from its answer",
-        '[Script("many at once", s, "calm", (Slow(0.2, 60.0, 4.0), Storm(2.0, 60.0, 503, 60))) for s in range(12)]',
         ((LEASE, "self._expiry = sent + ", "self._expiry = self._clock() + "),),
+        hints='[Script("many at once", s, "calm", (Slow(0.2, 60.0, 4.0), Storm(2.0, 60.0, 503, 60))) for s in range(12)]',
     ),
     Mutant(
         "a lease is taken before it has lapsed",
-        '[Script("many at once", s, "calm", (), 2) for s in range(3)]',
         ((LEASE, "now >= seen.since + seen.duration_seconds:", "now >= seen.since:"),),
+        hints='[Script("many at once", s, "calm", (), 2) for s in range(3)]',
     ),
     Mutant(
         "a new leader visits nothing",
-        '[Script("no node has room", 0, "calm", (Crash(k, True),)) for k in range(4)]',
         (("app.py", "        count = resync.everything(self.index, self.queue.add)\n", "        count = 0\n"),),
+        hints='[Script("no node has room", 0, "calm", (Crash(k, True),)) for k in range(4)]',
     ),
     Mutant(
         "a visit that met a closed gate is not repeated, nor a lapse noticed",
-        '[Script("leaf of a new job: model.contextLength", 521, "disorder",'
-        " (Slow(34.8, 25.7, 4.0), Storm(17.5, 12.0, 429, 100)), 1, False, (0, 1))]",
         (
             (LOOP, 'return Again(STALE_SECONDS), "success"', 'return Again(), "success"'),
             (LEASE, "meanwhile.\n            self._hand_over(on_gain, on_loss)\n", "meanwhile.\n"),
         ),
+        hints='[Script("leaf of a new job: model.contextLength", 521, "disorder",'
+        " (Slow(34.8, 25.7, 4.0), Storm(17.5, 12.0, 429, 100)), 1, False, (0, 1))]",
     ),
     # ---------------------------------------------------------------- jobs
     Mutant(
         "a gang of an earlier job is ours",
-        '[Script("made again when it was done", s, t) for s in range(3) for t in ("busy", "hostile")]',
         ((f"{TRAIN}/situation.py", "if gang.owner_uid == observed.owner.uid and not gang.deleting]", "if not gang.deleting]"),),
+        hints='[Script("made again when it was done", s, t) for s in range(3) for t in ("busy", "hostile")]',
     ),
-    Mutant("attempts go up by two", '[Script("gang restarts")]', ((f"{TRAIN}/plan.py", "attempt=situation.attempt + 1,\n        history", "attempt=situation.attempt + 2,\n        history"),)),
+    Mutant(
+        "attempts go up by two",
+        ((f"{TRAIN}/plan.py", "attempt=situation.attempt + 1,\n        history", "attempt=situation.attempt + 2,\n        history"),),
+    ),
     Mutant(
         "leftovers are not waited for",
-        '[Script("gang restarts")]',
         ((f"{TRAIN}/starting.py", "if leftovers := cleanup.leftovers(situation):", "if leftovers := ():"),),
     ),
     Mutant(
         "an end is forgotten",
-        '[Script("the gang is deleted when all is done")]',
         ((f"{TRAIN}/plan.py", "if end := ended.recorded(situation) or ended.success(", "if end := ended.success("),),
     ),
     Mutant(
         "what burns after the end is left",
-        '[Script("a pod is deleted, and no restart is allowed")]',
         ((f"{TRAIN}/plan.py", "delete=(*cleanup.stale(situation), *cleanup.burning(situation, end)),", "delete=cleanup.stale(situation),"),),
     ),
     Mutant(
         "a pod that has ended is deleted for one that runs",
-        '[Script("two jobs", s, "busy") for s in range(25, 36)]',
         ((ONCE, 'if wanted.unless_ended and (live or {}).get("status", {}).get("phase") in ENDED:', "if wanted.ref is None:"),
          (ONCE, 'metadata["resourceVersion"] if wanted.unless_ended else ""', '""')),
+        hints='[Script("two jobs", s, "busy") for s in range(25, 36)]',
     ),
     Mutant(
         "a failure counts before rank 0 and the gang are read",
-        '[Script("leaf of a job: podTemplate.spec.tolerations", 397, "disorder"), Script("many at once", 389, "hostile"),'
-        ' *(Script("job completes", s, "disorder") for s in range(20))]',
         ((f"{TRAIN}/plan.py", "lost.to_read(situation) or _to_read_before_the_end(situation)", "lost.to_read(situation)"),),
+        hints='[Script("leaf of a job: podTemplate.spec.tolerations", 397, "disorder"), Script("many at once", 389, "hostile"),'
+        ' *(Script("job completes", s, "disorder") for s in range(20))]',
     ),
     Mutant(
         "one pod that runs is a gang that runs",
-        '[Script("five pods")]',
         ((f"{TRAIN}/running.py", "return len(gone_by) == situation.spec.nodes", "return len(gone_by) > 0"),),
     ),
     Mutant(
         "any pod's success is the job's",
-        '[Script("a worker ends well, rank 0 does not")]',
         ((f"{TRAIN}/ended.py", "is_rank_0(situation, pod) and pod.phase", "pod.phase"),),
     ),
-    Mutant("the budget is one restart larger", '[Script("restarts run out")]', ((f"{TRAIN}/rules.py", "past.restarts >= policy", "past.restarts > policy"),)),
+    Mutant(
+        "the budget is one restart larger",
+        ((f"{TRAIN}/rules.py", "past.restarts >= policy", "past.restarts > policy"),),
+    ),
     Mutant(
         "a pod's last words must be JSON",
-        "[]",
         ((f"{TRAIN}/termination.py", "except (ValueError, RecursionError):", "except RecursionError:"),),
     ),
     Mutant(
         "a gang has no owner",
-        '[Script("deleted while it runs")]',
         ((f"{TRAIN}/gang.py", '            "ownerReferences": [owner_reference(situation.observed.owner)],\n', ""),),
     ),
     # ---------------------------------------------------------------- services
     Mutant(
         "names that are taken are not respected",
-        """[Script("the Service's name is taken, and stays so")]""",
         ((f"{SERVE}/plan.py", "    if names.conflict:\n", "    if not names:\n"),),
     ),
     Mutant(
         "an unwanted scaler stays",
-        '[Script("scaling asked for and given up")]',
         ((f"{SERVE}/plan.py", "if child and not spec.scaling and", "if child and not child.uid and"),),
     ),
     Mutant(
         "a refused spec is carried out",
-        '[Script("engine arguments are refused")]',
         ((f"{SERVE}/plan.py", "    if refusal := acceptance.refusal(spec, defaults):", "    if refusal := None:"),),
     ),
     Mutant(
         "any revision that answers makes it Ready",
-        '[Script("changed and stopped before it answers")]',
         ((f"{SERVE}/replicas.py", "return any(pod.ready for pod in self.current)", "return any(pod.ready for pod in self.active)"),),
     ),
     Mutant(
         "no answer makes it Ready",
-        "[]",
         ((f"{SERVE}/replicas.py", "return any(pod.ready for pod in self.current)", "return False"),),
     ),
     Mutant(
         "a service sleeps before it has answered",
-        '[Script("slow to start, never any load")]',
         ((f"{SERVE}/plan.py", "least = max(1, scaling.min_replicas) if awake", "least = scaling.min_replicas if awake"),),
     ),
     Mutant(
         "a pause by another hand stays",
-        '[Script("the Deployment is paused, scaled and spoiled")]',
         ((f"{SERVE}/deployment.py", '        "paused": False,  # said', "        # said"),),
     ),
     Mutant(
         "children have no owner",
-        '[Script("deleted while it starts")]',
         ((f"{SERVE}/children.py", '        "ownerReferences": [reference],\n', ""),),
     ),
     Mutant(
         "old replicas go before new ones answer",
-        '[Script("podTemplate changed, invalid, mended")]',
         ((f"{SERVE}/deployment.py", '0 if serving else "100%"', '"100%"'),),
     ),
 )  # fmt: skip

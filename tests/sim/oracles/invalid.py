@@ -1,4 +1,4 @@
-"""A spec that is refused leaves the children that run as they are."""
+"""A spec that is refused leaves the children that run as they are. (What was sent before may arrive after.)"""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -6,10 +6,12 @@ from slipway.plan.labels import INFERENCE_SERVICE
 
 from ..acts import NAMESPACE, SERVICES
 from ..apiserver import WatchEvent
-from ..hand import Hand
+from ..hand import Hand, path
 from .base import Oracle, condition
 
 if TYPE_CHECKING:
+    from ..client import Sent
+    from ..process import Process
     from ..world import World
 
 # Not the spec's fault: the children may be changed as soon as the reason is gone, before the status says so.
@@ -23,16 +25,33 @@ class Invalid(Oracle):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._generations: dict[str, int] = {}  # by uid
+        self._refused_since: dict[str, float] = {}  # by the service's name
+        self._begun: dict[str, float] = {}  # by path: when the last write began
+
+    def begins(self, process: "Process", sent: "Sent") -> None:
+        if sent.write:
+            self._begun[sent.path] = sent.at
 
     def changed(self, resource: str, event: WatchEvent) -> None:
+        if resource == SERVICES:
+            self._told(event.object["metadata"]["name"])
         if resource not in KINDS:
             return
         metadata = event.object["metadata"]
         before = self._generations.get(metadata["uid"], metadata.get("generation", 0))
         self._generations[metadata["uid"]] = metadata.get("generation", 0)
         changed = before != metadata.get("generation", 0) or event.type == "DELETED" or "deletionTimestamp" in metadata
-        if changed and self.by_operator() and self._refused((metadata.get("labels") or {}).get(INFERENCE_SERVICE, "")):
+        service = (metadata.get("labels") or {}).get(INFERENCE_SERVICE, "")
+        begun = self._begun.get(path(resource, NAMESPACE, metadata["name"]), float("-inf"))
+        late = begun < self._refused_since.get(service, float("-inf"))
+        if changed and not late and self.by_operator() and self._refused(service):
             self.wrong(f"{resource} {metadata['name']} is changed ({event.type}) though the spec is refused")
+
+    def _told(self, name: str) -> None:
+        if not self._refused(name):
+            self._refused_since.pop(name, None)
+        else:
+            self._refused_since.setdefault(name, self.world.time())
 
     def _refused(self, name: str) -> bool:
         """Whether the service's newest spec is refused, and the status says so."""

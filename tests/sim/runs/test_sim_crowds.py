@@ -48,13 +48,22 @@ def placed(body: Obj, namespace: str) -> Obj:
     return {**body, "metadata": {**body["metadata"], "namespace": namespace}}
 
 
+def hostile() -> list[Obj]:
+    """Specs that are too large, or too deep, to be read."""
+    deep: Obj = {}
+    for _ in range(60):
+        deep = {"a": deep}
+    spoiled = ({"x": "y" * 131_072}, deep)
+    return [service(f"hostile-{n}", podTemplate={"spec": spoiled[n % 2]}) for n in range(10)]
+
+
 @pytest.mark.parametrize("namespace", [NAMESPACE, ANOTHER_NAMESPACE])
 def test_a_new_job_does_not_wait_for_the_visit_of_everything(namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new leader visits hundreds of services, each of which takes some seconds: a job that is made meanwhile is
     looked at as soon as one of those visits ends, be it in their namespace or in another.
     """
     waiting = (service(f"serve-{n}", model={"uri": f"pvc://claim-{n}/model"}) for n in range(SERVICES))
-    steps = [Step(Create(body), after=0.0) for body in waiting]
+    steps = [Step(Create(body), after=0.0) for body in (*hostile(), *waiting)]
     new = Step(Create(placed(job("new", nodes=1), namespace)), after=MADE_AT)
     scenario = Scenario("a job made after a handover", (*steps, new))
     slow = Slow(KILLED_AT, 200.0, 2.0)

@@ -5,7 +5,9 @@ from itertools import islice
 import pytest
 
 from ..crashes import every_crash, every_deletion
+from ..faults import Overlook
 from ..judge import judge
+from ..scenarios import SCENARIOS
 from ..script import Script
 from ..seeds import script
 
@@ -20,6 +22,13 @@ def verdict(script: Script) -> list[str]:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_seed(seed: int) -> None:
     assert verdict(script(seed)) == []
+
+
+@pytest.mark.parametrize("name", ["the training operator is installed late", "KEDA is installed late"])
+def test_a_kind_that_kopf_overlooks_costs_a_restart(name: str) -> None:
+    """It is served, and nothing of it is ever told: the operator ends, and sees it when it is back."""
+    (late,) = SCENARIOS[name].absent
+    assert verdict(Script(name, faults=(Overlook(late),), restart=True)) == []
 
 
 def test_crash_points() -> None:

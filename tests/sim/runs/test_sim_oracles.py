@@ -16,11 +16,13 @@ from slipway.plan.labels import INFERENCE_SERVICE
 
 from ..acts import NAMESPACE, SERVICES, service
 from ..apiserver import Emulator, WatchEvent, default_kinds
-from ..hand import Hand
+from ..client import Sent
+from ..hand import Hand, path
 from ..mutants.__main__ import plant
 from ..mutants.table import MUTANTS, Mutant
 from ..oracles import ORACLES
 from ..oracles.invalid import Invalid
+from ..process import Process
 from ..world import World
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,21 +57,25 @@ class Stage:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         self.api.request("POST", "/api/v1/namespaces", body=body, user="user")
 
+    def time(self) -> float:
+        return 5.0
+
     def violation(self, oracle: str, message: str) -> None:
         self.complaints.append(oracle)
 
 
 @pytest.mark.parametrize(
-    ("accepted", "reason", "author", "complaints"),
+    ("accepted", "reason", "author", "sent_at", "complaints"),
     [
-        ("False", "InvalidPodTemplate", "slipway", ["invalid"]),
-        ("True", "Accepted", "slipway", []),
-        ("False", "NameConflict", "slipway", []),
-        ("False", "InvalidPodTemplate", "user", []),
+        ("False", "InvalidPodTemplate", "slipway", 6.0, ["invalid"]),
+        ("False", "InvalidPodTemplate", "slipway", 4.0, []),
+        ("True", "Accepted", "slipway", 6.0, []),
+        ("False", "NameConflict", "slipway", 6.0, []),
+        ("False", "InvalidPodTemplate", "user", 6.0, []),
     ],
 )
 def test_a_child_that_changes_under_a_refused_spec(
-    accepted: str, reason: str, author: str, complaints: list[str]
+    accepted: str, reason: str, author: str, sent_at: float, complaints: list[str]
 ) -> None:
     """No planted mistake shows this one first: what a visit deletes comes before the status that tells why."""
     stage = Stage()
@@ -78,7 +84,10 @@ def test_a_child_that_changes_under_a_refused_spec(
     now = "2026-01-01T00:00:00Z"
     said = {"type": "Accepted", "status": accepted, "reason": reason, "message": "", "lastTransitionTime": now}
     status = {"conditions": [{**said, "observedGeneration": 1}]}
-    hand.merge(SERVICES, NAMESPACE, "serve", {"status": status}, "status")
+    told = hand.merge(SERVICES, NAMESPACE, "serve", {"status": status}, "status")
+    oracle.changed(SERVICES, WatchEvent("MODIFIED", told, 1))
+    where = path("deployments.apps", NAMESPACE, "serve")
+    oracle.begins(cast(Process, None), Sent(sent_at, 0, "PATCH", where, {}, None, "", write=True, lease=False))
     stage.author = author
     for generation in (1, 2):
         labels = {INFERENCE_SERVICE: "serve"}

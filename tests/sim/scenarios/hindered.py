@@ -35,8 +35,8 @@ def refused(reason: str, kind: str = JOBS, name: str = "job", condition: str = "
     return When(kind, name, condition, "False", reason=reason)
 
 
-def raised(**hard: int) -> Merge:
-    return Merge(QUOTAS, "small", {"spec": quota(**hard)["spec"]})
+def raised(hard: dict[str, int]) -> Merge:
+    return Merge(QUOTAS, "small", {"spec": quota(hard)["spec"]})
 
 
 def of_kind(resource: str, most: int) -> dict[str, int]:
@@ -46,9 +46,9 @@ def of_kind(resource: str, most: int) -> dict[str, int]:
 def mended(name: str, hard: dict[str, int], enough: dict[str, int], reason: str, **more: object) -> Scenario:
     """A job that a quota refuses, and that goes on when the quota is raised."""
     steps = (
-        Step(Create(quota(**hard))),
+        Step(Create(quota(hard))),
         Step(Create(job()), after=SETTLED_SECONDS),
-        Step(raised(**enough), when=refused(reason), after=4.0),
+        Step(raised(enough), when=refused(reason), after=4.0),
     )
     return Scenario(name, steps, settled=(COMPLETE,), **more)  # type: ignore[arg-type]
 
@@ -68,13 +68,13 @@ HINDERED = (
     ),
     Scenario(
         "a quota has no room, and stays so",
-        (Step(Create(quota(pods=0))), Step(Create(job()), after=SETTLED_SECONDS)),
+        (Step(Create(quota({"pods": 0}))), Step(Create(job()), after=SETTLED_SECONDS)),
         settled=("TrainingJob/job Accepted=False:PodsRefused",),
     ),
     Scenario(
         "two jobs in a quota of one",
         (
-            Step(Create(quota(pods=2))),
+            Step(Create(quota({"pods": 2}))),
             Step(Create(job()), after=SETTLED_SECONDS),
             Step(Create(job("other")), when=When("pods", "job-0-worker-0")),
         ),
@@ -83,16 +83,16 @@ HINDERED = (
     Scenario(
         "a gang that is larger than the quota, which is raised",
         (
-            Step(Create(quota(pods=1))),
+            Step(Create(quota({"pods": 1}))),
             Step(Create(job()), after=SETTLED_SECONDS),
-            Step(raised(pods=2), when=refused("PodsRefused", condition="Running"), after=4.0),
+            Step(raised({"pods": 2}), when=refused("PodsRefused", condition="Running"), after=4.0),
         ),
         (Fate("*-master-0", run_seconds=200.0), Fate("*-worker-*", run_seconds=100.0)),
         settled=(COMPLETE,),
     ),
     Scenario(
         "a gang restarts in a quota of its own size",
-        (Step(Create(quota(pods=2))), Step(Create(job()), after=SETTLED_SECONDS)),
+        (Step(Create(quota({"pods": 2}))), Step(Create(job()), after=SETTLED_SECONDS)),
         (fails("job-0-worker-0"), Fate("job-0-master-0", run_seconds=900.0)),
         settled=(COMPLETE,),
     ),
@@ -100,10 +100,10 @@ HINDERED = (
         "a quota has no room for the Deployment, then has",
         (
             MODELS,
-            Step(Create(quota(**of_kind("deployments.apps", 0)))),
+            Step(Create(quota(of_kind("deployments.apps", 0)))),
             Step(Create(service()), after=SETTLED_SECONDS),
             Step(
-                raised(**of_kind("deployments.apps", 1)),
+                raised(of_kind("deployments.apps", 1)),
                 when=refused("DeploymentRefused", SERVICES, "serve", "Ready"),
                 after=12.0,
             ),
@@ -114,10 +114,10 @@ HINDERED = (
         "a quota has no room for another replica, then has",
         (
             MODELS,
-            Step(Create(quota(pods=1))),
+            Step(Create(quota({"pods": 1}))),
             Step(Create(service()), after=SETTLED_SECONDS),
             Step(Merge(SERVICES, "serve", {"spec": {"replicas": 2}}), when=READY),
-            Step(raised(pods=2), when=refused("PodsRefused", SERVICES, "serve", "Available"), after=4.0),
+            Step(raised({"pods": 2}), when=refused("PodsRefused", SERVICES, "serve", "Available"), after=4.0),
         ),
         settled=(*SERVING_END, "InferenceService/serve Available=True"),
     ),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from slipway.api.trainingjob import OptimizerSpec
-from slipway.plan.training.strategy import parameters
+from slipway.plan.capacity.model import parameters, shape_of
 from slipway_train.batch import Batch
 from slipway_train.model import build_model, build_optimizer, learning_rate, llama_config, token_losses
 
@@ -42,7 +42,7 @@ def test_with_experts_it_is_a_mixtral(tokenizer: Any) -> None:
 def test_the_operator_counts_the_same_parameters(tokenizer: Any, experts: int) -> None:
     spec = parse(recipe_json(Path("/data"))).model.model_copy(update={"experts": experts, "layers": 2})
     made = build_model(llama_config(spec, tokenizer), seed=1)
-    assert sum(each.numel() for each in made.parameters()) == parameters(spec)
+    assert sum(each.numel() for each in made.parameters()) == parameters(shape_of(spec))
 
 
 def test_the_seed_decides_the_weights(tokenizer: Any, model: Any) -> None:

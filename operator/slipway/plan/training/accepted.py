@@ -8,6 +8,7 @@ while a gang is there: what runs was accepted.
 from collections.abc import Callable
 
 from .. import conditions
+from ..capacity.refusal import misfit
 from ..conditions import Finding
 from ..observed import NO_SUCH_KIND, Obj, Ref
 from ..pod import policy
@@ -18,6 +19,7 @@ from .pods import RESERVED
 from .situation import Situation
 
 INVALID_SPEC = "InvalidSpec"
+DOES_NOT_FIT = "DoesNotFit"
 BACKEND_UNAVAILABLE = "BackendUnavailable"
 REFUSED = "Refused"
 
@@ -63,6 +65,14 @@ def _addresses(situation: Situation) -> Finding | None:
         except ValueError as error:
             return Finding(INVALID_SPEC, f"{each.field}: {error}")
     return None
+
+
+def _fits(situation: Situation) -> Finding | None:
+    """Before the first attempt only: a job that was let run once is not stopped by another version's arithmetic."""
+    if situation.spec.recipe is None or situation.attempt > 0:
+        return None
+    complaint = misfit(situation.spec)
+    return Finding(DOES_NOT_FIT, complaint) if complaint else None
 
 
 def _inputs_usable(situation: Situation) -> Finding | None:
@@ -146,6 +156,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _patterns_are_some,
     _base_model,
     _addresses,
+    _fits,
     _inputs_usable,
     _inputs_shared,
     _output_usable,
@@ -156,7 +167,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _template_policy,
     _template_verdict,
 )
-BEFORE_READING = CHECKS[:5]
+BEFORE_READING = CHECKS[: CHECKS.index(_inputs_usable)]
 
 
 def complaint(situation: Situation) -> Finding | None:

@@ -62,8 +62,11 @@ def succeeded(situation: Situation) -> bool:
     """Rank 0's pod has succeeded, by the index or by a live read, or the backend says so."""
     if situation.gang is None:
         return False
-    rank_0 = any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in situation.pods)
-    return rank_0 or _succeeded_live(situation) or conditions.is_true(situation.gang.status, "Succeeded")
+    return (
+        _rank_0_succeeded(situation)
+        or _succeeded_live(situation)
+        or conditions.is_true(situation.gang.status, "Succeeded")
+    )
 
 
 def to_read(situation: Situation) -> tuple[Ref, ...]:
@@ -75,12 +78,15 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
     return tuple(ref for ref in wanted if ref not in situation.observed.read)
 
 
+def _rank_0_succeeded(situation: Situation) -> bool:
+    return any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in situation.pods)
+
+
 def last_words_to_read(situation: Situation) -> tuple[Ref, ...]:
     """Rank 0's pod, where its success is known but not by its own event: when that comes, the pod may be gone, and
     with it the evaluation."""
-    told = any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in situation.pods)
     ref = rank_0_ref(situation)
-    return () if told or ref in situation.observed.read else (ref,)
+    return () if _rank_0_succeeded(situation) or ref in situation.observed.read else (ref,)
 
 
 def _succeeded_live(situation: Situation) -> bool:

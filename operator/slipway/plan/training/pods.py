@@ -100,7 +100,7 @@ def _container(situation: Situation, *, rank_0: bool) -> Obj:
         "name": CONTAINER,
         "image": spec.image or situation.defaults.trainer_image,
         "imagePullPolicy": situation.defaults.image_pull_policy,
-        "command": _command(spec),
+        "command": command(spec),
         "env": _variables(situation, rank_0=rank_0),
         "resources": _resources(spec),
         "securityContext": container_security(),
@@ -109,8 +109,9 @@ def _container(situation: Situation, *, rank_0: bool) -> Obj:
     }
 
 
-def _command(spec: TrainingJobSpec) -> list[str]:
-    """A program of the user's keeps its $(NAME): see plan/pod/expansion.py."""
+def command(spec: TrainingJobSpec) -> list[str]:
+    """What a pod runs: Slipway's launcher, or torchrun with a program of the user's, which keeps its $(NAME) (see
+    plan/pod/expansion.py)."""
     return ["torchrun", "--no-python", *spec.command] if spec.command else ["python3", "-m", "slipway_train.launch"]
 
 

@@ -4,15 +4,17 @@ The trainer decides nothing that the operator knows: the same spec gives the sam
 """
 
 from ...api.basemodel import AdapterSpec, BaseModelSpec
+from ...api.common import Model
 from ...api.dataset import DEFAULT_TEXT_FIELD, DatasetSpec, default_include
 from ...api.evaluation import EvaluationSpec
 from ...api.gang import StallSpec
-from ...api.strategies import SETTINGS
+from ...api.strategies import DdpSpec, DeepspeedSpec, FsdpSpec, ParallelSpec
 from ...api.trainingjob import CheckpointSpec, ModelSpec, OutputSpec, TrainingJobSpec
+from ..capacity.layout import Layout
+from ..capacity.resolved import resolved
 from ..hashing import canonical
 from ..observed import Obj
 from .inputs import inputs
-from .strategy import automatic
 
 
 def recipe_json(spec: TrainingJobSpec) -> str:
@@ -41,9 +43,21 @@ def recipe_json(spec: TrainingJobSpec) -> str:
 
 def _strategy(spec: TrainingJobSpec) -> Obj:
     """The strategy's name, and its settings under it."""
-    name = automatic(spec) if spec.strategy == "auto" else spec.strategy
-    settings = getattr(spec, name) or SETTINGS[name]()
-    return {"strategy": name, name: settings.model_dump(by_alias=True, exclude_none=True)}
+    layout = resolved(spec)
+    settings = getattr(spec, layout.strategy) or _settings(layout)
+    return {"strategy": layout.strategy, layout.strategy: settings.model_dump(by_alias=True, exclude_none=True)}
+
+
+def _settings(layout: Layout) -> Model:
+    """Of a strategy that `auto` chose, or of which the spec says no more than its name."""
+    if layout.strategy == "fsdp":
+        return FsdpSpec(shard=layout.shard)
+    if layout.strategy == "deepspeed":
+        return DeepspeedSpec(stage=layout.stage)
+    if layout.strategy == "parallel":
+        degrees = {"tensor": layout.tensor, "pipeline": layout.pipeline, "context": layout.context}
+        return ParallelSpec(**degrees, expert=layout.expert)
+    return DdpSpec()
 
 
 def _checkpoint(checkpoint: CheckpointSpec) -> Obj:

@@ -40,7 +40,7 @@ def pause_seconds(situation: Situation) -> float:
 
 
 def _refuse(complaint: Finding) -> Step:
-    immutable = complaint.reason in (accepted.INVALID_SPEC, podtemplate.INVALID)
+    immutable = complaint.reason in (accepted.INVALID_SPEC, accepted.DOES_NOT_FIT, podtemplate.INVALID)
     return Step(
         accepted=false(conditions.ACCEPTED, complaint.reason, complaint.message),
         running=running.NOT_ACCEPTED,

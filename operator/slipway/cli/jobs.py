@@ -1,0 +1,38 @@
+"""TrainingJobs from a file, for the commands that need no operator: `slipway plan train`, `slipway render --target`.
+
+Decided here: a job is looked at as if it had just been created, and the checks of the operator that need no cluster are
+made first, but for the one on memory: what a podTemplate says of that holds for pods alone.
+"""
+
+import time
+from dataclasses import dataclass
+
+from ..api.common import API_VERSION
+from ..api.trainingjob import KIND, TrainingJob, TrainingJobSpec
+from ..plan.observed import Obj, Observed, Owner
+from ..plan.training import accepted
+from ..plan.training.situation import look
+from .preview import DEFAULTS, InvalidFile, documents, owner_of
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    owner: Owner
+    spec: TrainingJobSpec
+
+
+def training_jobs(text: str) -> list[Job]:
+    """All of them, at least one. Raises InvalidFile with the job's name and the field's path."""
+    bodies = [body for body in documents(text) if (body.get("apiVersion"), body.get("kind")) == (API_VERSION, KIND)]
+    if not bodies:
+        raise InvalidFile(f"no document is a {KIND} of {API_VERSION}")
+    return [_job(body) for body in bodies]
+
+
+def _job(body: Obj) -> Job:
+    owner = owner_of(body)
+    spec = TrainingJob.read({"spec": owner.spec}).spec
+    alone = spec.model_copy(update={"pod_template": None})
+    if complaint := accepted.early_complaint(look(Observed(owner=owner), alone, time.time(), DEFAULTS)):
+        raise InvalidFile(f"{KIND} {owner.name}: {complaint.message}")
+    return Job(owner, spec)

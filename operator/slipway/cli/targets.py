@@ -1,0 +1,28 @@
+"""`slipway render --target`: a file with one TrainingJob to a script, or to the job's run on this machine."""
+
+import os
+from collections.abc import Callable, Mapping
+
+from . import local, slurm
+from .jobs import Job, training_jobs
+from .preview import InvalidFile
+
+
+def _only(text: str) -> Job:
+    """A script is one job's. Raises InvalidFile."""
+    jobs = training_jobs(text)
+    if len(jobs) > 1:
+        names = ", ".join(job.owner.name for job in jobs)
+        raise InvalidFile(f"{len(jobs)} TrainingJobs ({names}): a script runs one, so give it a file of its own")
+    return jobs[0]
+
+
+SCRIPTS: Mapping[str, Callable[[str], str]] = {
+    "slurm": lambda text: slurm.script(_only(text)),
+    "torchrun": lambda text: local.script(_only(text)),
+}
+
+
+def run(text: str) -> str:
+    """Does not come back: this process becomes the script."""
+    return local.run(SCRIPTS["torchrun"](text), os.environ)

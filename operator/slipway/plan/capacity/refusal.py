@@ -1,0 +1,43 @@
+"""Why a job is refused before it starts: its processes cannot fit where it says that they run.
+
+Decided here: the words, which name the fields to change. A job whose room is not known is never refused.
+"""
+
+from ...api.trainingjob import TrainingJobSpec
+from .choice import alternatives
+from .fit import ERROR_PERCENT, Fit, fit, gib
+from .layout import Layout, impossible, load_of
+from .resolved import resolved_in
+from .room import Room, room_of
+
+
+def misfit(spec: TrainingJobSpec) -> str | None:
+    """Why a recipe's job cannot run in the room that it says it has; None where it can, or where nobody
+    knows: the room, or the shape of a base model."""
+    room = room_of(spec)
+    return misfit_in(spec, room) if room and spec.base_model is None else None
+
+
+def misfit_in(spec: TrainingJobSpec, room: Room) -> str | None:
+    layout, load = resolved_in(spec, room), load_of(spec)
+    if impossible(layout, load):
+        return None  # a rule of the API says that, in its own words
+    found = fit(layout, load, room, spec.accelerator)
+    return f"{_complaint(layout, found, room)}: {_mend(spec, found, room)}" if found.verdict == "not" else None
+
+
+def _complaint(layout: Layout, found: Fit, room: Room) -> str:
+    parts = ", ".join(f"{name} {gib(count)}" for name, count in found.memory.parts() if count)
+    whose = "each process" if room.sharing == 1 else f"a pod's {room.sharing} processes"
+    needs = f"spec.model: {layout.name} needs {gib(found.needed_bytes)} GiB for {whose}"
+    return f"{needs} (of one: {parts}) and {room.source} is {gib(room.memory_bytes)} GiB"
+
+
+def _mend(spec: TrainingJobSpec, found: Fit, room: Room) -> str:
+    """What to change: another layout, where one fits; a smaller share of the batch, where that helps."""
+    better = next((each.layout.name for each in alternatives(spec, room) if each.chosen and each.fit), None)
+    run_as = f"run it as {better}, " if better else ""
+    states_bytes = found.memory.states * room.sharing
+    if states_bytes * 100 > room.memory_bytes * (100 + ERROR_PERCENT):
+        return f"{run_as}lower model.layers or model.hiddenSize, or ask for more memory; no smaller batch helps"
+    return f"{run_as}lower training.batchSize or model.contextLength, raise nodes or perNode, or ask for more memory"

@@ -1,0 +1,45 @@
+"""The table of GPUs: figures that must agree with each other, and labels that must be exact."""
+
+import pytest
+
+from slipway.plan.capacity.devices import BY_NAME, BY_PRODUCT, DEVICES, Device
+
+from .builders import GIB
+
+
+def test_names_and_labels_are_each_one_device() -> None:
+    assert len(BY_NAME) == len(BY_PRODUCT) == len(DEVICES) == 11
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
+def test_figures_are_plausible(device: Device) -> None:
+    """A slip of a thousand, or of GB for Gb, shows in the ratios, which have moved little in ten years."""
+    assert 10 * GIB < device.memory_bytes < 200 * GIB
+    assert 10 < device.memory_bytes / device.memory_bytes_per_second * 1000 < 90, "milliseconds to read it all"
+    assert device.host_bytes_per_second <= device.link_bytes_per_second < device.memory_bytes_per_second
+    if device.bf16_flops is not None:
+        assert 100 < device.bf16_flops / device.memory_bytes_per_second < 450, "operations for each byte"
+
+
+@pytest.mark.parametrize(
+    ("product", "gib", "bf16_tflops"),
+    [
+        ("NVIDIA-A100-SXM4-40GB", 39.38, 312),
+        ("NVIDIA-A100-SXM4-80GB", 79.14, 312),
+        ("NVIDIA-H100-80GB-HBM3", 79.1, 989),
+        ("NVIDIA-H200", 139.72, 989),
+        ("NVIDIA-B200", 178.35, 2250),
+        ("NVIDIA-L4", 22.03, 121),
+        ("NVIDIA-L40S", 44.34, 362),
+        ("Tesla-T4", 14.56, None),
+    ],
+)
+def test_what_cuda_reports_and_vendors_say(product: str, gib: float, bf16_tflops: int | None) -> None:
+    device = BY_PRODUCT[product]
+    assert device.memory_bytes == round(gib * GIB)
+    assert device.bf16_flops == (None if bf16_tflops is None else bf16_tflops * 1e12)
+
+
+@pytest.mark.parametrize("product", ["NVIDIA-A100-SXM4-40GB-SHARED", "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", "H100", ""])
+def test_a_part_of_a_card_is_not_the_card(product: str) -> None:
+    assert product not in BY_PRODUCT

@@ -1,0 +1,76 @@
+"""A job that cannot fit where it says that it runs: refused for good, with numbers, before anything is read."""
+
+from typing import Any
+
+import pytest
+
+from slipway.plan.outcome import Event
+
+from .builders import COMMAND, RECIPE, fresh, gang_pods, observed, owner, planned, running_status, told, with_gang
+
+GPU = "nvidia.com/gpu.product"
+LARGE = {"vocabSize": 32000, "contextLength": 4096, "hiddenSize": 4096, "layers": 32, "heads": 32, "kvHeads": 32}
+
+
+def selecting(product: Any, **fields: Any) -> Any:
+    template = {"spec": {"nodeSelector": {GPU: product}}}
+    return {**RECIPE, "accelerator": "nvidia", "model": LARGE, "podTemplate": template, **fields}
+
+
+def limited(memory: Any, **fields: Any) -> Any:
+    container = {"name": "main", "resources": {"limits": {"memory": memory}}}
+    return {**RECIPE, "podTemplate": {"spec": {"containers": [container]}}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("spec", "source"),
+    [
+        (selecting("NVIDIA-A100-SXM4-80GB"), f"nodeSelector[{GPU}] NVIDIA-A100-SXM4-80GB is 79.1 GiB"),
+        (limited("512Mi"), "containers[main].resources.limits.memory 512Mi is 0.500 GiB"),
+    ],
+    ids=["gpu", "cpu"],
+)
+def test_it_is_refused_once_and_nothing_is_made(spec: Any, source: str) -> None:
+    made = planned(observed(owner(spec)))
+    status, reason, message = told(made)["Accepted"]
+    assert (status, reason) == ("False", "DoesNotFit")
+    assert message.startswith("spec.model: ddp needs ")
+    assert source in message
+    assert told(made)["Running"] == ("False", "NotAccepted", "see condition Accepted")
+    assert told(made)["Ready"] == ("False", "DoesNotFit", message)
+    assert made.events == (Event("Warning", "DoesNotFit", message),)
+    assert (made.apply, made.create, made.delete, made.reads, made.templates) == ((), (), (), (), ())
+    assert made.requeue_after is None, "the spec cannot change"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        selecting("NVIDIA-A100-SXM4-80GB-SHARED"),
+        selecting("NVIDIA-L4", model={}),
+        {**RECIPE, "accelerator": "nvidia", "model": LARGE},
+        {**RECIPE, "model": LARGE},
+        limited("8Gi"),
+        {**COMMAND, "podTemplate": limited("1Ki")["podTemplate"]},
+    ],
+    ids=["a share", "a small model", "no selector", "no limit", "enough", "a command"],
+)
+def test_what_fits_or_is_not_known_is_accepted(spec: Any) -> None:
+    assert told(planned(fresh(spec)))["Accepted"][1] == "Accepted"
+
+
+def test_what_runs_is_left_alone() -> None:
+    made = planned(with_gang(*gang_pods(), spec=selecting("NVIDIA-L4"), status=running_status()))
+    assert told(made)["Accepted"][1] == "Accepted"
+    assert made.delete == ()
+
+
+def test_what_was_let_run_once_may_restart() -> None:
+    made = planned(fresh(selecting("NVIDIA-L4"), status={"attempt": 1}))
+    assert told(made)["Accepted"][1] == "Accepted"
+    assert [obj["metadata"]["name"] for obj in made.create] == ["demo-1"]
+
+
+def test_what_is_missing_is_told_first() -> None:
+    spec = {name: value for name, value in selecting("NVIDIA-L4").items() if name != "training"}
+    assert told(planned(observed(owner(spec))))["Accepted"][1] == "InvalidSpec"
