@@ -1,0 +1,1 @@
+"""Measurements of the trainer, by hand: they take the machine for themselves."""
