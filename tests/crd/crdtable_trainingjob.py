@@ -18,6 +18,8 @@ from .crdtable import (
     Case,
 )
 
+CUT: dict[str, dict[str, object]] = {"deepspeed": {}, "parallel": {"spec.parallel": {}}}
+
 IMMUTABLE = "cannot change: delete the TrainingJob and create another"
 UNEQUAL_SHARES = (
     "training.batchSize must be a multiple of nodes * perNode * accumulationSteps (with parallel: of the data parallel"
@@ -100,11 +102,11 @@ TRAINING_JOB_CASES = (
         Case(
             f"desync with {name}",
             RECIPE_JOB,
-            {"spec.desync": "Fail", "spec.strategy": name, **more},
+            {"spec.desync": "Fail", "spec.strategy": name} | more,
             "spec",
             "desync compares copies that strategies ddp and fsdp hold: leave it out with deepspeed and parallel",
         )
-        for name, more in {"deepspeed": {}, "parallel": {"spec.parallel": {}}}.items()
+        for name, more in CUT.items()
     ),
     Case("desync with fsdp", RECIPE_JOB, {"spec.desync": "Fail", "spec.strategy": "fsdp"}),
     Case("command with output", COMMAND_JOB, {"spec.output": {"claim": "results"}}),

@@ -22,16 +22,18 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from slipway_train.config import Recipe
-from slipway_train.pretrain import pretrain
+from slipway_train.course import follow
+from slipway_train.gang import Gang
 from slipway_train.progress import Reporter, no_sender
-from slipway_train.strategies.ddp import Ddp
+from slipway_train.watchdog import Watchdog
 
 SAMPLE_SECONDS = 0.002
 
 
-def train(recipe: Recipe, strategy: Ddp, output: Path | None) -> None:
-    with Reporter(no_sender) as reporter:
-        pretrain(recipe, strategy, output, reporter=reporter, stop_asked=lambda: False)
+def train(recipe: Recipe, gang: Gang, output: Path | None) -> None:
+    watchdog = Watchdog.of(recipe.stall, lambda words: sys.exit(words))
+    with Reporter(no_sender) as reporter, watchdog:
+        follow(recipe, gang, output, memory_dir=None, reporter=reporter, watchdog=watchdog, stop_asked=lambda: False)
 
 
 def torch_peak(run: Callable[[], None]) -> int:
@@ -83,12 +85,12 @@ def main() -> None:
     """Arguments: a directory to write in, then a measure and a recipe for each run."""
     torch.set_num_threads(1)
     scratch, *rest = sys.argv[1:]
-    strategy = Ddp("cpu")
+    gang = Gang("cpu")
     for number, (measure, text) in enumerate(zip(rest[::2], rest[1::2], strict=True)):
         recipe = Recipe.model_validate_json(text)
-        output = Path(scratch) / f"output-{number}" if strategy.rank == 0 else None
-        found = MEASURES[measure](partial(train, recipe, strategy, output))
-        if strategy.rank == 0:
+        output = Path(scratch) / f"output-{number}" if gang.rank == 0 else None
+        found = MEASURES[measure](partial(train, recipe, gang, output))
+        if gang.rank == 0:
             sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
     os._exit(0)  # torch's profiler and gloo take their time to go

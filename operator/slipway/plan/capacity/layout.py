@@ -26,7 +26,7 @@ class Layout:
     processes: int
     per_node: int
     shard: Shard = "full"
-    stage: Literal[1, 2, 3] = 3
+    stage: int = 3  # 1 to 3
     offload: Offload = "none"
     tensor: int = 1
     pipeline: int = 1
