@@ -72,22 +72,29 @@ class Rounds:
 
 def compare_loops(gang: "Gang", what: dict[str, Any], output: Path, _stop_at: int | None) -> None:
     """Writes the seconds of each round: ours, plain."""
+    from slipway_train.compute import ComputeClock
     from slipway_train.config import Recipe
     from slipway_train.loop import Run, train
     from slipway_train.output import open_output
     from slipway_train.pace import Pace
     from slipway_train.recipes import make_task
+    from slipway_train.stragglers import Stragglers
     from slipway_train.strategies.choose import shard
+    from slipway_train.watchdog import Watchdog
 
     read = Recipe.model_validate_json(json.dumps(what))
     task, theirs = (make_task(read, gang, None) for _ in range(2))
+    clock = ComputeClock(task.model, gang.device)
     sharded = shard(task.model, read, gang)
-    ours = Run(read, gang, task, sharded, open_output(output / "job", read), step=0, saved_step=None)
+    watchdog = Watchdog.of(read.stall, sys.exit)
+    ours = Run(read, gang, task, sharded, open_output(output / "job", read), None, watchdog, clock, step=0)
+    stragglers = Stragglers(gang, clock, ours.notes)
     plain = plain_loop(theirs, read)
 
     def one_round() -> None:
         try:
-            train(ours, [Pace(read, None, step=ours.step), Rounds()], lambda: False)
+            pace = Pace(read, None, stragglers, step=ours.step, bad_rows=lambda: 0)
+            train(ours, [stragglers, pace, Rounds()], lambda: False)
         except Enough:
             return
 
