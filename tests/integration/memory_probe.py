@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from slipway_train.pretrain import pretrain
 from torch.profiler import ProfilerActivity, profile
 
 from slipway_train.config import Recipe
-from slipway_train.pretrain import pretrain
 from slipway_train.progress import Reporter, no_sender
 from slipway_train.strategies.ddp import Ddp
 
