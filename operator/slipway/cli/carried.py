@@ -14,6 +14,7 @@ from ..plan.names import MAIN_CONTAINER
 from ..plan.observed import Obj
 from ..plan.pod import policy
 from ..plan.pod.policytypes import entries, mapping, text
+from ..plan.training.inputs import PVC_SCHEME, inputs
 from ..plan.training.pods import RESERVED
 from .jobs import Job
 from .preview import InvalidFile
@@ -22,7 +23,10 @@ NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 CARRIED = ("recipe", "command", "accelerator", "nodes", "perNode", "failurePolicy.maxRestarts")
-OF_A_RECIPE = ("strategy", "precision", "model", "dataset", "training", "checkpoint")
+OF_A_RECIPE = (
+    *("strategy", "ddp", "fsdp", "deepspeed", "parallel", "activationCheckpointing", "precision"),
+    *("model", "baseModel", "adapter", "dataset", "training", "checkpoint", "desync", "evaluation"),
+)
 NOTED: Mapping[str, str] = {
     "image": "processes run in the environment that is active here",
     "output": "checkpoints and the model go to $SLIPWAY_OUTPUT_DIR, and stay",
@@ -59,11 +63,12 @@ def environment(job: Job) -> dict[str, str]:
 
 def _check(job: Job) -> None:
     """What is wrong for pods is wrong here too; and claims are Kubernetes'."""
-    dataset = job.spec.dataset
     if found := policy.violations(_template(job), RESERVED):
         raise InvalidFile(f"{KIND} {job.owner.name}: {found[0].path}: {found[0].message}")
-    if dataset and not dataset.uri.startswith("file://"):
-        raise InvalidFile(_of(job, "dataset.uri: a claim is Kubernetes': give file:///path that every node has"))
+    for each in inputs(job.spec):
+        if each.uri.startswith(PVC_SCHEME):
+            field = each.field.removeprefix("spec.")
+            raise InvalidFile(_of(job, f"{field}: a claim is Kubernetes': give file:///path that every node has"))
 
 
 def _of(job: Job, complaint: str) -> str:

@@ -1,8 +1,9 @@
 """What the scripts for Slurm and for this machine share: the job's variables, and how often its gang is started.
 
 Decided here: values get into a script by shlex alone, and what only stands in a comment is printable and on one line.
-The gang restarts as under the operator: exit code 0 is the end, 2 is a wrong recipe and never tried again, 143 was told
-to stop, anything else is tried again from the last checkpoint, `failurePolicy.maxRestarts` times.
+The gang restarts as under the operator: exit code 0 is the end, 2 is a wrong recipe and 3 a model that is not good
+enough, both never tried again, 143 was told to stop, anything else is tried again from the last checkpoint,
+`failurePolicy.maxRestarts` times.
 """
 
 import re
@@ -40,7 +41,8 @@ while :; do
   gang=$!
   finish
   if [ "$code" -eq 0 ]; then exit 0; fi
-  if [ -n "$asked" ] || [ "$code" -eq 143 ] || [ "$code" -eq 2 ] || [ "$attempt" -ge "$max_restarts" ]; then break; fi
+  case $code in 2 | 3 | 143) break ;; esac
+  if [ -n "$asked" ] || [ "$attempt" -ge "$max_restarts" ]; then break; fi
   attempt=$((attempt + 1))
   echo "slipway: exit code $code: restart $attempt of $max_restarts from the last checkpoint" >&2
 done

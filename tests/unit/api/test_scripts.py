@@ -111,6 +111,7 @@ def test_metadata_of_pods_is_told_too(target: str) -> None:
     ("text", "complaint"),
     [
         (changed(JOB, dataset={"uri": "pvc://data"}), "spec.dataset.uri: a claim is Kubernetes': give file:///path"),
+        (changed(JOB, recipe="sft", baseModel={"uri": "pvc://m/a"}), "spec.baseModel.uri: a claim is Kubernetes'"),
         (changed(JOB, podTemplate={"spec": {"hostNetwork": True}}), "spec.podTemplate.spec.hostNetwork"),
         (
             changed(
@@ -148,6 +149,14 @@ def test_a_field_that_no_table_names_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(carried, "CARRIED", tuple(set(carried.CARRIED) - {"failurePolicy.maxRestarts"}))
     with pytest.raises(InvalidFile, match=r"demo: spec\.failurePolicy\.maxRestarts: only an operator carries"):
         SCRIPTS["slurm"](changed(JOB, failurePolicy={"maxRestarts": 1}))
+
+
+@TARGETS
+def test_what_a_recipe_is_told_is_carried_over(target: str) -> None:
+    base = {"recipe": "sft", "baseModel": {"uri": "file:///m"}, "dataset": {"uri": "s3://bucket/rows"}}
+    told = SCRIPTS[target](changed(JOB, **base, strategy="fsdp", fsdp={"shard": "gradients"}, desync="Fail"))
+    for part in ('"path":"/m"', '"path":"s3://bucket/rows"', '"fsdp":{"offload":"none","shard":"gradients"}', "Fail"):
+        assert part in told
 
 
 def test_tables_name_fields_that_there_are() -> None:
