@@ -1,8 +1,9 @@
 """The gang of processes: who this one is, and the few things that all of them do together.
 
-Decided here: gloo on CPUs and NCCL on GPUs; a collective that waits longer than COLLECTIVE_TIMEOUT_SECONDS is given up.
-Within a step the watchdog is much quicker, so this is long enough for what happens on rank 0 while the others wait: a
-checkpoint that is written to the end, the export. Nothing here knows of models.
+Decided here: gloo for what lies in main memory and NCCL for what lies on GPUs; a collective that waits longer than
+COLLECTIVE_TIMEOUT_SECONDS is given up. Within a step the watchdog is much quicker, so this is long enough for what
+happens on rank 0 while the others wait: a checkpoint that is written to the end, the export. Nothing here knows of
+models.
 """
 
 import os
@@ -32,7 +33,7 @@ class Gang:
             torch.cuda.set_device(self.device)
         else:
             self.device = torch.device("cpu")
-        backend = "nccl" if accelerator == "nvidia" else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if accelerator == "nvidia" else "gloo"
         dist.init_process_group(backend, timeout=timedelta(seconds=COLLECTIVE_TIMEOUT_SECONDS))
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+from transformers.modeling_layers import GradientCheckpointingLayer  # what its transformer layers have in common
 
 from ..config import Recipe
 from ..gang import Gang
@@ -35,9 +36,9 @@ class Fsdp(DataParallel):
         in_pieces_again(self._model)
 
 
-def shard_layers(model: Any, settings: dict[str, Any]) -> None:  # noqa: ANN401
-    """Cuts `model`, a Llama or a stage of one, into pieces in place."""
-    for layer in model.model.layers.children():
+def shard_layers(model: torch.nn.Module, settings: dict[str, Any]) -> None:
+    """Cuts a model of transformers', or a stage of one, into pieces in place."""
+    for layer in [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]:
         fully_shard(layer, **settings)
     fully_shard(model, **settings)
 

@@ -46,6 +46,23 @@ def whole(tensors: Mapping[str, torch.Tensor], *, keep: bool) -> State | None:
     return state if keep else None
 
 
+def collect(own: State | None, gang: Gang) -> State | None:
+    """The states of all processes that have one, on rank 0. One tensor is on its way at a time."""
+    shapes = gang.gather({name: (tensor.shape, tensor.dtype) for name, tensor in (own or {}).items()})
+    collected = dict(own or {})
+    for rank, held in enumerate(shapes):
+        for name, (shape, dtype) in held.items():
+            if rank == 0 or name in shapes[0]:
+                continue
+            if gang.rank == rank:
+                dist.send(collected[name].to(gang.device), 0)
+            elif gang.rank == 0:
+                room = torch.empty(shape, dtype=dtype, device=gang.device)
+                dist.recv(room, rank)
+                collected[name] = room.cpu()
+    return collected if gang.rank == 0 else None
+
+
 def restore(parameters: Parameters, optimizer: torch.optim.Optimizer, gang: Gang, state: State | None) -> None:
     """See `Sharded.restore`. `parameters` may be other ones on other processes."""
     for parameter in parameters.values():

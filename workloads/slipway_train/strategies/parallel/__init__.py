@@ -6,6 +6,7 @@ does not matter which process computed what; the head's and the embedding's grad
 are two stages' weights; and the norm that is clipped is the whole model's.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ class Parallel:
     """The processes of a data rank hold a model together."""
 
     def __init__(self, model: Any, recipe: Recipe, gang: Gang) -> None:  # noqa: ANN401 - transformers is not typed for us
+        # it warns, once per process and kind of sum, that two meshes' sums are two collectives
+        logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
         self._gang = gang
         self._layout = layout(recipe.parallel, gang)
         self.data_rank, self.data_size = self._layout.data_rank, self._layout.data_size
@@ -71,27 +74,19 @@ class Parallel:
         return whole_rows(losses, self._layout.context).flatten()
 
     def capture(self) -> State | None:
-        return self._collected(state.capture(self._trained, self._optimizer, keep=self._keeps))
+        return state.collect(state.capture(self._trained, self._optimizer, keep=self._keeps), self._gang)
 
     def restore(self, captured: State | None) -> None:
         state.restore(self._trained, self._optimizer, self._gang, captured)
 
     def export_state(self) -> State | None:
-        return self._collected(state.whole(self._named, keep=self._keeps))
+        return state.collect(state.whole(self._named, keep=self._keeps), self._gang)
 
     @property
     def _keeps(self) -> bool:
         """One process of each pipeline rank gathers the whole tensors of its stages."""
         coordinate = self._layout.mesh.get_coordinate() or [0, 0, 0]
         return bool(coordinate[1] == coordinate[2] == 0)
-
-    def _collected(self, own: State | None) -> State | None:
-        """The states of all stages, on rank 0."""
-        gathered: list[State | None] = [None] * self._gang.world_size
-        dist.gather_object(own, gathered if self._gang.rank == 0 else None, dst=0)
-        if self._gang.rank != 0:
-            return None
-        return {name: tensor for each in gathered if each for name, tensor in each.items()}
 
     def _part(self, batch: Batch) -> Part:
         """What this process sees of its data rank's rows, positions always given."""

@@ -39,7 +39,8 @@ def average_gradients(stage: Stage, size: int) -> None:
     FSDP takes the mean over its replicas alone."""
     for layer in stage.model.layers.values():
         for weight in layer.mlp.experts.parameters():
-            weight.grad.div_(size)
+            if weight.grad is not None:
+                weight.grad.div_(size)
 
 
 def use_dealt_experts(model: Any, group: dist.ProcessGroup) -> None:  # noqa: ANN401 - transformers is not typed for us
