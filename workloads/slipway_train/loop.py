@@ -56,7 +56,8 @@ class StepDone:
     `data_seconds` what the batch took of them.
 
     `saved_step` is of the newest complete checkpoint on the volume (known to rank 0), `checkpoint_seconds` for how long
-    the newest checkpoint, of any tier, has held up the steps.
+    the newest checkpoint, of any tier, has held up the steps. `productive_seconds` (of rank 0) are those of all steps
+    that the model is made of so far, over all attempts.
     """
 
     step: int
@@ -67,6 +68,7 @@ class StepDone:
     last: bool
     data_seconds: float = 0.0
     checkpoint_seconds: float | None = None
+    productive_seconds: float | None = None
 
 
 class Observer(Protocol):
@@ -129,14 +131,16 @@ def advance(run: Run, metrics: Metrics | None, stop_asked: Callable[[], bool]) -
     seconds = time.monotonic() - began
     last = run.step == run.recipe.training.steps
     if metrics:
-        metrics.write(step=run.step, loss=loss, learningRate=rate, **run.notes)
+        metrics.write(step=run.step, loss=loss, learningRate=rate, seconds=seconds, **run.notes)
         run.notes.clear()
     if stop or last:
         _save(run, metrics, Tier.VOLUME, flush=True)
     elif tier is not Tier.NONE:
         _save(run, metrics, tier)
     saved_step = run.saving.saved_step if run.saving else None
-    return StepDone(run.step, seconds, loss, rate, saved_step, last, data_seconds, run.checkpoint_seconds), stop
+    productive = metrics.productive_seconds if metrics else None
+    done = StepDone(run.step, seconds, loss, rate, saved_step, last, data_seconds, run.checkpoint_seconds, productive)
+    return done, stop
 
 
 def _step(run: Run, batch: Batch, rate: float, *, stop: bool) -> tuple[float, bool, Tier]:

@@ -1,6 +1,7 @@
 """`metrics.jsonl` on the output volume: one line per optimizer step, exact, for whoever wants the curve.
 
-Decided here: a run that resumes at step n drops the lines after n, so that the file is one curve whatever happened.
+Decided here: a run that resumes at step n drops the lines after n, so that the file is one curve whatever happened. So
+the seconds of its lines are those of the steps that the model is made of: what a restart repeated is not among them.
 """
 
 import json
@@ -18,8 +19,12 @@ class Metrics:
         kept = [line for line in _lines(path) if line["step"] <= resume_step]
         write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self._file = path.open("a")
+        self.productive_seconds = sum(float(line.get("seconds", 0.0)) for line in kept)
 
-    def write(self, **fields: float | str) -> None:
+    def write(self, *, seconds: float, **more: float | str) -> None:
+        """One step, which took `seconds`."""
+        fields = {**more, "seconds": round(seconds, 6)}
+        self.productive_seconds += seconds
         self._file.write(json.dumps(fields) + "\n")
         self._file.flush()
 

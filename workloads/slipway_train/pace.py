@@ -3,8 +3,10 @@
 Decided here: the first step, the last one, and every _LOG_SECONDS between them.
 """
 
+import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 
 from .config import Recipe
 from .logs import event, log
@@ -13,6 +15,7 @@ from .progress import Report, Reporter
 from .stragglers import Stragglers
 
 _LOG_SECONDS = 5.0
+_NEWEST = 500  # steps, of whose times quantiles are told
 
 
 class Pace:
@@ -35,8 +38,10 @@ class Pace:
         self._step = step
         self._since = time.monotonic()
         self._first = True
+        self._seconds: deque[float] = deque(maxlen=_NEWEST)
 
     def on_step(self, done: StepDone) -> None:
+        self._seconds.append(done.seconds)
         if done.last or self._due():
             self._tell(done, self._tokens_per_second(done.step))
 
@@ -69,6 +74,9 @@ class Pace:
                     total_steps=self._steps,
                     loss=done.loss,
                     tokens_per_second=speed,
+                    step_seconds_p50=quantile(self._seconds, 0.5),
+                    step_seconds_p99=quantile(self._seconds, 0.99),
+                    productive_seconds=done.productive_seconds,
                     last_checkpoint_step=done.saved_step,
                     bad_rows=self._bad_rows(),
                     checkpoint_seconds=done.checkpoint_seconds,
@@ -76,3 +84,9 @@ class Pace:
                     slow_node=self._stragglers.node,
                 )
             )
+
+
+def quantile(values: Collection[float], share: float) -> float:
+    """The smallest of `values` that at least `share` of them do not exceed. `values` are some."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

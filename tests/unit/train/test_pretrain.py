@@ -52,6 +52,12 @@ def test_it_learns_and_leaves_a_model(recipe: Recipe, gang: Gang, tmp_path: Path
     assert reports[-1].step == reports[-1].total_steps == reports[-1].last_checkpoint_step == 60
     assert (tmp_path / "model" / "model.safetensors").exists()
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000000057", "step-000000060"]
+    last = reports[-1]
+    assert last.step_seconds_p50 is not None
+    assert last.step_seconds_p99 is not None
+    assert last.productive_seconds is not None
+    assert 0 < last.step_seconds_p50 <= last.step_seconds_p99
+    assert last.productive_seconds >= 30 * last.step_seconds_p50
 
 
 def test_a_stopped_run_goes_on_exactly(recipe: Recipe, gang: Gang, tmp_path: Path) -> None:
