@@ -252,8 +252,19 @@ async def command(server: FakeApiServer, tmp_path: Path) -> list[str]:
     return ["env", f"KUBECONFIG={path}", "TERM=xterm", sys.executable, "-m", "slipway", "status", "--watch"]
 
 
+async def started(command: list[str], *, stdout: int) -> asyncio.subprocess.Process:
+    """A job that a shell starts in the background ignores interrupts, and so would its children."""
+
+    def interruptible() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return await asyncio.create_subprocess_exec(
+        *command, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=interruptible
+    )
+
+
 async def test_an_interrupt_ends_it_without_a_word(command: list[str]) -> None:
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = await started(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     line = await process.stdout.readline()
     assert line.endswith(b"TrainingJob team/job reason=Running step=1\n")
@@ -264,7 +275,7 @@ async def test_an_interrupt_ends_it_without_a_word(command: list[str]) -> None:
 
 async def test_on_a_terminal_the_cursor_comes_back(command: list[str]) -> None:
     ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(*command, stdout=theirs, stderr=subprocess.PIPE)
+    process = await started(command, stdout=theirs)
     os.close(theirs)
     seen = await asyncio.to_thread(_read_until, ours, b"Running")
     process.send_signal(signal.SIGINT)
