@@ -147,7 +147,7 @@ def defaults_of_a_custom_resource(bench: Bench) -> None:
     spec = {"recipe": "pretrain", "dataset": {"uri": "file:///x"}, "training": {"steps": 5, "optimizer": None}}
     status, made = bench.create("trainingjobs", {**job(), "spec": {**spec, "model": {}, "output": None}})
     assert (status, made["spec"]["training"]["optimizer"]["learningRate"]) == (201, "0.003")
-    assert made["spec"]["output"] == {"whenDeleted": "Retain"}
+    assert made["spec"]["output"] == {"merge": "none", "whenDeleted": "Retain"}
 
 
 @case
