@@ -139,6 +139,8 @@ def test_defaults_of_the_api_server_are_those_of_the_types(make: Maker) -> None:
         "layers": 4,
         "heads": 6,
         "kvHeads": 2,
+        "experts": 1,
+        "expertsPerToken": 2,
     }
     given = changed(SERVICE, {"spec.scaling": {"maxReplicas": 2}})
     service = make.create(given)
