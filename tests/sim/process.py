@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from slipway.app import App, Clocks
+from slipway.reconcile.keys import Key
 from slipway.reconcile.synced import WatchMissing
 from slipway.settings import Settings, from_environment
 from slipway.telemetry.metrics import Metrics
@@ -35,7 +36,7 @@ ENVIRONMENT = {
 
 RESTART_SECONDS = 5.0
 
-Here = dict[asyncio.Task[Any], float]  # the tasks of one process, and when each began
+Here = dict[asyncio.Task[Any], None]
 _tasks: contextvars.ContextVar[Here | None] = contextvars.ContextVar("tasks_of_the_process", default=None)
 
 
@@ -43,7 +44,7 @@ def make_task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asynci
     """The loop's task factory: a task belongs to the process in whose context it is made."""
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **more)
     if (here := _tasks.get()) is not None:
-        here[task] = loop.time()
+        here[task] = None
         task.add_done_callback(lambda done: here.pop(done, None))
     return task
 
@@ -56,6 +57,7 @@ class Process:
         self.dead = False
         self._stop = asyncio.Event()
         self._here: Here = {}
+        self._looks: dict[Key, asyncio.TimerHandle | None] = {}  # None: it was under way
         self.context = contextvars.copy_context()
         self.context.run(_tasks.set, self._here)
         chance = world.chance(f"operator {number} {life}")
@@ -138,15 +140,24 @@ class Process:
     def leads(self) -> bool:
         return not self.dead and self.app.elector.may_write()
 
-    @property
-    def next_look(self) -> float:
-        """Loop time of the last visit that is due by the clock alone, as things are."""
-        return max((timer.when() for timer in self.app.queue._timers.values()), default=0.0)
+    def note_looks(self) -> None:
+        """Note who is to be looked at by the clock alone, as things are, and who is being looked at."""
+        queue = self.app.queue
+        self._looks = {**queue._timers, **dict.fromkeys(queue._running)}
 
-    def hangs(self, seconds: float) -> bool:
-        """Whether a visit has been under way for longer."""
-        before = asyncio.get_running_loop().time() - seconds
-        return any(self._here.get(task, before) < before for task in self.app.queue._running.values())
+    @property
+    def has_looked(self) -> bool:
+        """Whether all of those have been looked at since, from beginning to end."""
+        queue = self.app.queue
+        for key, timer in list(self._looks.items()):
+            now = queue._timers.get(key)
+            if key in queue._running or (timer is not None and now is timer):
+                continue
+            if timer is None and now is not None:
+                self._looks[key] = now  # that look may have begun too early to see all
+            else:
+                del self._looks[key]
+        return not self._looks
 
     @property
     def at_rest(self) -> bool:

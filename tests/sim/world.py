@@ -96,7 +96,7 @@ class World:
         self.controllers = [kind(self) for kind in ALL]
         self.oracles: list[Oracle] = [kind(self) for kind in ORACLES]
         self._feed = Feed(self.api, self._changed)
-        self._last_change = self._restless = self._looks = 0.0
+        self._last_change = self._restless = self._retried = 0.0
         self.author = ""  # who made the change that the oracles are told of
         self.phase = "busy"  # then "rest", then "restart"
 
@@ -264,10 +264,11 @@ class World:
     def _at_rest(self, calm: float) -> bool:
         if self.loop.time() <= calm or self._why():
             self._restless = self.loop.time()
-            looks = [process.next_look for process in self.processes]
-            self._looks = max((*looks, *(controller.next_look for controller in self.controllers)))
-        quiet = self.loop.time() >= max(self._restless + QUIET_SECONDS, self._looks + POLL_SECONDS)
-        return quiet and not any(process.hangs(POLL_SECONDS) for process in self.processes)
+            self._retried = max(controller.next_look for controller in self.controllers)
+            for process in self.processes:
+                process.note_looks()
+        looked = [process.has_looked for process in self.processes]
+        return all(looked) and self.loop.time() >= max(self._restless + QUIET_SECONDS, self._retried + POLL_SECONDS)
 
     def _why(self) -> str:
         """What still goes on, "" for nothing."""
