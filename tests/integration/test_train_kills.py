@@ -15,7 +15,7 @@ from tests.integration.trainbed import Bed
 from tests.integration.trainrank import Fault
 from tests.unit.train.support import recipe_json, write_dataset
 
-STEPS = 160
+STEPS = 500  # more than the attempts together can reach before they are killed
 KILLS = 20
 SEED = 5
 NUMBERS = {"file": 60, "rename": 5, "renamed": 5}  # on rank 0, which has the files; 20 or so are one checkpoint
