@@ -179,7 +179,7 @@ HINDERED = (
             Step(Uninstall(GANG), when=When(JOBS, "job", "Running")),
             Step(Install(GANG), after=20.0),
         ),
-        (Fate("job-0-*", run_seconds=900.0, times=2),),
+        (Fate("job-0-*", run_seconds=600.0, times=2),),
         strict=False,
         settled=(COMPLETE,),
     ),
