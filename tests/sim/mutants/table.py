@@ -240,6 +240,38 @@ MUTANTS: tuple[Mutant, ...] = (
         ((f"{TRAIN}/termination.py", "except (ValueError, RecursionError):", "except RecursionError:"),),
     ),
     Mutant(
+        "a rule's budget has no end",
+        ((f"{TRAIN}/rules.py", "past.by_rule(place) >= cap", "past.by_rule(place) < 0"),),
+        hints="""[Script("a rule's own budget runs out")]""",
+    ),
+    Mutant(
+        "a place in the queue that is taken away is a failure",
+        ((f"{TRAIN}/ended.py", "if situation.gang is None or situation.held:", "if situation.gang is None:"),
+         (f"{TRAIN}/lost.py", "if situation.gang is None or situation.held or not situation.has_run:", "if situation.gang is None or not situation.has_run:"),
+         (f"{TRAIN}/situation.py", 'same = all(each == status.get("admissionTime") for each in told) and ', "same = ")),
+        hints='[Script("put back into the queue", s, t) for s in range(12) for t in ("disorder", "hostile")]',
+    ),
+    Mutant(
+        "what is suspended is begun",
+        ((f"{TRAIN}/starting.py", "if suspension.asked(situation) and (", "if situation.gang and ("),),
+        hints='[Script("begun suspended")]',
+    ),
+    Mutant(
+        "a suspended gang runs on",
+        ((f"{TRAIN}/plan.py", "if situation.gang and suspension.asked(situation):", "if situation.gang is None and suspension.asked(situation):"),),
+        hints='[Script("suspended while it runs")]',
+    ),
+    Mutant(
+        "a job goes before its time",
+        ((f"{TRAIN}/ttl.py", "ended + ttl - situation.now", "ended - situation.now"),),
+        hints='[Script("deleted when its time has come")]',
+    ),
+    Mutant(
+        "a deadline counts no attempt but the present one",
+        ((f"{TRAIN}/deadlines.py", "return _recorded(situation) + over or None", "return over or None"),),
+        hints='[Script("the deadline counts all attempts")]',
+    ),
+    Mutant(
         "a gang has no owner",
         ((f"{TRAIN}/gang.py", '            "ownerReferences": [owner_reference(situation.observed.owner)],\n', ""),),
     ),

@@ -62,7 +62,7 @@ GANG = (
     ),
     Scenario(
         "the deadline counts all attempts",
-        (Step(Create(job(deadlineSeconds=14))),),
+        (Step(Create(job(deadlineSeconds=24))),),
         (fails("job-0-worker-0"), HANGS_ONCE),
         strict=False,
         settled=("TrainingJob/job Failed=True:DeadlineExceeded",),
