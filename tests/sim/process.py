@@ -35,6 +35,7 @@ ENVIRONMENT = {
 }
 
 RESTART_SECONDS = 5.0
+SOON_SECONDS = 600.0  # a deadline or a time to live of a day is no look that anybody waits for
 
 Here = dict[asyncio.Task[Any], None]
 _tasks: contextvars.ContextVar[Here | None] = contextvars.ContextVar("tasks_of_the_process", default=None)
@@ -141,9 +142,10 @@ class Process:
         return not self.dead and self.app.elector.may_write()
 
     def note_looks(self) -> None:
-        """Note who is to be looked at by the clock alone, as things are, and who is being looked at."""
-        queue = self.app.queue
-        self._looks = {**queue._timers, **dict.fromkeys(queue._running)}
+        """Note who is to be looked at soon by the clock alone, as things are, and who is being looked at."""
+        queue, soon = self.app.queue, asyncio.get_running_loop().time() + SOON_SECONDS
+        timers = {key: timer for key, timer in queue._timers.items() if timer.when() < soon}
+        self._looks = {**timers, **dict.fromkeys(queue._running)}
 
     @property
     def has_looked(self) -> bool:

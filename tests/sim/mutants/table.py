@@ -109,6 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a failure is repeated ever as fast",
         ((QUEUE, "2 ** min(failures - 1, EXPONENT_LIMIT)", "2 ** 0"),),
+        hints='[Script("many at once", s, faults=(Storm(2.0, 300.0, 429, 50),)) for s in range(6)]',
     ),
     Mutant(
         "what no watch tells of is looked at as often as at first",
