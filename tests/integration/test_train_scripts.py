@@ -33,12 +33,13 @@ def job(data: Path) -> str:
 
 
 def trained(where: Path) -> list[dict[str, Any]]:
-    """The curve, once what a job leaves behind is there."""
+    """The curve, without how long its steps took, once what a job leaves behind is there."""
     output = where / "slipway-output"
     assert (output / "tiny" / "model" / "config.json").exists()
     assert (output / "tiny" / "checkpoints" / "step-000000002").is_dir()
     assert json.loads((output / "tiny-0.json").read_text())["step"] == 2
-    return [json.loads(line) for line in (output / "tiny" / "metrics.jsonl").read_text().splitlines()]
+    points = [json.loads(line) for line in (output / "tiny" / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in point.items() if name != "seconds"} for point in points]
 
 
 def run(command: list[str], where: Path, **more: str) -> None:

@@ -133,6 +133,8 @@ def test_a_rule_that_cannot_be_evaluated_is_not_passed_over(rule: str) -> None:
         ("!has(self.a.b)", {"a": {}}, True),
         ("self.a != 'x'", {"a": "y"}, True),
         (r"self.a.matches(r'^a$')", {"a": "a\n"}, False),
+        ("self.a.matches(self.b)", {"a": "xay", "b": "a|b"}, True),
+        ("self.a.matches(self.b)", {"a": "xay", "b": "^a"}, False),
     ],
 )
 def test_rules(rule: str, value: dict[str, object], holds: bool) -> None:
@@ -142,3 +144,9 @@ def test_rules(rule: str, value: dict[str, object], holds: bool) -> None:
 def test_an_absent_field_is_an_error() -> None:
     with pytest.raises(Failed):
         compiled("self.missing == 2").holds({})
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=a)"])
+def test_so_is_what_is_no_pattern_of_re2s(pattern: str) -> None:
+    with pytest.raises(Failed, match="error parsing regexp"):
+        compiled("''.matches(self)").holds(pattern)
