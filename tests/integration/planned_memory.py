@@ -17,7 +17,7 @@ from slipway.plan.capacity.fit import needed_bytes
 from slipway.plan.capacity.layout import load_of
 from slipway.plan.capacity.model import parameters
 from slipway.plan.capacity.resolved import resolved
-from slipway.plan.capacity.training_memory import COPY_BYTES, Memory, memory
+from slipway.plan.capacity.training_memory import CHECKPOINT_BYTES, Memory, memory
 from tests.unit.train.support import free_port, recipe_json, write_dataset
 
 STEPS = 2
@@ -99,7 +99,7 @@ def predicted(case: Case, processes: int) -> int:
     """Of rank 0. torch's allocator knows nothing of the interpreter, nor of the bytes that a file is checked by."""
     each, load = estimate(case, processes), load_of(case.spec(processes))
     if case.measure == "torch":
-        return max(each.total, each.states + COPY_BYTES * parameters(load.shape)) - each.overhead
+        return max(each.total, each.states + CHECKPOINT_BYTES * parameters(load.shape)) - each.overhead
     return needed_bytes(each, load, "cpu", sharing=1)
 
 
@@ -121,7 +121,8 @@ def _measured(cases: tuple[Case, ...], processes: int) -> list[int]:
 
 def _recipe(data: Path, case: Case) -> dict[str, Any]:
     training = {"steps": STEPS, "batchSize": case.batch, "seed": 3}
-    return recipe_json(data, model=case.model, precision=case.precision, training=training)
+    checkpoint = {"everySteps": STEPS, "mode": "Sync"}  # one that is written beside steps adds to whatever they hold
+    return recipe_json(data, model=case.model, precision=case.precision, training=training, checkpoint=checkpoint)
 
 
 def _start(rank: int, processes: int, port: int, arguments: list[str]) -> subprocess.Popen[str]:

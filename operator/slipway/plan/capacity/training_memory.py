@@ -46,8 +46,7 @@ BUCKET_PARAMETERS = 2 * 500_000_000
 CPU_OVERHEAD_BYTES = 420 * MIB
 GPU_OVERHEAD_BYTES = 1024 * MIB
 NCCL_OVERHEAD_BYTES = 512 * MIB
-COPY_BYTES = 12  # of a parameter, while rank 0 saves: the weight and both moments
-CHECKPOINT_BYTES = 2 * COPY_BYTES  # and the file, read back whole for its checksum
+CHECKPOINT_BYTES = 12  # of a parameter, while rank 0 saves: a copy of the weight and of both moments
 
 
 @dataclass(frozen=True, slots=True)

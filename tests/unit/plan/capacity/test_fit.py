@@ -36,10 +36,10 @@ def test_processes_of_a_pod_share_its_memory() -> None:
     """And rank 0's copy for a checkpoint is there once, when activations are not."""
     each = memory(layout(processes=2), load(batch=512), "cpu")
     assert needed_bytes(each, load(batch=512), "cpu", sharing=2) == 2 * each.total
-    few = memory(layout(processes=2), load(batch=2), "cpu")
-    assert needed_bytes(few, load(batch=2), "cpu", sharing=2) == 2 * few.states + CHECKPOINT_BYTES * parameters(
-        load().shape
-    )
+    few = memory(layout(processes=2, checkpointing="full"), load(batch=2), "cpu")
+    copy = CHECKPOINT_BYTES * parameters(load().shape)
+    assert needed_bytes(few, load(batch=2), "cpu", sharing=2) == max(2 * few.total, 2 * few.states + copy)
+    assert 2 * few.states + copy > 2 * few.total
     assert needed_bytes(few, load(batch=2), "nvidia", sharing=1) == few.total
 
 
