@@ -7,7 +7,7 @@ says: exit with a number, or wait to be told to stop, and then exit with another
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Site:
 
     root: Path
     target: str
+    ready: int  # the pipe that tasks write to when they wait, open at both ends so that no writer meets a closed one
 
     @property
     def nodes(self) -> int:
@@ -64,10 +65,10 @@ class Site:
         return self.start(*plan, job=job).wait(PATIENCE_SECONDS)
 
     def until_ready(self) -> None:
-        """Until every task waits. Each of them opens the pipe once."""
-        for _ in range(self.nodes):
-            with (self.root / "stub" / "ready").open() as pipe:
-                pipe.readline()
+        """Until every task waits. Two may have written before the first is read."""
+        seen = 0
+        while seen < self.nodes:
+            seen += os.read(self.ready, 4096).count(b"\n")
 
     def starts(self, node: int = 0) -> list[str]:
         return (self.root / "stub" / f"starts-{node}").read_text().splitlines()
@@ -78,17 +79,20 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Callable[[str], Site]:
+def site(tmp_path: Path) -> Iterator[Callable[[str], Site]]:
+    for name in ("bin", "stub", "state"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "stub" / "ready")
+    ready = os.open(tmp_path / "stub" / "ready", os.O_RDWR)
+
     def make(target: str) -> Site:
-        for name in ("bin", "stub", "state"):
-            (tmp_path / name).mkdir()
-        os.mkfifo(tmp_path / "stub" / "ready")
         programs(tmp_path / "bin")
         (tmp_path / "bin" / "python3").write_text(LAUNCHER)
         (tmp_path / "bin" / "python3").chmod(0o755)
-        return Site(tmp_path, target)
+        return Site(tmp_path, target, ready)
 
-    return make
+    yield make
+    os.close(ready)
 
 
 TARGETS = pytest.mark.parametrize("target", ["slurm", "torchrun"])

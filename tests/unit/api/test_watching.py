@@ -289,7 +289,9 @@ async def test_on_a_terminal_the_cursor_comes_back(command: list[str]) -> None:
 def _read_until(terminal: int, wanted: bytes) -> bytes:
     seen = b""
     while wanted not in seen:
-        seen += os.read(terminal, 65_536)
+        piece = os.read(terminal, 65_536)
+        assert piece, f"it ended after {seen!r}"
+        seen += piece
     return seen
 
 

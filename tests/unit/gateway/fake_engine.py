@@ -80,6 +80,12 @@ async def describe(call: Call) -> None:
     await call.send(response(body.encode()))
 
 
+async def accepted() -> None:
+    """After a listener has closed: what it had begun to accept has a protocol that can be told to close."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 @dataclass
 class FakeEngine:
     script: deque[Behaviour] = field(default_factory=deque)
@@ -90,32 +96,36 @@ class FakeEngine:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)  # set whenever a request has come
     port: int = 0
     _server: asyncio.Server | None = None
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     async def start(self) -> "FakeEngine":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def stop(self) -> None:
         assert self._server is not None
         self._server.close()
-        for task in tuple(self._tasks):
+        await accepted()
+        for task, writer in tuple(self._tasks.items()):
             task.cancel()
+            writer.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A task that is cancelled before its first step closes nothing, so the writer is kept beside it."""
         self.connections += 1
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks[task] = writer
+        task.add_done_callback(self._tasks.pop)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._requests(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self.closed.set()
-            self._tasks.discard(task)
             writer.close()
 
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

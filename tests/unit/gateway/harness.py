@@ -17,7 +17,7 @@ from slipway_gateway.routes import ServiceKey, ServiceRecord, Table
 from slipway_gateway.routing import Address
 from slipway_gateway.settings import Listen, Settings
 
-from .fake_engine import FakeEngine
+from .fake_engine import FakeEngine, accepted
 
 QUICK: dict[str, Any] = {"listen": Listen("127.0.0.1", 0), "sweep_seconds": 0.01, "drain_delay_seconds": 0.0}
 CHAT = ServiceKey("team", "chat")
@@ -135,6 +135,7 @@ class Harness:
         for client in self.clients:
             client.abort()
         self.listener.close()
+        await accepted()
         self.gateway.abort()
         for engine in self.engines:
             await engine.stop()

@@ -308,6 +308,8 @@ async def test_early_answer_to_a_large_body_is_passed_on(start: Start) -> None:
             await reader.read()
             await writer.drain()
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
         over.set()
 
     over = asyncio.Event()

@@ -6,7 +6,7 @@ These fail when a new kopf lists, watches or filters in another way than handler
 import asyncio
 import json
 from collections.abc import AsyncIterator, Collection
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import kopf
 import pytest
@@ -110,8 +110,9 @@ class Watching:
                 await self.changed.wait()
 
 
-@pytest.fixture
-async def running() -> AsyncIterator[Watching]:
+@asynccontextmanager
+async def operator() -> AsyncIterator[Watching]:
+    """No fixture: kopf, when it ends, waits 5 s for tasks that are younger, so for a fixture's finalizer."""
     fake = FakeWatchApi()
     fake.objects["trainingjobs"] = [job(10)]
     fake.objects["pods"] = [body(POD, "pod", uid="pod-uid", version=11, labels=child_labels())]
@@ -142,74 +143,78 @@ async def running() -> AsyncIterator[Watching]:
                     await asyncio.wait_for(task, 30)
 
 
-async def test_every_kind_is_listed_and_watched_with_the_right_selector(running: Watching) -> None:
-    await running.until(lambda: len(running.listed) == len(WATCHED))
-    assert running.listed["trainingjobs.slipway.dev"] == [{"job-uid"}]
-    assert running.listed["pods"] == [{"pod-uid"}]
-    assert running.listed["services"] == [set()], "an empty listing is complete, too"
-    await running.until(lambda: len(running.fake.streams) >= len(WATCHED))  # it watches right after listing
-    for resource in CHILDREN:
-        selectors = {q.get("labelSelector") for q in running.fake.queries[resource.plural]}
-        assert selectors == {"app.kubernetes.io/managed-by=slipway"}, resource.full
-    for resource in OWNERS:
-        assert {q.get("labelSelector") for q in running.fake.queries[resource.plural]} == {None}
+async def test_every_kind_is_listed_and_watched_with_the_right_selector() -> None:
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        assert running.listed["trainingjobs.slipway.dev"] == [{"job-uid"}]
+        assert running.listed["pods"] == [{"pod-uid"}]
+        assert running.listed["services"] == [set()], "an empty listing is complete, too"
+        await running.until(lambda: len(running.fake.streams) >= len(WATCHED))  # it watches right after listing
+        for resource in CHILDREN:
+            selectors = {q.get("labelSelector") for q in running.fake.queries[resource.plural]}
+            assert selectors == {"app.kubernetes.io/managed-by=slipway"}, resource.full
+        for resource in OWNERS:
+            assert {q.get("labelSelector") for q in running.fake.queries[resource.plural]} == {None}
 
 
-async def test_events_arrive_and_nothing_is_written(running: Watching) -> None:
-    await running.until(lambda: len(running.listed) == len(WATCHED))
-    for kind in ("ADDED", "MODIFIED", "DELETED"):
-        running.fake.streams.setdefault("trainingjobs", asyncio.Queue()).put_nowait(
-            {"type": kind, "object": job(600, name=kind.lower(), uid=kind)}
+async def test_events_arrive_and_nothing_is_written() -> None:
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        for kind in ("ADDED", "MODIFIED", "DELETED"):
+            running.fake.streams.setdefault("trainingjobs", asyncio.Queue()).put_nowait(
+                {"type": kind, "object": job(600, name=kind.lower(), uid=kind)}
+            )
+        full = TRAINING_JOB.full
+        await running.until(
+            lambda: {(full, k, k.lower()) for k in ("ADDED", "MODIFIED", "DELETED")} <= set(running.recorded)
         )
-    full = TRAINING_JOB.full
-    await running.until(
-        lambda: {(full, k, k.lower()) for k in ("ADDED", "MODIFIED", "DELETED")} <= set(running.recorded)
-    )
-    assert [a for a in running.fake.asked if not a.startswith("GET ")] == []
+        assert [a for a in running.fake.asked if not a.startswith("GET ")] == []
 
 
-async def test_an_expired_watch_lists_again_and_the_deletion_in_between_is_found(running: Watching) -> None:
-    await running.until(lambda: len(running.listed) == len(WATCHED))
-    running.fake.objects["pods"] = []
-    expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
-    running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(expired)
-    await running.until(lambda: len(running.listed["pods"]) == 2)
-    assert running.listed["pods"] == [{"pod-uid"}, set()]
+async def test_an_expired_watch_lists_again_and_the_deletion_in_between_is_found() -> None:
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        running.fake.objects["pods"] = []
+        expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(expired)
+        await running.until(lambda: len(running.listed["pods"]) == 2)
+        assert running.listed["pods"] == [{"pod-uid"}, set()]
 
 
-async def test_kopf_makes_nothing_of_an_object(running: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_kopf_makes_nothing_of_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a worker nor a memory: what is listed and watched is taken before."""
-    made: list[str] = []
-    monkeypatch.setattr(inventory.ResourceMemories, "recall", lambda *_, **__: made.append("memory"))
-    await running.until(lambda: len(running.listed) == len(WATCHED))
-    await running.until(lambda: "trainingjobs" in running.fake.streams)
-    running.fake.streams["trainingjobs"].put_nowait({"type": "ADDED", "object": job(600, name="new", uid="new")})
-    await running.until(lambda: (TRAINING_JOB.full, "ADDED", "new") in running.recorded)
-    assert (TRAINING_JOB.full, None, "job") in running.recorded
-    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("worker")] == []
-    assert made == []
+    async with operator() as running:
+        made: list[str] = []
+        monkeypatch.setattr(inventory.ResourceMemories, "recall", lambda *_, **__: made.append("memory"))
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        await running.until(lambda: "trainingjobs" in running.fake.streams)
+        running.fake.streams["trainingjobs"].put_nowait({"type": "ADDED", "object": job(600, name="new", uid="new")})
+        await running.until(lambda: (TRAINING_JOB.full, "ADDED", "new") in running.recorded)
+        assert (TRAINING_JOB.full, None, "job") in running.recorded
+        assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("worker")] == []
+        assert made == []
 
 
-async def test_an_object_that_cannot_be_taken_in_does_not_end_the_watch(
-    running: Watching, caplog: pytest.LogCaptureFixture
-) -> None:
-    await running.until(lambda: len(running.listed) == len(WATCHED))
-    running.unloved = "odd"
-    stream = running.fake.streams.setdefault("trainingjobs", asyncio.Queue())
-    for name in ("odd", "even"):
-        stream.put_nowait({"type": "ADDED", "object": job(600, name=name, uid=name)})
-    await running.until(lambda: (TRAINING_JOB.full, "ADDED", "even") in running.recorded)
-    assert "could not be taken in: trainingjobs.slipway.dev odd" in caplog.text
+async def test_an_object_that_cannot_be_taken_in_does_not_end_the_watch(caplog: pytest.LogCaptureFixture) -> None:
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        running.unloved = "odd"
+        stream = running.fake.streams.setdefault("trainingjobs", asyncio.Queue())
+        for name in ("odd", "even"):
+            stream.put_nowait({"type": "ADDED", "object": job(600, name=name, uid=name)})
+        await running.until(lambda: (TRAINING_JOB.full, "ADDED", "even") in running.recorded)
+        assert "could not be taken in: trainingjobs.slipway.dev odd" in caplog.text
 
 
-async def test_a_watch_goes_on_from_the_last_object_that_was_taken(running: Watching) -> None:
-    await running.until(lambda: len(running.listed) == len(WATCHED))
-    await running.until(lambda: "pods" in running.fake.streams)
-    running.fake.streams["pods"].put_nowait(
-        {"type": "MODIFIED", "object": body(POD, "pod", uid="pod-uid", version=612)}
-    )
-    running.fake.streams["pods"].put_nowait({"type": "END", "object": {}})
-    await running.until(lambda: any(q.get("resourceVersion") == "612" for q in running.fake.queries["pods"]))
+async def test_a_watch_goes_on_from_the_last_object_that_was_taken() -> None:
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        await running.until(lambda: "pods" in running.fake.streams)
+        running.fake.streams["pods"].put_nowait(
+            {"type": "MODIFIED", "object": body(POD, "pod", uid="pod-uid", version=612)}
+        )
+        running.fake.streams["pods"].put_nowait({"type": "END", "object": {}})
+        await running.until(lambda: any(q.get("resourceVersion") == "612" for q in running.fake.queries["pods"]))
 
 
 def test_the_shim_is_where_kopf_lists_and_watches_and_is_taken_back() -> None:
