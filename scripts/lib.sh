@@ -4,6 +4,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export SLIPWAY_CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 export PATH="$SLIPWAY_CACHE/bin:$SLIPWAY_CACHE/uv/bin:$PATH"
 export PYTHONUNBUFFERED=1 UV_NO_PROGRESS=1
+# torch takes ten seconds to compile, and the tests start it in dozens of processes: once is enough, wherever it lies.
+export PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$SLIPWAY_CACHE/pycache"
 bed() { python3 tests/e2e/cluster "$@"; }
 STEPS=()
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from slipway_train.watchdog import FLOOR_SECONDS
 from tests.unit.train.support import free_port, recipe_json, write_dataset
 
 STEPS = 300
-BYTECODE = Path(os.environ.get("SLIPWAY_CACHE", tempfile.gettempdir())) / "pycache"
 PATIENCE_SECONDS = 240  # four processes import torch; on a busy machine that alone takes a minute
 
 
@@ -75,8 +73,6 @@ def launch(recipe: dict[str, Any], scratch: Path, variables: dict[str, str]) -> 
     rest = {
         "PET_MASTER_ADDR": "127.0.0.1",
         "OMP_NUM_THREADS": "1",
-        "PYTHONDONTWRITEBYTECODE": "",  # torch takes ten seconds to compile, and there are dozens of processes
-        "PYTHONPYCACHEPREFIX": str(BYTECODE),
         "SLIPWAY_RECIPE": json.dumps(recipe),
         "SLIPWAY_TERMINATION_LOG": str(termination_log),
     }
