@@ -16,8 +16,8 @@ from .resources import JOBS, says, tiny_job
 
 pytestmark = [pytest.mark.level(2), pytest.mark.feature("faults")]
 
-STEPS = 1000  # some ten seconds: more than pass between the sight of a checkpoint and a fault
-EVERY = 200
+STEPS = 600  # some ten seconds: more than pass between the sight of a checkpoint and a fault
+EVERY = 150
 Tell = Callable[[str], None]
 Curve = list[tuple[int, float]]
 
