@@ -30,7 +30,7 @@ def tiny_job(name: str, *, steps: int = 12, nodes: int = 2, **spec: object) -> O
 
 
 def lora_job(name: str, *, base: str, data: str) -> Obj:
-    """An adapter for the model of `tiny_job` at address `base`, merged into it, in enough steps to learn one answer."""
+    """An adapter for the model of `tiny_job` at address `base`, in enough steps to learn one answer."""
     return {
         "apiVersion": "slipway.dev/v1alpha1",
         "kind": "TrainingJob",
@@ -41,7 +41,7 @@ def lora_job(name: str, *, base: str, data: str) -> Obj:
             "dataset": {"uri": data},
             "training": {"steps": 60, "batchSize": 8, "optimizer": {"learningRate": "0.01", "warmupSteps": 5}},
             "evaluation": {"prompts": 4, "answerTokens": 16},
-            "output": {"size": "1Gi", "merge": "merged"},
+            "output": {"size": "1Gi"},
         },
     }
 
