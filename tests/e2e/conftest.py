@@ -1,7 +1,7 @@
 """The cluster and Slipway on it, once a session; a namespace that admits restricted pods only, per test."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -38,6 +38,18 @@ def mended(kube: Kube) -> Iterator[None]:
     yield
     kube.kubectl("-n", SYSTEM, "delete", "pod", "-l", OPERATOR)
     kube.kubectl("-n", SYSTEM, "rollout", "status", "deployment/slipway-operator", "--timeout=120s")
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Prints a line though the test passes: for figures that were measured."""
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+
+    def line(text: str) -> None:
+        reporter.ensure_newline()
+        reporter.write_line(text)
+
+    return line
 
 
 def make_namespace(kube: Kube, prefix: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import socket
 import subprocess
 import threading
@@ -92,6 +93,23 @@ class Kube:
                 finally:
                     process.kill()
 
+    def logged(self, namespace: str, pod: str, pattern: str, *, seconds: float) -> re.Match[str]:
+        """Follow the log of a training pod from its beginning until a line has `pattern`; returns what was found."""
+        self.until(namespace, "pods", pod, lambda seen: seen["status"].get("phase") != "Pending", seconds=seconds)
+        argv = ["kubectl", "-n", namespace, "logs", "--follow", pod, "--container=pytorch"]
+        last: list[str] = []
+        with subprocess.Popen(
+            argv, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            try:
+                for line in _lines(process, seconds):
+                    if found := re.search(pattern, line):
+                        return found
+                    last = [*last[-9:], line]
+            finally:
+                process.kill()
+        raise Failed(f"log of {pod} in {namespace}: no line {pattern} within {seconds:.0f} s; last:\n{''.join(last)}")
+
     def gone(self, namespace: str, kind: str, name: str, *, seconds: float) -> None:
         self.kubectl("-n", namespace, "wait", "--for=delete", f"{kind}/{name}", f"--timeout={seconds:.0f}s")
 
@@ -115,6 +133,16 @@ class Kube:
 
 def _documents(process: "subprocess.Popen[str]", seconds: float) -> Iterator[Obj]:
     """JSON documents as kubectl prints them, one after the other, until the time is over or kubectl ends."""
+    text: list[str] = []
+    for line in _lines(process, seconds):
+        text.append(line)
+        if line.rstrip("\n") == "}":  # kubectl indents: only the end of a document stands at the margin
+            yield json.loads("".join(text))
+            text.clear()
+
+
+def _lines(process: "subprocess.Popen[str]", seconds: float) -> Iterator[str]:
+    """What a process prints, until the time is over or it ends."""
     assert process.stdout is not None
     lines: queue.Queue[str | None] = queue.Queue()
 
@@ -125,7 +153,6 @@ def _documents(process: "subprocess.Popen[str]", seconds: float) -> Iterator[Obj
 
     threading.Thread(target=read, daemon=True).start()
     deadline = time.monotonic() + seconds
-    text: list[str] = []
     while (left := deadline - time.monotonic()) > 0:
         try:
             line = lines.get(timeout=left)
@@ -133,10 +160,7 @@ def _documents(process: "subprocess.Popen[str]", seconds: float) -> Iterator[Obj
             return
         if line is None:
             return
-        text.append(line)
-        if line.rstrip("\n") == "}":  # kubectl indents: only the end of a document stands at the margin
-            yield json.loads("".join(text))
-            text.clear()
+        yield line
 
 
 def condition(obj: Obj, kind: str) -> Obj:

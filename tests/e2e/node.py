@@ -9,9 +9,12 @@ from bed.loading import in_node
 from .kube import Kube, Obj
 
 
-def run(node: str, *words: str) -> None:
-    done = subprocess.run(in_node(node, *words), check=False, capture_output=True, text=True)
+def run(node: str, *words: str, stdin: str | None = None) -> str:
+    """What the words print in the node; AssertionError where they fail."""
+    argv = in_node(node, *words, stdin=stdin is not None)
+    done = subprocess.run(argv, check=False, input=stdin, capture_output=True, text=True)
     assert done.returncode == 0, f"{node}: {' '.join(words)}: {done.stderr}"
+    return done.stdout
 
 
 @contextmanager
@@ -40,10 +43,14 @@ def label(kube: Kube, name: str) -> Iterator[None]:
 
 def copy_on_volume(kube: Kube, namespace: str, claim: str, source: str, target: str) -> None:
     """A directory of a claim is copied beside itself, and is whole as soon as it is there."""
+    on_volume(kube, namespace, claim, f"cp -a {source} {target}.new && mv {target}.new {target}")
+
+
+def on_volume(kube: Kube, namespace: str, claim: str, script: str, *, stdin: str | None = None) -> str:
+    """What a shell's script prints in a claim's directory, on the node and not in a pod."""
     volume = _volume(kube, namespace, claim)
     path = (volume["spec"].get("hostPath") or volume["spec"]["local"])["path"]
-    copy = f"cp -a {source} {target}.new && mv {target}.new {target}"
-    run(_node_of(volume), "sh", "-c", f"cd {path} && {copy}")
+    return run(_node_of(volume), "sh", "-c", f"cd {path} && {script}", stdin=stdin)
 
 
 def _volume(kube: Kube, namespace: str, claim: str) -> Obj:

@@ -29,6 +29,23 @@ def tiny_job(name: str, *, steps: int = 12, nodes: int = 2, **spec: object) -> O
     }
 
 
+def lora_job(name: str, *, base: str, data: str) -> Obj:
+    """An adapter for the model of `tiny_job` at address `base`, in enough steps to learn one answer."""
+    return {
+        "apiVersion": "slipway.dev/v1alpha1",
+        "kind": "TrainingJob",
+        "metadata": {"name": name},
+        "spec": {
+            "recipe": "lora",
+            "baseModel": {"uri": base, "contextLength": 128},
+            "dataset": {"uri": data},
+            "training": {"steps": 60, "batchSize": 8, "optimizer": {"learningRate": "0.01", "warmupSteps": 5}},
+            "evaluation": {"prompts": 4, "answerTokens": 16},
+            "output": {"size": "1Gi"},
+        },
+    }
+
+
 def command_job(name: str, *command: str, **spec: object) -> Obj:
     return {
         "apiVersion": "slipway.dev/v1alpha1",

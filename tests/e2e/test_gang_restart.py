@@ -1,12 +1,10 @@
 """A rank dies: the whole gang starts again as the next attempt, from the last checkpoint, and the job completes."""
 
-import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
+from .faults import held
 from .killing import at_work, kill_operator
 from .kube import Kube, Obj, condition, is_true
 from .resources import JOBS, PYTORCHJOBS, command_job, tiny_job
@@ -16,21 +14,6 @@ pytestmark = [pytest.mark.level(1), pytest.mark.feature("restart")]
 
 def checkpointed(job: Obj) -> bool:
     return bool(job.get("status", {}).get("progress", {}).get("lastCheckpointStep", 0) >= 4)
-
-
-@contextmanager
-def held(kube: Kube, namespace: str, pod: str) -> Iterator[None]:
-    """The pod ends when it is deleted, but its object stays until this is left: the moment between two gangs."""
-    finalizers(kube, namespace, pod, "e2e.slipway.dev/held")
-    try:
-        yield
-    finally:
-        finalizers(kube, namespace, pod)
-
-
-def finalizers(kube: Kube, namespace: str, pod: str, *names: str) -> None:
-    patch = json.dumps({"metadata": {"finalizers": list(names)}})
-    kube.kubectl("-n", namespace, "patch", "pod", pod, "--type=merge", "-p", patch)
 
 
 @pytest.mark.usefixtures("mended")

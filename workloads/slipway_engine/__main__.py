@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .modelcheck import problem
+from .modelcheck import adapter_problem, problem
 
 DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
 TERMINATION_BYTES_MAX = 4096  # what Kubernetes keeps of it
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     options = parser().parse_args(arguments)
     if options.command == "check":
-        return check(options.model, options.termination_log)
+        return check(options.model, options.adapter, options.termination_log)
     return watch(options)
 
 
@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     commands = found.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="verify a Hugging Face model directory", allow_abbrev=False)
     check.add_argument("--model", type=Path, required=True, metavar="DIR")
+    check.add_argument("--adapter", type=Path, metavar="DIR", help="of an adapter for the model")
     check.add_argument("--termination-log", type=Path, default=DEFAULT_TERMINATION_LOG, metavar="FILE")
     watch = commands.add_parser("watch", help="readiness by generated tokens", allow_abbrev=False)
     watch.add_argument("--engine", type=http_url, required=True, metavar="URL", help="http://127.0.0.1:8000")
@@ -51,9 +52,9 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def check(model: Path, termination_log: Path) -> int:
+def check(model: Path, adapter: Path | None, termination_log: Path) -> int:
     """0, or 1 with one sentence on stderr and in the termination log."""
-    found = problem(model)
+    found = problem(model) or (adapter_problem(adapter) if adapter else None)
     if found is None:
         return 0
     sys.stderr.write(found + "\n")

@@ -7,11 +7,13 @@ The ordered list `CHECKS` is the documentation. Only headers of weights are read
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .weights import weights_problem
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 # Any one of these sets of files is a tokenizer.
 TOKENIZERS = (
@@ -27,8 +29,17 @@ TOKENIZERS = (
 
 def problem(model: Path) -> str | None:
     """One sentence that says why `model` cannot be served and what to do, or None."""
+    return _first(CHECKS, model)
+
+
+def adapter_problem(adapter: Path) -> str | None:
+    """Likewise for an adapter, a directory as peft writes it."""
+    return _first(ADAPTER_CHECKS, adapter)
+
+
+def _first(checks: Sequence[Callable[[Path], str | None]], model: Path) -> str | None:
     try:
-        return next((found for check in CHECKS if (found := check(model))), None)
+        return next((found for check in checks if (found := check(model))), None)
     except PermissionError as error:
         return (
             f"{error.filename} may not be read by this container's user; let the job that writes the model and the "
@@ -95,6 +106,22 @@ def tokenizer_valid(model: Path) -> str | None:
     return None
 
 
+def adapter_complete(adapter: Path) -> str | None:
+    if not adapter.is_dir():
+        return f"{adapter} does not exist; check that the claim still has what the TrainingJob wrote"
+    missing = next((name for name in ADAPTER_FILES if not (adapter / name).is_file()), None)
+    return missing and f"{adapter / missing} is missing, so {adapter} is no adapter; train it anew"
+
+
+def adapter_low_rank(adapter: Path) -> str | None:
+    path = adapter / "adapter_config.json"
+    try:
+        kind = _object(path).get("peft_type")
+    except ValueError as error:
+        return f"{path} is not a JSON object ({error}); train the adapter anew"
+    return None if kind == "LORA" else f"{path} says peft_type {kind}, and LORA is what the engine serves"
+
+
 def _object(path: Path) -> dict[str, Any]:
     """Raises ValueError, with the place, when the file holds no JSON object."""
     found = json.loads(path.read_bytes())
@@ -112,3 +139,4 @@ CHECKS: tuple[Callable[[Path], str | None], ...] = (
     tokenizer_valid,
     weights_problem,
 )
+ADAPTER_CHECKS: tuple[Callable[[Path], str | None], ...] = (adapter_complete, adapter_low_rank)

@@ -23,6 +23,7 @@ from .recipes import make_task
 from .saving import Saving
 from .stragglers import Stragglers
 from .strategies.choose import shard
+from .utilization import of_gang
 from .watchdog import Watchdog
 
 
@@ -59,6 +60,7 @@ def _prepare(recipe: Recipe, gang: Gang, output: Output | None, watchdog: Watchd
         check_shapes(gang, task.model)
     parameters = sum(p.numel() for p in task.model.parameters())
     clock = ComputeClock(task.model, gang.device)
+    utilization = of_gang(task.model, recipe, gang)
     sharded = shard(task.model, recipe, gang)
     step = gang.broadcast(checkpoint.step if checkpoint else 0)
     if step:
@@ -73,13 +75,21 @@ def _prepare(recipe: Recipe, gang: Gang, output: Output | None, watchdog: Watchd
             threads=torch.get_num_threads(),
         )
     )
-    return Run(recipe, gang, task, sharded, output, _saving(recipe, output, step or None), watchdog, clock, step=step)
+    saving = _saving(recipe, output, step or None)
+    return Run(recipe, gang, task, sharded, output, saving, watchdog, clock, step=step, utilization=utilization)
 
 
 def _observers(run: Run, reporter: Reporter) -> list[Observer]:
     stragglers = Stragglers(run.gang, run.clock, run.notes)
     mine = reporter if run.gang.rank == 0 else None
-    pace = Pace(run.recipe, mine, stragglers, step=run.step, bad_rows=lambda: run.task.bad_rows)
+    pace = Pace(
+        run.recipe,
+        mine,
+        stragglers,
+        step=run.step,
+        bad_rows=lambda: run.task.bad_rows,
+        utilization=run.utilization,
+    )
     watching: list[Observer] = [Desync(run.gang, run.task.model, step=run.step)] if run.recipe.desync == "Fail" else []
     return [*watching, stragglers, pace]
 

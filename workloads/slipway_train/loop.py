@@ -28,6 +28,7 @@ from .output import Output
 from .saving import Saving
 from .strategies import Sharded, State
 from .tiers import Tier
+from .utilization import Utilization
 from .watchdog import Watchdog
 
 
@@ -101,6 +102,7 @@ class Run:
     step: int
     notes: dict[str, float | str] = field(default_factory=dict)
     checkpoint_seconds: float | None = None
+    utilization: Utilization | None = None  # of the devices, where their peak is known
 
 
 def train(run: Run, observers: Sequence[Observer], stop_asked: Callable[[], bool]) -> None:

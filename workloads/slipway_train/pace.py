@@ -13,13 +13,14 @@ from .logs import event, log
 from .loop import StepDone
 from .progress import Report, Reporter
 from .stragglers import Stragglers
+from .utilization import Utilization
 
 _LOG_SECONDS = 5.0
 _NEWEST = 500  # steps, of whose times quantiles are told
 
 
 class Pace:
-    """`reporter` is None on all ranks but the first."""
+    """`reporter` is None on all ranks but the first, `utilization` where a device's peak is not known."""
 
     def __init__(
         self,
@@ -29,11 +30,13 @@ class Pace:
         *,
         step: int,
         bad_rows: Callable[[], int],
+        utilization: Utilization | None = None,
     ) -> None:
         self._steps = recipe.training.steps
         self._tokens_per_step = recipe.training.batch_size * recipe.context_length
         self._reporter = reporter
         self._bad_rows = bad_rows
+        self._utilization = utilization
         self._stragglers = stragglers
         self._step = step
         self._since = time.monotonic()
@@ -76,6 +79,7 @@ class Pace:
                     tokens_per_second=speed,
                     step_seconds_p50=quantile(self._seconds, 0.5),
                     step_seconds_p99=quantile(self._seconds, 0.99),
+                    mfu_percent=self._utilization.percent(speed) if self._utilization else None,
                     productive_seconds=done.productive_seconds,
                     last_checkpoint_step=done.saved_step,
                     bad_rows=self._bad_rows(),

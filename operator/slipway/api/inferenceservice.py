@@ -141,14 +141,28 @@ class InferenceServiceSpec(Model):
     )
 
 
-class ServedModel(Model):
-    """What the Deployment was last made from. It outlives the TrainingJob that wrote it."""
+class ServedPlace(Model):
+    """A directory of a claim that replicas mount."""
 
     claim: Annotated[str, Field(max_length=253)] = Field(description="Name of the PersistentVolumeClaim.")
-    path: Annotated[str, Field(max_length=1024)] = Field(description="Directory of the model in the claim.")
+    path: Annotated[str, Field(max_length=1024)] = Field(description="Directory in the claim.")
     access_modes: Annotated[
         list[Annotated[str, Field(max_length=64)]], Field(max_length=8), Schema(list_type="set")
     ] = Field(description="The claim's access modes, which decide where replicas run.")
+
+
+class ServedAdapter(ServedPlace):
+    """A low-rank adapter on the model."""
+
+    rank: Annotated[int, Field(ge=1, le=1024)] = Field(description="Its rank, for which the engine reserves memory.")
+
+
+class ServedModel(ServedPlace):
+    """What the Deployment was last made from. It outlives the TrainingJob that wrote it."""
+
+    adapter: ServedAdapter | None = Field(
+        default=None, description="The adapter that answers, when that is what the TrainingJob wrote."
+    )
     training_job: Annotated[str, Field(max_length=253)] | None = Field(
         default=None, description="The TrainingJob that wrote it, when spec.model.from named one."
     )

@@ -95,6 +95,12 @@ class Output(Model):
     adapter_path: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None, description="Directory of the adapter in the claim, of lora and qlora."
     )
+    adapter_rank: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="The adapter's rank, which an engine reserves memory for."
+    )
+    base_uri: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="The model that the adapter was trained for, as spec.baseModel.uri named it."
+    )
 
 
 class TrainingJobStatus(Model):

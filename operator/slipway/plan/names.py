@@ -18,6 +18,7 @@ TOKEN_MOUNT = "/var/run/secrets/slipway"  # noqa: S105
 
 # Inference pods
 MODEL_MOUNT = "/slipway/model"
+ADAPTER_MOUNT = "/slipway/adapter"
 ENGINE_PORT = 8000
 SIDECAR_PORT = 8001
 SIDECAR_CONTAINER = "slipway-engine"
@@ -55,6 +56,11 @@ def adapter_directory(job_uid: str) -> str:
 def model_path(directory: str) -> str:
     """Where an inference pod finds the model that lies in `directory` of its claim, which is mounted whole."""
     return f"{MODEL_MOUNT}/{directory}" if directory else MODEL_MOUNT
+
+
+def adapter_path(directory: str) -> str:
+    """Likewise for the adapter, when that is what a training job wrote."""
+    return f"{ADAPTER_MOUNT}/{directory}"
 
 
 def qualified_model(namespace: str, service: str) -> str:

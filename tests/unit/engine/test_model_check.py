@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from slipway_engine.__main__ import main
-from slipway_engine.modelcheck import TOKENIZERS, problem
+from slipway_engine.modelcheck import TOKENIZERS, adapter_problem, problem
 
 OTHER_USER = 65532
 
@@ -286,3 +286,50 @@ def test_the_sentence_fits_what_kubernetes_keeps(tmp_path: Path) -> None:
 
 def test_a_termination_log_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
     assert main(["check", "--model", str(tmp_path), "--termination-log", str(tmp_path / "no" / "log")]) == 1
+
+
+# An adapter
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """As peft writes one."""
+    found = tmp_path / "adapter"
+    found.mkdir()
+    (found / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8}')
+    (found / "adapter_model.safetensors").write_bytes(safetensors({"a": 4}))
+    return found
+
+
+def test_a_whole_adapter_passes(model: Path, adapter: Path) -> None:
+    assert adapter_problem(adapter) is None
+    assert main(["check", "--model", str(model), "--adapter", str(adapter)]) == 0
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapter_without_one_of_its_files(adapter: Path, name: str) -> None:
+    (adapter / name).unlink()
+    assert adapter_problem(adapter) == f"{adapter / name} is missing, so {adapter} is no adapter; train it anew"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "is not a JSON object"),
+        ("[]", "is not a JSON object (it holds a list)"),
+        ('{"peft_type": "IA3"}', "says peft_type IA3, and LORA is what the engine serves"),
+    ],
+)
+def test_an_adapter_that_the_engine_would_not_take(adapter: Path, content: str, says: str) -> None:
+    (adapter / "adapter_config.json").write_text(content)
+    assert says in (adapter_problem(adapter) or "")
+
+
+def test_an_adapter_that_is_gone_fails_the_check(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, gone = tmp_path / "log", tmp_path / "gone"
+    command = ["check", "--model", str(model), "--adapter", str(gone), "--termination-log", str(log)]
+    assert main(command) == 1
+    assert log.read_text() == f"{gone} does not exist; check that the claim still has what the TrainingJob wrote"
+    assert "does not exist" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from ..outcome import Defaults
 from ..pod.policy import violations
 from . import engine, engineargs
 from .pods import RESERVED
-from .source import URI_FIELD, parse_uri
+from .source import URI_FIELD, Model, parse_uri
 
 Check = Callable[[InferenceServiceSpec, Defaults], Finding | None]
 
@@ -61,6 +61,12 @@ def engine_image(spec: InferenceServiceSpec, defaults: Defaults) -> Finding | No
 
 def engine_arguments(spec: InferenceServiceSpec, _: Defaults) -> Finding | None:
     objection = engineargs.check(spec.engine_args, accelerator=spec.accelerator)
+    return Finding(objection.reason, objection.message) if objection else None
+
+
+def adapter_arguments(spec: InferenceServiceSpec, model: Model) -> Finding | None:
+    """Of a spec that `refusal` has accepted, once its model is found."""
+    objection = engineargs.check_with_adapter(spec.engine_args) if model.adapter else None
     return Finding(objection.reason, objection.message) if objection else None
 
 

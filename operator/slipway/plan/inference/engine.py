@@ -5,15 +5,24 @@ environment; flags such as --dtype are the user's to give in engineArgs.
 """
 
 from ...api.inferenceservice import InferenceServiceSpec
-from ..names import ENGINE_PORT, MAIN_CONTAINER, MODEL_MOUNT, model_path, qualified_model
+from ..names import (
+    ADAPTER_MOUNT,
+    ENGINE_PORT,
+    MAIN_CONTAINER,
+    MODEL_MOUNT,
+    adapter_path,
+    model_path,
+    qualified_model,
+)
 from ..observed import Obj, Owner
 from ..outcome import Defaults
 from ..pod.expansion import literal
 from ..pod.template import container_security
 from ..volumes import mount
-from .source import Model
+from .source import Model, ModelAdapter
 
 MODEL_VOLUME = "model"
+ADAPTER_VOLUME = "adapter"
 SCRATCH_VOLUME = "tmp"
 SHARED_MEMORY_VOLUME = "shm"
 SCRATCH_MOUNT = "/tmp"  # noqa: S108 - an emptyDir of the pod's own
@@ -32,6 +41,8 @@ ENVIRONMENT = {
     "XDG_CACHE_HOME": f"{SCRATCH_MOUNT}/.cache",
     "XDG_CONFIG_HOME": f"{SCRATCH_MOUNT}/.config",
 }
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what --max-lora-rank may be (vllm/config/lora.py of 0.32.0)
+
 # GiB of KV cache, since there is no GPU memory to take a share of; threads are left unpinned, because a pod that shares
 # its node's cores would pin them to cores that others use.
 CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
@@ -53,7 +64,7 @@ def container(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: 
         "ports": [{"name": "http", "containerPort": ENGINE_PORT, "protocol": "TCP"}],
         "resources": resources(spec),
         "volumeMounts": [
-            mount(MODEL_VOLUME, MODEL_MOUNT, read_only=True),
+            *model_mounts(model),
             mount(SCRATCH_VOLUME, SCRATCH_MOUNT),
             mount(SHARED_MEMORY_VOLUME, SHARED_MEMORY_MOUNT),
         ],
@@ -68,6 +79,17 @@ def model_argument(model: Model) -> str:
     return literal(model_path(model.directory))
 
 
+def adapter_argument(adapter: ModelAdapter) -> str:
+    """The adapter's path, likewise."""
+    return literal(adapter_path(adapter.directory))
+
+
+def model_mounts(model: Model) -> list[Obj]:
+    """What the engine and the check read."""
+    adapter = [mount(ADAPTER_VOLUME, ADAPTER_MOUNT, read_only=True)] if model.adapter else []
+    return [mount(MODEL_VOLUME, MODEL_MOUNT, read_only=True), *adapter]
+
+
 def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[str]:
     """What follows `vllm serve`. The user's arguments come last; those that Slipway sets are refused among them."""
     tensor = spec.parallelism.tensor
@@ -75,11 +97,23 @@ def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[st
         model_argument(model),
         *("--host", "0.0.0.0"),  # noqa: S104 - the pod's address is how it is reached
         *("--port", str(ENGINE_PORT)),
-        *("--served-model-name", owner.name, qualified_model(owner.namespace, owner.name)),
+        *_names(owner, model.adapter),
         *("--shutdown-timeout", str(spec.drain_seconds)),
         *(("--tensor-parallel-size", str(tensor)) if tensor > 1 else ()),
         *map(literal, spec.engine_args),
     ]
+
+
+def _names(owner: Owner, adapter: ModelAdapter | None) -> tuple[str, ...]:
+    """What answers to the service's names: the model, or the adapter on it. The engine has no second name for an
+    adapter, so it is loaded under each, and both may be in one batch."""
+    both = (owner.name, qualified_model(owner.namespace, owner.name))
+    if adapter is None:
+        return ("--served-model-name", *both)
+    rank = next(rank for rank in LORA_RANKS if rank >= adapter.rank)
+    modules = (f"{name}={adapter_argument(adapter)}" for name in both)
+    lora = ("--enable-lora", "--max-loras", str(len(both)), "--max-lora-rank", str(rank))
+    return ("--served-model-name", f"{owner.name}-base", *lora, "--lora-modules", *modules)
 
 
 def environment(spec: InferenceServiceSpec) -> list[Obj]:

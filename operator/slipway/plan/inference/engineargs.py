@@ -80,6 +80,15 @@ def check(engine_args: Sequence[str], *, accelerator: Accelerator) -> Refusal | 
     return None
 
 
+def check_with_adapter(engine_args: Sequence[str]) -> Refusal | None:
+    """What `check` cannot object to before it is known that spec.model comes to an adapter."""
+    arguments = (read(position, text) for position, text in enumerate(engine_args))
+    found = ((argument, reserved.WITH_ADAPTER.get(argument.flag)) for argument in arguments)
+    return next(
+        (Refusal("ReservedEngineArgument", f"{each.path}: {each.flag}: {why}") for each, why in found if why), None
+    )
+
+
 def one_flag_per_element(case: Case) -> Refusal | None:
     """The engine would read an element with a blank in its flag, or without dashes, as the model's name."""
     text = case.argument.text

@@ -61,6 +61,14 @@ FLAGS: Mapping[str, str] = {
 
 PREFIXES: Mapping[str, str] = {"--data-parallel-": _ONE_POD}
 
+_ADAPTER = "spec.model comes to an adapter, for which Slipway sets it; remove it, or train with output.merge merged"
+
+# Of a service whose TrainingJob wrote an adapter alone.
+WITH_ADAPTER: Mapping[str, str] = dict.fromkeys(
+    ("--enable-lora", "--no-enable-lora", "--lora-modules", "--max-loras", "--max-lora-rank", "--max-cpu-loras"),
+    _ADAPTER,
+)
+
 # Values of flags that are otherwise free.
 VALUES: Mapping[tuple[str, str], str] = {
     ("--runner", "pooling"): _GENERATES,

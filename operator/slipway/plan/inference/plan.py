@@ -43,6 +43,8 @@ def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
     found = source.resolve(spec, observed)
     if isinstance(found, Missing):
         return _without_model(visit, spec, found)
+    if refusal := acceptance.adapter_arguments(spec, found.model):
+        return visit.refused(refusal)
     return _with_model(visit, spec, found)
 
 

@@ -7,6 +7,7 @@ label of the pods, so that who answers is known from pods alone, whatever the De
 from ...api.inferenceservice import InferenceServiceSpec
 from ..labels import OWNER_UID, REVISION
 from ..names import (
+    ADAPTER_MOUNT,
     ENGINE_PORT,
     MAIN_CONTAINER,
     MODEL_CHECK_CONTAINER,
@@ -18,7 +19,7 @@ from ..observed import Obj, Owner
 from ..outcome import Defaults
 from ..pod.policy import Reserved
 from ..pod.template import container_security, merged, pod_security
-from ..volumes import claim_volume, empty_dir, mount
+from ..volumes import claim_volume, empty_dir
 from . import engine
 from .children import child_labels, selector_labels
 from .source import Model
@@ -30,8 +31,8 @@ GPU_TOLERATION = {"key": engine.GPU_RESOURCE, "operator": "Exists", "effect": "N
 RESERVED = Reserved(
     container=MAIN_CONTAINER,
     containers=frozenset({MODEL_CHECK_CONTAINER, SIDECAR_CONTAINER}),
-    volumes=frozenset({engine.MODEL_VOLUME, engine.SCRATCH_VOLUME, engine.SHARED_MEMORY_VOLUME}),
-    mount_paths=frozenset({MODEL_MOUNT, engine.SCRATCH_MOUNT, engine.SHARED_MEMORY_MOUNT}),
+    volumes=frozenset({engine.MODEL_VOLUME, engine.ADAPTER_VOLUME, engine.SCRATCH_VOLUME, engine.SHARED_MEMORY_VOLUME}),
+    mount_paths=frozenset({MODEL_MOUNT, ADAPTER_MOUNT, engine.SCRATCH_MOUNT, engine.SHARED_MEMORY_MOUNT}),
     # vLLM reads these itself: the sidecar and the gateway would be locked out, or look at another port.
     env=frozenset({"VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP"}),
     ports=frozenset({ENGINE_PORT, SIDECAR_PORT}),
@@ -93,9 +94,9 @@ def _scrape() -> dict[str, str]:
 
 
 def _model_check(model: Model, defaults: Defaults) -> Obj:
-    command = ["slipway-engine", "check", "--model", engine.model_argument(model)]
-    mounts = [mount(engine.MODEL_VOLUME, MODEL_MOUNT, read_only=True)]
-    return {**_helper(MODEL_CHECK_CONTAINER, command, defaults), "volumeMounts": mounts}
+    adapter = ["--adapter", engine.adapter_argument(model.adapter)] if model.adapter else []
+    command = ["slipway-engine", "check", "--model", engine.model_argument(model), *adapter]
+    return {**_helper(MODEL_CHECK_CONTAINER, command, defaults), "volumeMounts": engine.model_mounts(model)}
 
 
 def _sidecar(owner: Owner, defaults: Defaults) -> Obj:
@@ -124,9 +125,11 @@ def _helper(name: str, command: list[str], defaults: Defaults) -> Obj:
 
 
 def _volumes(spec: InferenceServiceSpec, model: Model) -> list[Obj]:
+    adapter = model.adapter
     shared_memory = f"{spec.parallelism.tensor}Gi"  # what NCCL and the engine's own processes exchange
     return [
         claim_volume(engine.MODEL_VOLUME, model.claim, read_only=model.read_only_volume),
+        *([claim_volume(engine.ADAPTER_VOLUME, adapter.claim, read_only=adapter.read_only_volume)] if adapter else ()),
         empty_dir(engine.SCRATCH_VOLUME),
         empty_dir(engine.SHARED_MEMORY_VOLUME, in_memory=True, size_limit=shared_memory),
     ]

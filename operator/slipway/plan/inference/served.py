@@ -14,13 +14,35 @@ FIELD = "model"  # of the status
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A low-rank adapter on the model, and its rank, for which the engine reserves memory."""
+
+    at: ClaimPath
+    access_modes: tuple[str, ...]
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
-    """`training_job` and its uid are "" where spec.model.uri named the place."""
+    """`training_job` and its uid are "" where spec.model.uri named the place. With an `adapter`, that is what the job
+    wrote, and `at` the model that it was trained for.
+    """
 
     at: ClaimPath
     access_modes: tuple[str, ...]
     training_job: str = ""
     training_job_uid: str = ""
+    adapter: Adapter | None = None
+
+    @property
+    def places(self) -> tuple[ClaimPath, ...]:
+        """The directories that a replica mounts, the model's first."""
+        return (self.at, self.adapter.at) if self.adapter else (self.at,)
+
+    @property
+    def modes(self) -> tuple[tuple[str, ...], ...]:
+        """The access modes of the claim of each place."""
+        return (self.access_modes, self.adapter.access_modes) if self.adapter else (self.access_modes,)
 
     def is_replaced_by(self, other: "Served") -> bool:
         """Whether `other` is of a TrainingJob of the same name that was made anew: nobody changed the spec for it."""
@@ -38,21 +60,48 @@ def recorded(status: Obj) -> Served | None:
         tuple(found["accessModes"]),
         found.get("trainingJob", ""),
         found.get("trainingJobUid", ""),
+        _adapter(found["adapter"]) if found.get("adapter") else None,
     )
 
 
+def _adapter(found: Obj) -> Adapter:
+    return Adapter(ClaimPath(found["claim"], found["path"]), tuple(found["accessModes"]), found["rank"])
+
+
 def _is_record(found: Obj) -> bool:
+    texts = (found.get("trainingJob", ""), found.get("trainingJobUid", ""))
+    return _is_place(found) and all(isinstance(text, str) for text in texts) and _is_adapter(found.get("adapter"))
+
+
+def _is_place(found: Obj) -> bool:
     modes = found.get("accessModes")
-    texts = (found.get("claim"), found.get("path"), found.get("trainingJob", ""), found.get("trainingJobUid", ""))
+    texts = (found.get("claim"), found.get("path"))
     return isinstance(modes, list) and all(isinstance(text, str) for text in (*texts, *modes))
+
+
+def _is_adapter(found: object) -> bool:
+    return found is None or (isinstance(found, dict) and _is_place(found) and isinstance(found.get("rank"), int))
 
 
 def record(served: Served) -> Obj:
     """`served` as the status holds it."""
-    place: Obj = {"claim": served.at.claim, "path": served.at.path, "accessModes": list(served.access_modes)}
+    place = _place(served.at, served.access_modes)
+    if served.adapter:
+        place["adapter"] = {**_place(served.adapter.at, served.adapter.access_modes), "rank": served.adapter.rank}
     if not served.training_job:
         return place
     return {**place, "trainingJob": served.training_job, "trainingJobUid": served.training_job_uid}
+
+
+def _place(at: ClaimPath, access_modes: tuple[str, ...]) -> Obj:
+    return {"claim": at.claim, "path": at.path, "accessModes": list(access_modes)}
+
+
+def described(served: Served) -> str:
+    """For a person: the places, and what lies there."""
+    if served.adapter is None:
+        return address(served.at)
+    return f"{address(served.adapter.at)}, an adapter for {address(served.at)}"
 
 
 def address(at: ClaimPath) -> str:

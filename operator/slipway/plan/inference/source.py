@@ -3,11 +3,14 @@
 A TrainingJob is read live, because the index need not hold it, and its claim likewise, because a claim that Slipway did
 not make is not watched. What no watch will announce is looked at again every few seconds.
 
+What a lora or qlora job wrote without merging is served on the model that it was trained for, from that model's claim.
+
 A model that is served already (served.py) is not lost with its source. Without the job it is served on from its claim;
 without the claim its pods run on, though none can start. A job that was made anew under the same name takes over when
 it is Complete, as spec.model asks for its model by that name; until then the one before is served on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...api.common import API_VERSION
@@ -16,10 +19,24 @@ from ...api.trainingjob import KIND, PLURAL
 from ..conditions import COMPLETE, FAILED, READY, Finding, find, is_true
 from ..observed import Obj, Observed, Ref
 from ..volumes import Access, ClaimPath, claim_ref, modes, parse_pvc, readers, unusable
-from .served import Served, address, recorded
+from .served import Adapter, Served, described, recorded
 
 FROM_FIELD = "spec.model.from.trainingJob"
 URI_FIELD = "spec.model.uri"
+
+
+ADAPTER_RANK_MAX = 512  # of vLLM's --max-lora-rank
+NARROWER: tuple[Access, ...] = ("many", "node", "pod", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAdapter:
+    """An adapter that can be mounted beside its model."""
+
+    claim: str
+    directory: str
+    rank: int
+    read_only_volume: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,7 @@ class Model:
     directory: str
     access: Access
     read_only_volume: bool
+    adapter: ModelAdapter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +80,28 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Located:
-    """The place that spec.model comes to; `field` is its path in the spec."""
+class _Output:
+    """What a job wrote: a model, or an `adapter` of `rank` for the model at `at`."""
 
     at: ClaimPath
+    adapter: ClaimPath | None = None
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Located:
+    """The places that spec.model comes to; `field` is its path in the spec."""
+
+    output: _Output
     field: str
     job: str = ""
     job_uid: str = ""
     source_lost: Finding | None = None
+
+    @property
+    def places(self) -> tuple[ClaimPath, ...]:
+        """As `Served.places`."""
+        return (self.output.at, self.output.adapter) if self.output.adapter else (self.output.at,)
 
 
 def resolve(spec: InferenceServiceSpec, observed: Observed) -> Found | Missing:
@@ -78,10 +110,10 @@ def resolve(spec: InferenceServiceSpec, observed: Observed) -> Found | Missing:
     located = _from_job(spec.model.source.training_job, observed, served) if spec.model.source else _from_uri(spec)
     if isinstance(located, Missing):
         return located
-    ref = claim_ref(observed.owner.namespace, located.at.claim)
-    if ref not in observed.read:
-        return Missing(reads=(ref,))
-    return _in_claim(spec, located, observed.read[ref], served)
+    refs = [claim_ref(observed.owner.namespace, place.claim) for place in located.places]
+    if unread := tuple(ref for ref in dict.fromkeys(refs) if ref not in observed.read):
+        return Missing(reads=unread)
+    return _in_claims(spec, located, [observed.read[ref] for ref in refs], served)
 
 
 def parse_uri(uri: str) -> ClaimPath:
@@ -90,7 +122,7 @@ def parse_uri(uri: str) -> ClaimPath:
 
 
 def _from_uri(spec: InferenceServiceSpec) -> _Located:
-    return _Located(parse_uri(spec.model.uri or ""), URI_FIELD)
+    return _Located(_Output(parse_uri(spec.model.uri or "")), URI_FIELD)
 
 
 # ------------------------------------------------------------------ the job
@@ -103,12 +135,14 @@ def _from_job(name: str, observed: Observed, served: Served | None) -> _Located 
     job = observed.read[ref]
     uid = _uid(job)
     found = _output(name, job)
-    if isinstance(found, ClaimPath):
+    if isinstance(found, _Output):
         return _Located(found, FROM_FIELD, name, uid)
     if found.finding is None or served is None or served.training_job != name:
         return found
     lost = _source_lost(job, served, found.finding)
-    return _Located(served.at, FROM_FIELD, name, served.training_job_uid, source_lost=lost)
+    adapter = served.adapter
+    as_recorded = _Output(served.at, adapter.at, adapter.rank) if adapter else _Output(served.at)
+    return _Located(as_recorded, FROM_FIELD, name, served.training_job_uid, source_lost=lost)
 
 
 def _uid(job: Obj | None) -> str:
@@ -116,7 +150,7 @@ def _uid(job: Obj | None) -> str:
     return uid
 
 
-def _output(name: str, job: Obj | None) -> ClaimPath | Missing:
+def _output(name: str, job: Obj | None) -> _Output | Missing:
     if job is None:
         message = f"{FROM_FIELD}: the namespace has no TrainingJob {name!r}: create it, or name another"
         return Missing(Finding("TrainingJobNotFound", message))
@@ -130,9 +164,24 @@ def _output(name: str, job: Obj | None) -> ClaimPath | Missing:
         )
         return Missing(Finding("TrainingJobHasNoOutput", message), watched=True)
     if "path" not in output:
-        message = f"{FROM_FIELD}: TrainingJob {name!r} wrote an adapter alone: train it anew with output.merge merged"
-        return Missing(Finding("TrainingJobHasNoModel", message), watched=True)
-    return parse_pvc(f"pvc://{output['claim']}/{output['path']}")
+        return _adapter(name, output)
+    return _Output(parse_pvc(f"pvc://{output['claim']}/{output['path']}"))
+
+
+def _adapter(name: str, output: Obj) -> _Output | Missing:
+    """What can be served of an adapter alone: its base must be on a claim, and its rank one that the engine takes."""
+    base, rank = output.get("baseUri", ""), output.get("adapterRank", 0)
+    if base.startswith("pvc://") and 0 < rank <= ADAPTER_RANK_MAX:
+        adapter = parse_pvc(f"pvc://{output['claim']}/{output['adapterPath']}")
+        return _Output(parse_pvc(base), adapter, rank)
+    why = (
+        f"of rank {rank}, and the engine takes {ADAPTER_RANK_MAX} at most"
+        if rank > ADAPTER_RANK_MAX
+        else f"for the model {base or 'of its image'}, which is on no claim that a replica could mount"
+    )
+    wrote = f"TrainingJob {name!r} wrote an adapter alone, {why}"
+    message = f"{FROM_FIELD}: {wrote}: train it anew with output.merge merged"
+    return Missing(Finding("TrainingJobHasNoModel", message), watched=True)
 
 
 def _unfinished(name: str, status: Obj) -> Finding:
@@ -146,8 +195,8 @@ def _unfinished(name: str, status: Obj) -> Finding:
 
 def _source_lost(job: Obj | None, served: Served, why: Finding) -> Finding:
     """What a person must know while the record stands in for the job; `why` is what the job itself comes to."""
-    name, place = served.training_job, address(served.at)
-    keep = f"to keep this model whatever becomes of the job, set {URI_FIELD} to that address"
+    name, place = served.training_job, described(served)
+    keep = _keep(served)
     if job is None:
         went_on = f"its model is served on from {place}, and new replicas start as long as that claim is there"
         return Finding("SourceDeleted", f"{FROM_FIELD}: TrainingJob {name!r} is gone; {went_on}; {keep}")
@@ -158,33 +207,62 @@ def _source_lost(job: Obj | None, served: Served, why: Finding) -> Finding:
     return Finding("SourceUnfinished", f"{why.message}; what it wrote before is served on from {place}; {keep}")
 
 
-# ------------------------------------------------------------------ the claim
+def _keep(served: Served) -> str:
+    if served.adapter:
+        return "to serve it whatever becomes of the job, train it with output.merge merged, and name that model"
+    return f"to keep this model whatever becomes of the job, set {URI_FIELD} to that address"
 
 
-def _in_claim(
-    spec: InferenceServiceSpec, located: _Located, claim: Obj | None, served: Served | None
+# ------------------------------------------------------------------ the claims
+
+
+def _in_claims(
+    spec: InferenceServiceSpec, located: _Located, claims: Sequence[Obj | None], served: Served | None
 ) -> Found | Missing:
-    finding = unusable(located.at.claim, claim, field=located.field)
-    if claim is not None and finding is None:
-        return _mounted(spec, located, claim, claim_lost=None)
-    if finding is None or served is None or served.at != located.at:
+    """`claims` are those of `located.places`."""
+    findings = [
+        unusable(place.claim, claim, field=located.field) for place, claim in zip(located.places, claims, strict=True)
+    ]
+    finding = next((found for found in findings if found), None)
+    if finding is None:
+        return _mounted(spec, located, [claim for claim in claims if claim is not None], claim_lost=None)
+    if served is None or served.places != located.places:
         return Missing(finding)
-    as_it_was: Obj = {"spec": {"accessModes": list(served.access_modes)}}
+    as_they_were: list[Obj] = [{"spec": {"accessModes": list(modes)}} for modes in served.modes]
     lost = Finding(finding.reason, f"{finding.message}; the replicas that run go on serving, but no new one can start")
-    return _mounted(spec, located, as_it_was, claim_lost=lost)
+    return _mounted(spec, located, as_they_were, claim_lost=lost)
 
 
 def _mounted(
-    spec: InferenceServiceSpec, located: _Located, claim: Obj, *, claim_lost: Finding | None
+    spec: InferenceServiceSpec, located: _Located, claims: Sequence[Obj], *, claim_lost: Finding | None
 ) -> Found | Missing:
-    access = readers(claim)
     most = spec.scaling.max_replicas if spec.scaling else spec.replicas
+    claim, access = _narrowest(located.places, claims)
     if access == "pod" and most > 1:
-        return Missing(_one_pod_only(spec, located.at.claim, most))
-    allowed = modes(claim)
-    model = Model(located.at.claim, located.at.path, access, read_only_volume=allowed == {"ReadOnlyMany"})
-    served = Served(located.at, tuple(sorted(allowed)), located.job, located.job_uid)
+        return Missing(_one_pod_only(spec, claim, most))
+    model = _model(located, access, [modes(claim) == {"ReadOnlyMany"} for claim in claims])
+    served = _record(located, [tuple(sorted(modes(claim))) for claim in claims])
     return Found(model, served, located.source_lost, claim_lost)
+
+
+def _narrowest(places: Sequence[ClaimPath], claims: Sequence[Obj]) -> tuple[str, Access]:
+    """The claim that leaves the pods the least choice, and what it leaves."""
+    found = [(place.claim, readers(claim)) for place, claim in zip(places, claims, strict=True)]
+    return max(found, key=lambda each: NARROWER.index(each[1]))
+
+
+def _model(located: _Located, access: Access, read_only: Sequence[bool]) -> Model:
+    output = located.output
+    adapter = None
+    if output.adapter:
+        adapter = ModelAdapter(output.adapter.claim, output.adapter.path, output.rank, read_only[-1])
+    return Model(output.at.claim, output.at.path, access, read_only[0], adapter)
+
+
+def _record(located: _Located, allowed: Sequence[tuple[str, ...]]) -> Served:
+    output = located.output
+    adapter = Adapter(output.adapter, allowed[-1], output.rank) if output.adapter else None
+    return Served(output.at, allowed[0], located.job, located.job_uid, adapter)
 
 
 def _one_pod_only(spec: InferenceServiceSpec, claim: str, most: int) -> Finding:

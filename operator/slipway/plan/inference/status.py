@@ -29,7 +29,7 @@ from ..outcome import Event
 from . import drift
 from .children import selector
 from .replicas import Replicas
-from .served import FIELD, Served, address, record, recorded
+from .served import FIELD, Served, described, record, recorded
 
 SCALED_TO_ZERO = "ScaledToZero"
 # What passes by itself. Everything else that is not True wants somebody's attention: an Event of type Warning.
@@ -97,9 +97,10 @@ def _replaced(owner: Owner, view: View) -> tuple[Event, ...]:
     before, served = recorded(owner.status), view.served
     if before is None or served is None or not before.is_replaced_by(served):
         return ()
+    still = "" if before.adapter else ", which spec.model.uri can still name"
     message = (
-        f"TrainingJob {served.training_job!r} was made anew and is Complete: its model at {address(served.at)} "
-        f"replaces the one at {address(before.at)}, which spec.model.uri can still name"
+        f"TrainingJob {served.training_job!r} was made anew and is Complete: its model at {described(served)} "
+        f"replaces the one at {described(before)}{still}"
     )
     return (Event("Warning", "ModelReplaced", bounded(message, EVENT_MESSAGE_MAX)),)
 
@@ -144,7 +145,7 @@ def _place(served: Served | None) -> str:
     if served is None:
         return ""
     writer = f", written by TrainingJob {served.training_job!r}" if served.training_job else ""
-    return f"{address(served.at)}{writer}"
+    return f"{described(served)}{writer}"
 
 
 def _available(view: View) -> Condition:

@@ -5,6 +5,8 @@ What a plan has no news of keeps its value, so the same situation gives the same
 
 from collections.abc import Sequence
 
+from ...api.basemodel import AdapterSpec
+from ...api.trainingjob import TrainingJobSpec
 from .. import conditions, names
 from ..clock import rfc3339
 from ..conditions import Condition, Finding, false, true
@@ -144,5 +146,12 @@ def _output(situation: Situation, end: End | None) -> Obj | None:
     return {
         "claim": claims.output_ref(situation).name,
         **({"path": names.model_directory(uid)} if whole else {}),
-        **({"adapterPath": names.adapter_directory(uid)} if adapts else {}),
+        **(_adapter(spec, uid) if adapts else {}),
     }
+
+
+def _adapter(spec: TrainingJobSpec, uid: str) -> Obj:
+    """What a service needs to know of an adapter beyond its files."""
+    rank = (spec.adapter or AdapterSpec()).rank
+    base = {"baseUri": spec.base_model.uri} if spec.base_model else {}
+    return {"adapterPath": names.adapter_directory(uid), "adapterRank": rank, **base}

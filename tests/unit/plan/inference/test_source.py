@@ -74,13 +74,6 @@ def test_access_modes_decide_where_pods_may_run(modes: tuple[str, ...], access: 
     assert (found.access, found.read_only_volume) == (access, read_only)
 
 
-def test_a_job_that_wrote_an_adapter_alone() -> None:
-    adapter = job(COMPLETE, output={"claim": "adapter-output", "adapterPath": "uid-7/adapter"})
-    told = "TrainingJob 'stdlib' wrote an adapter alone: train it anew with output.merge merged"
-    message = f"spec.model.from.trainingJob: {told}"
-    assert resolved(from_job(), job=adapter) == Missing(Finding("TrainingJobHasNoModel", message), watched=True)
-
-
 def test_missing_job() -> None:
     assert resolved(from_job(), job=None) == Missing(
         Finding(
