@@ -27,6 +27,8 @@ OF_A_RECIPE = (
     *("strategy", "ddp", "fsdp", "deepspeed", "parallel", "activationCheckpointing", "precision"),
     *("model", "baseModel", "adapter", "dataset", "training", "checkpoint", "desync", "evaluation"),
 )
+# The trainer's watchdog is in the script's processes too. Of a command that reports its steps nobody listens here.
+BY_THE_WATCHDOG = ("stall.factor", "stall.floorSeconds")
 NOTED: Mapping[str, str] = {
     "image": "processes run in the environment that is active here",
     "output": "checkpoints and the model go to $SLIPWAY_OUTPUT_DIR, and stay",
@@ -48,7 +50,7 @@ def left_out(job: Job) -> list[str]:
 
 
 def _carried(job: Job) -> tuple[str, ...]:
-    return (*CARRIED, *OF_A_RECIPE) if job.spec.recipe else CARRIED
+    return (*CARRIED, *OF_A_RECIPE, *BY_THE_WATCHDOG) if job.spec.recipe else CARRIED
 
 
 def environment(job: Job) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 Decided here: values get into a script by shlex alone, and what only stands in a comment is printable and on one line.
 The gang restarts as under the operator: exit code 0 is the end, 2 is a wrong recipe and 3 a model that is not good
-enough, both never tried again, 143 was told to stop, anything else is tried again from the last checkpoint,
-`failurePolicy.maxRestarts` times.
+enough, both never tried again, 143 was told to stop, anything else (75, a stall, too) is tried again from the last
+checkpoint, `failurePolicy.maxRestarts` times.
 """
 
 import re

@@ -126,6 +126,7 @@ def test_metadata_of_pods_is_told_too(target: str) -> None:
         ),
         (changed(COMMAND, precision="bf16"), "spec.precision: belongs to a recipe: leave it out with command"),
         (changed(COMMAND, model={}), "spec.model: belongs to a recipe"),
+        (changed(COMMAND, stall={"factor": 3}), "spec.stall.factor: only an operator carries this out"),
         (changed(COMMAND, command=["x", "$(SLIPWAY_OUTPUT_DIR)"]), "spec.command: only Kubernetes replaces $(NAME)"),
         (changed(COMMAND, command=["x", "$$(A)"]), "spec.command: only Kubernetes replaces $(NAME)"),
         (JOB + "---\n" + COMMAND, "2 TrainingJobs (demo, own): a script runs one"),
@@ -159,9 +160,17 @@ def test_what_a_recipe_is_told_is_carried_over(target: str) -> None:
         assert part in told
 
 
+@TARGETS
+def test_a_recipe_s_watchdog_has_its_bounds(target: str) -> None:
+    told = SCRIPTS[target](changed(JOB, stall={"factor": 3, "floorSeconds": 20}))
+    assert '"stall":{"factor":3,"floorSeconds":20}' in told
+    assert '"stall"' not in SCRIPTS[target](changed(JOB, stall={"factor": 0}))
+
+
 def test_tables_name_fields_that_there_are() -> None:
     fields = {each.alias or name for name, each in TrainingJobSpec.model_fields.items()}
-    assert {path.partition(".")[0] for path in (*carried.CARRIED, *carried.OF_A_RECIPE, *carried.NOTED)} <= fields
+    tables = (carried.CARRIED, carried.OF_A_RECIPE, carried.BY_THE_WATCHDOG, carried.NOTED)
+    assert {path.partition(".")[0] for table in tables for path in table} <= fields
 
 
 def test_a_podtemplate_s_memory_says_nothing_of_another_machine() -> None:

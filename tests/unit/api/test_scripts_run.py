@@ -125,12 +125,22 @@ def test_here_one_launcher_starts_all(site: Callable[[str], Site]) -> None:
         (("0",), 0, 1),
         (("1", "0"), 0, 2),
         (("137", "1", "0"), 0, 3),
+        (("75", "0"), 0, 2),
         (("1", "1", "1", "7", "0"), 7, 4),
         (("2", "0"), 2, 1),
         (("3", "0"), 3, 1),
         (("143", "0"), 143, 1),
     ],
-    ids=["done", "failed once", "killed", "failed too often", "wrong recipe", "not good enough", "told to stop"],
+    ids=[
+        "done",
+        "failed once",
+        "killed",
+        "stalled",
+        "failed too often",
+        "wrong recipe",
+        "not good enough",
+        "told to stop",
+    ],
 )
 def test_the_gang_restarts_within_its_budget(
     target: str, plan: tuple[str, ...], code: int, starts: int, site: Callable[[str], Site]
