@@ -198,7 +198,7 @@ TRAINING = (
             Step(Create(job(failurePolicy={"maxRestarts": 0}))),
             Step(Delete("pods", "job-0-worker-0"), when=When(JOBS, "job", "Running")),
         ),
-        (HANGS,),
+        (Fate("*-master-0", run_seconds=600.0),),
         strict=False,
         settled=("TrainingJob/job Failed=True:BackoffLimitExceeded",),
     ),
@@ -223,6 +223,17 @@ TRAINING = (
         "the gang is deleted, its pods kept",
         (Step(Create(job())), Step(Delete(GANG, "job-0", "Orphan"), when=When(JOBS, "job", "Running"))),
         strict=False,
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "the gang's pods are kept, the job goes and is made again",
+        (
+            Step(Create(job())),
+            Step(Delete(GANG, "job-0", "Orphan"), when=When(JOBS, "job", "Running")),
+            Step(Delete(JOBS, "job"), after=0.0),
+            Step(Create(job(nodes=3)), when=When(JOBS, "job", gone=True), after=5.0),
+        ),
+        (Fate("job-0-*", run_seconds=600.0, times=2),),
         settled=(COMPLETE,),
     ),
     Scenario(
