@@ -35,6 +35,7 @@ class OwnerMemory:
     created: dict[Ref, Written] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
     status: Written | None = None
+    failing_since: float | None = None  # monotonic time of the first failure after the last visit that succeeded
 
 
 class Memory:
