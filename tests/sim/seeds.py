@@ -25,6 +25,7 @@ KINDS = (
     "scaledobjects",
     "events",
     "status",
+    "leases",
 )
 LEAVES = sorted(name for name in SCENARIOS if name.startswith("leaf "))
 OTHERS = sorted(name for name in SCENARIOS if not name.startswith("leaf "))

@@ -16,6 +16,17 @@ FAILED = "TrainingJob/job Failed=True"
 HANGS = Fate("*-master-0", run_seconds=900.0)
 HANGS_ONCE = Fate("job-0-master-0", run_seconds=900.0)
 
+OTHERS_GANG = Step(
+    Create(
+        {
+            "apiVersion": "kubeflow.org/v1",
+            "kind": "PyTorchJob",
+            "metadata": {"name": "job-0", "namespace": "team"},
+            "spec": {"pytorchReplicaSpecs": {}},
+        }
+    )
+)
+
 
 def fails(pods: str, **more: object) -> Fate:
     return Fate(pods, run_seconds=8.0, exit_code=1, message=KILLED, **more)  # type: ignore[arg-type]
@@ -131,21 +142,13 @@ TRAINING = (
     ),
     Scenario(
         "the gang's name is taken",
-        (
-            Step(
-                Create(
-                    {
-                        "apiVersion": "kubeflow.org/v1",
-                        "kind": "PyTorchJob",
-                        "metadata": {"name": "job-0", "namespace": "team"},
-                        "spec": {"pytorchReplicaSpecs": {}},
-                    }
-                )
-            ),
-            Step(Create(job())),
-            Step(Delete(GANG, "job-0"), after=12.0),
-        ),
+        (OTHERS_GANG, Step(Create(job())), Step(Delete(GANG, "job-0"), after=12.0)),
         settled=(COMPLETE,),
+    ),
+    Scenario(
+        "the gang's name is taken, and stays so",
+        (OTHERS_GANG, Step(Create(job()))),
+        settled=("TrainingJob/job Accepted=False:GangConflict",),
     ),
     Scenario(
         "podTemplate is refused",
