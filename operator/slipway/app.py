@@ -151,6 +151,9 @@ class App:
             log.info("a kind has come to the cluster: visiting everything", extra={"kind": resource.full})
             self.reconciler.memory.hurry()
             resync.everything(self.index, self.queue.add)
+        elif resource in OPTIONAL:  # it may have gone and come back
+            for key in self.reconciler.memory.arrived(resource.full):
+                self.queue.add(key)
 
     def _gain(self) -> None:
         self.reconciler.begin()

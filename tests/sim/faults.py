@@ -45,12 +45,16 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """For a while `percent` of all requests are answered with `status` (0: with nothing), some after taking effect."""
+    """For a while `percent` of all requests are answered with `status` (0: with nothing), some after taking effect.
+
+    `kind`: only of requests for objects of this plural, "" is all.
+    """
 
     at: float
     seconds: float
     status: int
     percent: int
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Network:
         if verdict.late is not None:
             self._arrives_later(verdict.late.seconds, effect)
             await process.silence()
-        return await self._answer(process, self._fault(verdict), effect)
+        return await self._answer(process, self._fault(verdict, sent), effect)
 
     async def _last(self, process: "Process", crash: Crash, effect: Callable[[], Answered]) -> None:
         if crash.late_seconds is not None:
@@ -92,12 +92,13 @@ class Network:
         self.last_arrival = max(self.last_arrival, loop.time() + seconds)
         loop.call_later(seconds, effect)
 
-    def _fault(self, verdict: Verdict) -> Answer | None:
+    def _fault(self, verdict: Verdict, sent: Sent) -> Answer | None:
         if verdict.answer is not None:
             return verdict.answer
         now = asyncio.get_running_loop().time()
         for storm in self._storms:
-            if storm.at <= now < storm.at + storm.seconds and self._chance.random() * 100 < storm.percent:
+            of_kind = not storm.kind or storm.kind in sent.path.split("/")
+            if of_kind and storm.at <= now < storm.at + storm.seconds and self._chance.random() * 100 < storm.percent:
                 return Answer(-1, storm.status, after=self._chance.random() < 0.5)
         return None
 

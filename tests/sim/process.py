@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from slipway.app import App, Clocks
+from slipway.plan.observed import Ref
 from slipway.reconcile.keys import Key
 from slipway.reconcile.synced import WatchMissing
 from slipway.settings import Settings, from_environment
@@ -59,6 +60,7 @@ class Process:
         self._stop = asyncio.Event()
         self._here: Here = {}
         self._looks: dict[Key, asyncio.TimerHandle | None] = {}  # None: it was under way
+        self._refused: dict[tuple[Key, Ref], int] = {}  # how often
         self.context = contextvars.copy_context()
         self.context.run(_tasks.set, self._here)
         chance = world.chance(f"operator {number} {life}")
@@ -142,14 +144,20 @@ class Process:
         return not self.dead and self.app.elector.may_write()
 
     def note_looks(self) -> None:
-        """Note who is to be looked at soon by the clock alone, as things are, and who is being looked at."""
+        """Note who is to be looked at soon by the clock alone, as things are, who is being looked at, and what was
+        refused: an event may bring a visit before it is time to send that again."""
         queue, soon = self.app.queue, asyncio.get_running_loop().time() + SOON_SECONDS
         timers = {key: timer for key, timer in queue._timers.items() if timer.when() < soon}
         self._looks = {**timers, **dict.fromkeys(queue._running)}
+        self._refused = self._refusals()
+
+    def _refusals(self) -> dict[tuple[Key, Ref], int]:
+        owners = self.app.reconciler.memory._owners.items() if self.leads else ()
+        return {(key, ref): r.count for key, owner in owners for ref, r in owner.refusals._by_ref.items()}
 
     @property
     def has_looked(self) -> bool:
-        """Whether all of those have been looked at since, from beginning to end."""
+        """Whether all of those have been looked at since, from beginning to end, and asked for again."""
         queue = self.app.queue
         for key, timer in list(self._looks.items()):
             now = queue._timers.get(key)
@@ -159,7 +167,7 @@ class Process:
                 self._looks[key] = now  # that look may have begun too early to see all
             else:
                 del self._looks[key]
-        return not self._looks
+        return not self._looks and not self._refused.items() & self._refusals().items()
 
     @property
     def at_rest(self) -> bool:

@@ -16,6 +16,17 @@ WATCHED = ("", "trainingjobs.slipway.dev", "inferenceservices.slipway.dev", "pod
            "deployments.apps", "persistentvolumeclaims", "services", "scaledobjects.keda.sh")  # fmt: skip
 MEDDLED = ("pods", "pytorchjobs.kubeflow.org", "deployments.apps", "services", "persistentvolumeclaims",
            "scaledobjects.keda.sh", "trainingjobs.slipway.dev", "inferenceservices.slipway.dev")  # fmt: skip
+KINDS = (
+    "pods",
+    "pytorchjobs",
+    "deployments",
+    "services",
+    "persistentvolumeclaims",
+    "scaledobjects",
+    "events",
+    "status",
+    "leases",
+)
 LEAVES = sorted(name for name in SCENARIOS if name.startswith("leaf "))
 OTHERS = sorted(name for name in SCENARIOS if not name.startswith("leaf "))
 OWNER_ACTS = ("delete", "recreate", "annotate")
@@ -66,9 +77,9 @@ def late(chance: Chance) -> Fault:
 
 
 def storm(chance: Chance) -> Fault:
-    return Storm(
-        _when(chance), round(chance.uniform(1.0, 60.0), 1), chance.choice(STATUSES), chance.choice((20, 60, 100))
-    )
+    when, seconds, status = _when(chance), round(chance.uniform(1.0, 60.0), 1), chance.choice(STATUSES)
+    kind = chance.choice(KINDS) if chance.random() < 0.3 else ""
+    return Storm(when, 3 * seconds if kind else seconds, status, chance.choice((20, 60, 100)), kind)
 
 
 def slow(chance: Chance) -> Fault:

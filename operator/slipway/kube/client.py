@@ -75,7 +75,8 @@ class KubeClient:
         if status == UNAUTHORIZED:  # for whoever repeats the request
             connect.reload(self.configuration)
         if status >= 400 or not isinstance(answer, dict):
-            raise from_answer(status, answer, {name.title(): value for name, value in headers.items()})
+            titled = {name.title(): value for name, value in headers.items()}
+            raise from_answer(status, answer, titled, request=f"{method} {path}")
         return answer
 
     async def _exchange(

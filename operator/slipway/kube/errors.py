@@ -24,15 +24,19 @@ NONE_LEFT = ("failed to allocate",)
 class ApiError(Exception):
     """An answer above 399, or none (`status` 0). `message` is the API server's own, shortened to 1,024 characters.
 
-    `retry_after` is in seconds, when the server asked for a pause.
+    `retry_after` is in seconds, when the server asked for a pause. `request` is the method and the path, "" unless they
+    are known.
     """
 
-    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, retry_after: float | None = None, *, request: str = ""
+    ) -> None:
         super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message[:MESSAGE_LIMIT]
         self.retry_after = retry_after
+        self.request = request
 
     @property
     def refused(self) -> bool:
@@ -56,13 +60,14 @@ class Stale(Exception):
     """What the plan was made from is not what the API server has. Nothing was sent; look again."""
 
 
-def from_answer(status: int, body: object, headers: dict[str, str]) -> ApiError:
+def from_answer(status: int, body: object, headers: dict[str, str], *, request: str = "") -> ApiError:
     """An ApiError from a metav1.Status body, or from whatever a proxy in between answered."""
     known: dict[str, Any] = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
     message = known.get("message") or (body if isinstance(body, str) else "") or "no message"
     if status == NOT_FOUND and str(message).strip() in UNSERVED:
         message = NO_SUCH_KIND
-    return ApiError(status, known.get("reason") or "Unknown", str(message), _retry_after(known, headers))
+    reason, retry_after = known.get("reason") or "Unknown", _retry_after(known, headers)
+    return ApiError(status, reason, str(message), retry_after, request=request)
 
 
 def _retry_after(known: dict[str, Any], headers: dict[str, str]) -> float | None:

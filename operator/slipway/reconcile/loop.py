@@ -2,7 +2,7 @@
 
 A visit keeps nothing that it could not lose: a crash between any two steps repeats a step at most. What goes wrong is
 one of four things. Refused by the API server: remembered, and planned again so that the status can name it. Transient:
-the queue repeats the visit, conditions stay. Stale: look again shortly. Without the lease: end quietly.
+the queue repeats the visit, conditions stay (outage.py). Stale: look again shortly. Without the lease: end quietly.
 """
 
 import logging
@@ -27,6 +27,7 @@ from .index import Index
 from .keys import Key
 from .memory import LAG_SECONDS, Memory, OwnerMemory, untold_seconds
 from .once import Once
+from .outage import PATIENCE_SECONDS, outage
 from .patience import said
 from .queue import Again, RetryLater
 from .status import StatusWriter
@@ -116,12 +117,13 @@ class Reconciler:
             return Again(STALE_SECONDS), "requeue_after"
         except ApiError as error:
             log.warning("the visit failed and is repeated: %s", error)
+            await self._tell_failure(key, owner, error)
             if error.retry_after is not None:
                 raise RetryLater(error.retry_after) from error
             raise
         except Exception as mistake:
             log.exception("the visit failed by a mistake in the operator, and is repeated")
-            await self._confess(key, owner, mistake)
+            await self._say(key, owner, confession(owner, mistake, self._wall()) if owner else None)
             raise
         return again, "success" if again.after_seconds is None else "requeue_after"
 
@@ -142,13 +144,24 @@ class Reconciler:
             plan = self._again(key, replace(observed, refused=refused))
         with tracer().start_as_current_span("status"):
             await self._effects.status.write(key, owner, plan, memory)
+        memory.failing_since = None
         self._on_status(key, plan.status)
         return Again(self._after(key, owner, plan, memory))
 
-    async def _confess(self, key: Key, owner: Owner | None, mistake: Exception) -> None:
-        """Tell on the object itself that a mistake of ours keeps it from being looked after. Best effort: what goes
-        wrong here must not hide the mistake."""
-        if owner is None or owner.deleting or (plan := confession(owner, mistake, self._wall())) is None:
+    async def _tell_failure(self, key: Key, owner: Owner | None, error: ApiError) -> None:
+        """Tell of an error that passes by itself, once it has not done so for a while."""
+        if owner is None:
+            return
+        memory, now = self.memory.of(key, owner.uid), self._clock()
+        if memory.failing_since is None:
+            memory.failing_since = now
+        if now - memory.failing_since >= PATIENCE_SECONDS:
+            await self._say(key, owner, outage(key, owner, error, self._wall()))
+
+    async def _say(self, key: Key, owner: Owner | None, plan: Plan | None) -> None:
+        """Tell on the object itself what keeps it from being looked after. Best effort: what goes wrong here must not
+        hide that."""
+        if owner is None or owner.deleting or plan is None:
             return
         memory = self.memory.of(key, owner.uid)
         if self._is_behind_own_status(owner, memory):
@@ -156,7 +169,7 @@ class Reconciler:
         try:
             await self._effects.status.write(key, owner, plan, memory)
         except (ApiError, NotLeader) as error:
-            log.warning("the mistake could not be told on the object: %s", error)
+            log.warning("what is wrong could not be told on the object: %s", error)
 
     def _is_behind_own_status(self, owner: Owner, memory: OwnerMemory) -> bool:
         """Whether the index still shows the owner from before our last status write: its event is on the way, and a

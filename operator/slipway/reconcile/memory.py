@@ -35,6 +35,7 @@ class OwnerMemory:
     created: dict[Ref, Written] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Refusals)
     status: Written | None = None
+    failing_since: float | None = None  # monotonic time of the first failure after the last visit that succeeded
 
 
 class Memory:
@@ -60,6 +61,14 @@ class Memory:
         self.patience.clear()
         for owner in self._owners.values():
             owner.refusals.hurry()
+
+    def arrived(self, plural: str) -> list[Key]:
+        """A kind has been listed, so it is served: whose objects of it were refused because it was not. They are asked
+        for again at the next visit."""
+        waiting = [key for key, owner in self._owners.items() if owner.refusals.arrived(plural)]
+        for key in waiting:
+            self.patience.over(key)
+        return waiting
 
     def clear(self) -> None:
         self.patience.clear()

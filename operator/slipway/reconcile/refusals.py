@@ -6,9 +6,9 @@ again is patience.py.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..plan.observed import Ref
+from ..plan.observed import NO_SUCH_KIND, Ref
 from .patience import EARLY_SECONDS, FIRST_SECONDS, LIMIT_SECONDS
 
 
@@ -51,5 +51,16 @@ class Refusals:
 
     def hurry(self) -> None:
         """Ask for everything again at the next visit: the world has changed, as when a CRD arrived."""
-        for target, known in self._by_ref.items():
-            self._by_ref[target] = Refusal(known.message, known.intent, known.count, float("-inf"))
+        for target in self._by_ref:
+            self._hurry(target)
+
+    def arrived(self, plural: str) -> bool:
+        """A kind is served: ask again, at the next visit, for what was refused because it was not. Returns whether
+        there is any."""
+        waiting = [t for t, known in self._by_ref.items() if t.plural == plural and known.message == NO_SUCH_KIND]
+        for target in waiting:
+            self._hurry(target)
+        return bool(waiting)
+
+    def _hurry(self, target: Ref) -> None:
+        self._by_ref[target] = replace(self._by_ref[target], due=float("-inf"))

@@ -45,6 +45,7 @@ MUTANTS: tuple[Mutant, ...] = (
             (ONCE, "if owner_uid(live) == owner.uid:", "if live:"),
             (f"{TRAIN}/accepted.py", "    if gang is None or owner_uid(gang) ==", "    if gang or gang is None or owner_uid(gang) =="),
         ),
+        hints="""[Script("the gang's name is taken, and stays so")]""",
     ),
     Mutant(
         "deletes by name, without uid",
@@ -187,8 +188,8 @@ MUTANTS: tuple[Mutant, ...] = (
             (LOOP, 'return Again(STALE_SECONDS), "success"', 'return Again(), "success"'),
             (LEASE, "meanwhile.\n            self._hand_over(on_gain, on_loss)\n", "meanwhile.\n"),
         ),
-        hints='[Script("leaf of a new job: model.contextLength", 521, "disorder",'
-        " (Slow(34.8, 25.7, 4.0), Storm(17.5, 12.0, 429, 100)), 1, False, (0, 1))]",
+        hints='[Script(n, s, "calm", (Storm(at, 9.0, 503, 100, "leases"), Slow(at, 14.0, 2.0))) for s in range(3)'
+        ' for at in (4.0, 26.0, 28.0, 30.0) for n in ("many at once", "gang restarts", "two jobs")]',
     ),
     # ---------------------------------------------------------------- jobs
     Mutant(
@@ -216,7 +217,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a pod that has ended is deleted for one that runs",
         ((ONCE, 'if wanted.unless_ended and (live or {}).get("status", {}).get("phase") in ENDED:', "if wanted.ref is None:"),
          (ONCE, 'metadata["resourceVersion"] if wanted.unless_ended else ""', '""')),
-        hints='[Script("two jobs", s, "busy") for s in range(25, 36)]',
+        hints='[Script("many at once", s, "busy") for s in range(6)]',
     ),
     Mutant(
         "a failure counts before rank 0 and the gang are read",

@@ -111,9 +111,13 @@ class Attempts(Oracle):
         return Hand(self.world.api, "oracle").get(GANGS, pod["metadata"]["namespace"], gang) if gang else None
 
     def _deleted(self, uid: str, attempt: str, pod: Obj) -> None:
-        """The operator deletes what is left over, never a pod of the gang that should run."""
+        """The operator deletes what is left over and what runs on after the end, never a pod of the gang that should
+        run, nor one that has ended with it."""
         live = self._gang_of(pod)
         whole = live is not None and "deletionTimestamp" not in live["metadata"]
+        ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        if whole and ended and attempt == str(self._attempt.get(uid, 0)):
+            self.wrong(f"pod {pod['metadata']['name']} has ended and is deleted, with its logs and its last words")
         if live is not None and (is_true(live, "Succeeded") or is_true(live, "Failed")):
             return  # it is over, though the status does not say so yet
         if whole and uid not in self._over and attempt == str(self._attempt.get(uid, 0)):

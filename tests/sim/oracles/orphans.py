@@ -1,7 +1,8 @@
 """Nothing is left behind: no child of an owner that is gone, no gang of another attempt, nothing that still runs of a
 job that is over, no scaler that nobody asks for. (A claim that is to be kept is kept. Pods that a user took from their
-Deployment, with `kubectl delete --cascade=orphan`, and then deleted the service, are the user's; so is what a user
-labelled as nobody's: it still goes with its owner.)
+Deployment or their PyTorchJob, with `kubectl delete --cascade=orphan`, and then deleted the service or the job, are the
+user's, until a job of the name is made again: it does not start beside them. So is what a user labelled as nobody's: it
+still goes with its owner.)
 """
 
 from typing import ClassVar
@@ -14,6 +15,7 @@ from slipway.reconcile.keys import owner_of
 from ..hand import Hand
 from .base import Oracle, is_true
 
+TAKEN = frozenset({"pods", "persistentvolumeclaims"})  # may stand alone, once nobody owns them
 BY_KIND = {TRAINING_JOB.kind: TRAINING_JOB.full, INFERENCE_SERVICE.kind: INFERENCE_SERVICE.full}
 
 
@@ -37,8 +39,7 @@ class Orphans(Oracle):
         key = owner_of(metadata["namespace"], metadata.get("labels") or {})
         owner = owners.get((key.kind, key.name)) if key else None
         if owner is None:
-            taken = resource == "pods" and key is not None and key.kind == INFERENCE_SERVICE.kind
-            if metadata.get("ownerReferences") or not (taken or resource == "persistentvolumeclaims"):
+            if metadata.get("ownerReferences") or resource not in TAKEN:
                 self.wrong(f"{resource} {metadata['name']} is left without its owner")
         elif resource in ("pods", "pytorchjobs.kubeflow.org") and key and key.kind == TRAINING_JOB.kind:
             self._gang(resource, child, owner)

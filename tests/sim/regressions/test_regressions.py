@@ -2,13 +2,15 @@
 
 import pytest
 
-from ..faults import Fault, Late, Meddling, Silence, Slow, Storm
+from ..faults import Fault, Kill, Late, Meddling, Silence, Slow, Storm
 from ..judge import judge
 from ..script import Script
 
 
-def wrong(scenario: str, seed: int, timing: str, *faults: Fault, without: tuple[int, ...] = ()) -> list[str]:
-    script = Script(scenario, seed=seed, timing=timing, faults=faults, without=without)
+def wrong(
+    scenario: str, seed: int, timing: str, *faults: Fault, without: tuple[int, ...] = (), operators: int = 1
+) -> list[str]:
+    script = Script(scenario, seed=seed, timing=timing, faults=faults, without=without, operators=operators)
     return [str(violation) for violation in judge(script).violations]
 
 
@@ -54,3 +56,21 @@ def test_what_has_its_label_back_is_not_taken_for_gone() -> None:
 def test_a_conflict_over_a_quota_is_no_yes() -> None:
     """409 to a dry run was taken for an object of the same name, so for no answer, and a claim was made in vain."""
     assert wrong("a quota has no room, and stays so", 1764520683, "disorder", Storm(0.9, 34.9, 409, 20)) == []
+
+
+def test_pods_that_a_user_keeps_are_the_users_once_their_job_is_gone() -> None:
+    """The job was deleted before the operator noticed that its gang was, with --cascade=orphan: nobody owns them."""
+    deleted = Meddling(16.8, "delete", "trainingjobs.slipway.dev")
+    assert wrong("the gang is deleted, its pods kept", 1764520884, "busy", deleted) == []
+
+
+def test_a_pod_that_was_replaced_unnoticed_keeps_no_world_from_rest() -> None:
+    """No request went through until the backend had made the pod again (docs/LIMITS.md): the gang went on to its end,
+    which came after the world's patience."""
+    storm = Storm(27.2, 37.0, 503, 100)
+    assert wrong("a pod is deleted, and no restart is allowed", 1764521198, "hostile", storm, operators=2) == []
+
+
+def test_rest_waits_until_what_was_refused_has_been_sent_again() -> None:
+    """KEDA came back; an event's visit came too early to send the ScaledObject again, and counted as the last look."""
+    assert wrong("KEDA goes and comes back", 1764521237, "disorder", Kill(18.2, 27.3)) == []

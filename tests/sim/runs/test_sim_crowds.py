@@ -9,7 +9,7 @@ from slipway.plan.observed import Obj
 from .. import loop
 from ..acts import ANOTHER_NAMESPACE, NAMESPACE, Create, Step, job, service
 from ..client import Sent
-from ..faults import Kill, Slow
+from ..faults import Kill, Slow, Storm
 from ..scenario import Scenario
 from ..scenarios import SCENARIOS
 from ..script import Script
@@ -42,6 +42,16 @@ def test_refused_jobs_at_rest_are_looked_at_once_a_minute(monkeypatch: pytest.Mo
     assert not any(s.write for minute in minutes for s in minute)
     first = [s.at for s in sent if s.path.endswith("/status")]
     assert max(first) < 10.0, "each was told at once"
+
+
+@pytest.mark.parametrize("kind", ["pods", "persistentvolumeclaims"])
+def test_what_fails_for_one_kind_is_told_once_on_each(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them would have a status for five minutes; nor is any told of while it runs."""
+    new = [Step(Create(job(f"job-{n}")), after=0.0) for n in range(5)]
+    scenario = Scenario("one kind fails", (Step(Create(job("before")), after=0.0), Step(after=30.0), *new))
+    sent = ran(scenario, Script(scenario.name, faults=(Storm(28.0, 300.0, 500, 100, kind),)), monkeypatch)
+    told = [s.path.split("/")[-2] for s in sent if s.path.endswith("/status") and "ApiServerError" in str(s.body)]
+    assert sorted(told) == [f"job-{n}" for n in range(5)]
 
 
 def placed(body: Obj, namespace: str) -> Obj:

@@ -16,6 +16,17 @@ FAILED = "TrainingJob/job Failed=True"
 HANGS = Fate("*-master-0", run_seconds=900.0)
 HANGS_ONCE = Fate("job-0-master-0", run_seconds=900.0)
 
+OTHERS_GANG = Step(
+    Create(
+        {
+            "apiVersion": "kubeflow.org/v1",
+            "kind": "PyTorchJob",
+            "metadata": {"name": "job-0", "namespace": "team"},
+            "spec": {"pytorchReplicaSpecs": {}},
+        }
+    )
+)
+
 
 def fails(pods: str, **more: object) -> Fate:
     return Fate(pods, run_seconds=8.0, exit_code=1, message=KILLED, **more)  # type: ignore[arg-type]
@@ -131,21 +142,13 @@ TRAINING = (
     ),
     Scenario(
         "the gang's name is taken",
-        (
-            Step(
-                Create(
-                    {
-                        "apiVersion": "kubeflow.org/v1",
-                        "kind": "PyTorchJob",
-                        "metadata": {"name": "job-0", "namespace": "team"},
-                        "spec": {"pytorchReplicaSpecs": {}},
-                    }
-                )
-            ),
-            Step(Create(job())),
-            Step(Delete(GANG, "job-0"), after=12.0),
-        ),
+        (OTHERS_GANG, Step(Create(job())), Step(Delete(GANG, "job-0"), after=12.0)),
         settled=(COMPLETE,),
+    ),
+    Scenario(
+        "the gang's name is taken, and stays so",
+        (OTHERS_GANG, Step(Create(job()))),
+        settled=("TrainingJob/job Accepted=False:GangConflict",),
     ),
     Scenario(
         "podTemplate is refused",
@@ -198,7 +201,7 @@ TRAINING = (
             Step(Create(job(failurePolicy={"maxRestarts": 0}))),
             Step(Delete("pods", "job-0-worker-0"), when=When(JOBS, "job", "Running")),
         ),
-        (HANGS,),
+        (Fate("*-master-0", run_seconds=600.0),),
         strict=False,
         settled=("TrainingJob/job Failed=True:BackoffLimitExceeded",),
     ),
@@ -223,6 +226,17 @@ TRAINING = (
         "the gang is deleted, its pods kept",
         (Step(Create(job())), Step(Delete(GANG, "job-0", "Orphan"), when=When(JOBS, "job", "Running"))),
         strict=False,
+        settled=(COMPLETE,),
+    ),
+    Scenario(
+        "the gang's pods are kept, the job goes and is made again",
+        (
+            Step(Create(job())),
+            Step(Delete(GANG, "job-0", "Orphan"), when=When(JOBS, "job", "Running")),
+            Step(Delete(JOBS, "job"), after=0.0),
+            Step(Create(job(nodes=3)), when=When(JOBS, "job", gone=True), after=5.0),
+        ),
+        (Fate("job-0-*", run_seconds=600.0, times=2),),
         settled=(COMPLETE,),
     ),
     Scenario(

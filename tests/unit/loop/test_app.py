@@ -8,7 +8,10 @@ import pytest
 
 from slipway.app import App, _first
 from slipway.kube.client import KubeClient
-from slipway.kube.kinds import SERVICE, TRAINING_JOB
+from slipway.kube.kinds import SCALED_OBJECT, SERVICE, TRAINING_JOB, ref
+from slipway.plan.observed import NO_SUCH_KIND
+from slipway.reconcile.keys import Key
+from slipway.reconcile.queue import Again
 from slipway.settings import from_environment
 from slipway.telemetry.metrics import Metrics
 
@@ -80,6 +83,28 @@ async def test_a_standby_keeps_its_index_and_its_queue_empty() -> None:
     made.listed(TRAINING_JOB, None, set(), "5")
     assert made.index.keys() == []
     assert SERVICE.full in made.synced.missing()
+
+
+async def test_a_kind_that_comes_back_is_asked_for_again_at_once() -> None:
+    """Its first listing was long ago, so this one makes nobody visit everything."""
+    made, key = app(Connection("https://api:6443")), Key("InferenceService", "ns", "serve")
+    visited: asyncio.Queue[Key] = asyncio.Queue()
+
+    async def visit(key: Key) -> Again:
+        visited.put_nowait(key)
+        return Again()
+
+    made.queue._visit = visit
+    made.queue.resume()
+    made.listed(SCALED_OBJECT, None, set(), "5")
+    scaler, refusals = ref(SCALED_OBJECT, "ns", "serve"), made.reconciler.memory.of(key, "u").refusals
+    refusals.note(scaler, "intent", NO_SUCH_KIND, 0.0)
+    made.listed(SERVICE, None, set(), "6")
+    await made.queue.idle()
+    assert visited.empty()
+    made.listed(SCALED_OBJECT, None, set(), "7")
+    assert await asyncio.wait_for(visited.get(), 1.0) == key
+    assert not refusals.holds(scaler, "intent", 0.0)
 
 
 def test_without_settings_the_process_says_which_and_ends_with_2() -> None:

@@ -1,9 +1,7 @@
 """What the API server refused: how long each is left alone, and when it is forgotten."""
 
-from slipway.kube.kinds import (
-    SERVICE,
-    ref,
-)
+from slipway.kube.kinds import PYTORCH_JOB, SCALED_OBJECT, SERVICE, ref
+from slipway.plan.observed import NO_SUCH_KIND
 from slipway.reconcile.patience import EARLY_SECONDS
 from slipway.reconcile.refusals import Refusals
 
@@ -55,3 +53,16 @@ def test_what_is_no_longer_planned_is_forgotten() -> None:
     assert refusals.messages() == {TWO: "second"}
     refusals.clear(TWO)
     assert not refusals
+
+
+def test_a_kind_that_is_served_again_lets_what_was_refused_for_it_be_asked_again() -> None:
+    scaler, gang = ref(SCALED_OBJECT, "ns", "scaler"), ref(PYTORCH_JOB, "ns", "gang")
+    refusals = Refusals()
+    refusals.note(scaler, "intent", NO_SUCH_KIND, 0.0)
+    refusals.note(gang, "intent", "exceeded quota", 0.0)
+    assert not refusals.arrived(SERVICE.full)
+    assert not refusals.arrived(PYTORCH_JOB.full), "a quota refused it, not the kind"
+    assert refusals.holds(scaler, "intent", 1.0)
+    assert refusals.arrived(SCALED_OBJECT.full)
+    assert not refusals.holds(scaler, "intent", 1.0)
+    assert refusals.holds(gang, "intent", 1.0)
