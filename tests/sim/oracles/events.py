@@ -37,7 +37,9 @@ class Events(Oracle):
         if status.get("attempt", 0) > before.get("attempt", 0):
             self._turns[uid, "attempt", "Restarting"] += 1
         if _resizes(status) > _resizes(before):
-            self._turns[uid, "elastic", next(c["reason"] for c in status["conditions"] if c["type"] == "Restarting")] += 1
+            self._turns[
+                uid, "elastic", next(c["reason"] for c in status["conditions"] if c["type"] == "Restarting")
+            ] += 1
         for told in ("model", "podTemplateAdditions"):
             if status.get(told) and status.get(told) != before.get(told):
                 self._turns[uid, told, OF_FIELDS[told]] += 1

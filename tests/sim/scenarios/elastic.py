@@ -7,7 +7,7 @@ from ..fates import Fate
 from ..scenario import Scenario
 from .training import COMPLETE, HANGS_ONCE, fails
 
-LONG = 900.0
+LONG = 150.0  # more than it takes to find out that there is no room
 
 
 def elastic(least: int = 1, **more: Any) -> Any:

@@ -21,6 +21,7 @@ from ..capacity.refusal import misfit
 from ..capacity.resolved import resolved
 from ..observed import Pod
 from . import size
+from .backoff import AHEAD_SECONDS
 from .situation import Situation, recorded_attempt
 from .size import Size
 
@@ -117,7 +118,8 @@ def _shrink_seconds(situation: Situation) -> float | None:
         return None
     asked = [pod.created for pod in roomless]
     found = [pod.bound for pod in situation.pods if pod.bound is not None]
-    return elastic.wait_seconds - (situation.now - max(*asked, *found, situation.released_at))
+    waited = situation.now - max(*asked, *found, situation.released_at)
+    return elastic.wait_seconds - waited if waited > -AHEAD_SECONDS else 0.0
 
 
 def _grow_seconds(situation: Situation) -> float | None:
@@ -126,7 +128,8 @@ def _grow_seconds(situation: Situation) -> float | None:
     if elastic is None or not is_smaller(situation) or not situation.has_run or situation.held:
         return None
     since = conditions.since(situation.observed.owner.status, conditions.RUNNING)
-    return None if since is None else elastic.grow_after_seconds - (situation.now - since)
+    ran = None if since is None else situation.now - since
+    return None if ran is None else elastic.grow_after_seconds - max(0.0, ran)
 
 
 RESIZES: tuple[Callable[[Situation], Resize | None], ...] = (_shrink, _grow)
@@ -134,10 +137,12 @@ LEFT: tuple[Callable[[Situation], float | None], ...] = (_shrink_seconds, _grow_
 
 
 def _roomless(situation: Situation) -> list[Pod]:
-    """The pods that find no node, of an attempt that waits for all of its pods to run."""
+    """The pods that find no node, of an attempt that waits for all of its pods to run; none while the scheduler has
+    not looked at all that are there."""
     if situation.gang is None or situation.held or situation.has_run:
         return []
-    return [pod for pod in situation.pods if not pod.scheduled and pod.unschedulable_message]
+    without = [pod for pod in situation.pods if not pod.scheduled]
+    return without if all(pod.unschedulable_message for pod in without) else []
 
 
 def _room(situation: Situation) -> int:
