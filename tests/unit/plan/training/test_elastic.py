@@ -167,13 +167,25 @@ def test_a_pod_that_is_not_made_finds_no_room_either() -> None:
     "pods",
     [
         (*waiting(2)[:2], *(pod(role, phase="Pending", scheduled=False) for role in ("worker-1", "worker-2"))),
+        (*waiting(3)[:2], pod("worker-1", phase="Pending", scheduled=False), waiting(3)[3]),
         waiting(2)[:2],
         waiting(4),
     ],
-    ids=["nobody looked for a node yet", "not made", "all have a node, and start"],
+    ids=[
+        "nobody looked for a node yet",
+        "nobody looked for one of the nodes yet",
+        "not made",
+        "all have a node, and start",
+    ],
 )
 def test_only_pods_that_find_no_node_let_it_shrink(pods: Any) -> None:
     assert resize(situation(seen(*pods))) is None
+
+
+def test_what_another_clock_said_is_not_waited_for() -> None:
+    day = 86_400.0
+    assert resize(situation(seen(*waiting(2, ago=-day)))) is not None
+    assert resize(situation(seen(*waiting(2, ago=-30)))) is None, "clocks are not that exact"
 
 
 def test_a_pod_that_goes_holds_no_room() -> None:
