@@ -10,13 +10,15 @@ from slipway.api.reference import RULES_KEY, walk
 
 from .crdmaker import Maker
 from .crdtable import COMMAND_JOB, RECIPE_JOB, SERVICE, Case, Obj, changed
+from .crdtable_elastic import ELASTIC_CASES
 from .crdtable_gang import GANG_CASES
 from .crdtable_inferenceservice import INFERENCE_SERVICE_CASES
 from .crdtable_recipes import RECIPE_CASES
 from .crdtable_strategies import STRATEGY_CASES
 from .crdtable_trainingjob import IMMUTABLE, TRAINING_JOB_CASES
 
-CASES = TRAINING_JOB_CASES + GANG_CASES + RECIPE_CASES + STRATEGY_CASES + INFERENCE_SERVICE_CASES
+JOB_CASES = TRAINING_JOB_CASES + GANG_CASES + ELASTIC_CASES + RECIPE_CASES + STRATEGY_CASES
+CASES = JOB_CASES + INFERENCE_SERVICE_CASES
 CREATED = 201
 REFUSED = (400, 422)
 
@@ -71,6 +73,7 @@ FIXED: dict[str, list[Any]] = {
     "image": ["other"],
     "accelerator": ["nvidia"],
     "nodes": [2],
+    "elastic": [{"minNodes": 1}],
     "perNode": [2],
     "strategy": ["ddp"],
     "ddp": [{"bucketMib": 1}],

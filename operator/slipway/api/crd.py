@@ -71,6 +71,7 @@ TRAINING_JOB = Kind(
         Column("Attempt", ".status.attempt", "integer", description="Which gang runs, counted from 0."),
         AGE,
         Column("Nodes", ".spec.nodes", "integer", wide=True, description="Pods of the gang."),
+        Column("HasNodes", ".status.elastic.nodes", "integer", wide=True, description="How many an elastic gang has."),
         Column(
             "Tokens/s", ".status.progress.tokensPerSecond", "integer", wide=True, description="Over the whole gang."
         ),

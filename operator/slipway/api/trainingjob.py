@@ -24,6 +24,7 @@ from .common import (
     name_rule,
 )
 from .dataset import DatasetSpec
+from .elastic import ELASTIC_RULES, ElasticSpec
 from .evaluation import EvaluationSpec, Requirement
 from .gang import FailurePolicy, StallSpec
 from .scheduling import QueueName, SchedulingSpec
@@ -236,6 +237,10 @@ class TrainingJobSpec(Model):
     )
     accelerator: Accelerator = Field(default="cpu", description="What the processes compute on.")
     nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="Pods of the gang.")
+    elastic: ElasticSpec | None = Field(
+        default=None,
+        description="Lets the gang run with fewer pods where there is no room for all; without it they all wait.",
+    )
     per_node: Annotated[int, Field(ge=1, le=16)] = Field(
         default=1, description="Processes per pod; GPUs per pod on nvidia."
     )
@@ -377,6 +382,7 @@ class TrainingJobSpec(Model):
             " parallel processes): every process takes an equal share, in equal parts",
         ),
         *strategy_rules(ModelSpec()),
+        *ELASTIC_RULES,
         Rule(
             f"!has(self.recipe) || !{_ADAPTS} || self.strategy == 'auto' || self.strategy == 'ddp'",
             "recipes lora and qlora train by strategy ddp: an adapter is small",

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from .common import Conditions, Model, Schema, Timestamp
+from .elastic import Elastic
 from .evaluation import Evaluation
 from .gang import FAILED_NODES_MAX, RULES_MAX, FailedNode, LastFailure, Pace
 
@@ -72,7 +73,9 @@ class Allocation(Model):
     """How long the gang has had all of its nodes, over all attempts: neither waiting nor queued nor suspended."""
 
     seconds: Annotated[int, Field(ge=0)] = Field(description="Seconds, up to `until`.")
-    device_seconds: Annotated[int, Field(ge=0)] = Field(description="The same seconds, times nodes * perNode.")
+    device_seconds: Annotated[int, Field(ge=0)] = Field(
+        description="The same seconds, times the gang's nodes * perNode."
+    )
     since: Timestamp | None = Field(
         default=None, description="When the gang that runs had all of its nodes; absent while none runs."
     )
@@ -117,6 +120,7 @@ class TrainingJobStatus(Model):
     attempt: Annotated[int, Field(ge=0, le=ATTEMPT_MAX)] = Field(
         default=0, description="The gang that runs, counted from 0."
     )
+    elastic: Elastic | None = Field(default=None, description="How many nodes that is, of a job with spec.elastic.")
     restarts: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Restarts that count towards failurePolicy.maxRestarts, once there was one."
     )

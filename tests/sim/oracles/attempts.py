@@ -28,6 +28,7 @@ class Attempts(Oracle):
         self._pods: dict[str, dict[str, str]] = {}  # by the job's uid: the pods that exist, with their attempts
         self._suspended: Counter[str] = Counter()  # by the job's uid: how often it was
         self._suspends: dict[str, bool] = {}  # by the job's uid: whether it is to be
+        self._resizes: Counter[str] = Counter()  # by the job's uid: how often it was given another number of nodes
         self._hurt: set[tuple[str, str]] = set()  # (job's uid, attempt) of which a pod failed or was taken away
 
     def changed(self, resource: str, event: WatchEvent) -> None:
@@ -47,7 +48,8 @@ class Attempts(Oracle):
         if attempt > before + 1:
             self.wrong(f"attempt jumps from {before} to {attempt}")
         self._budgets(job, status)
-        given_up = self._suspended[uid] or (uid, str(before)) in self._hurt or self._hangs(status)
+        resized = self._sizes(job, attempt > before)
+        given_up = resized or self._suspended[uid] or (uid, str(before)) in self._hurt or self._hangs(status)
         if attempt > before and not given_up:
             self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
         self._attempt[uid] = attempt
@@ -56,6 +58,19 @@ class Attempts(Oracle):
             self.wrong(f"the job was {known} and is {over} now")
         if over:
             self._over[uid] = over
+
+    def _sizes(self, job: Obj, new_attempt: bool) -> bool:
+        """Whether this is an attempt for another number of nodes. Each of those is counted, and within its bounds."""
+        uid, spec, told = job["metadata"]["uid"], job["spec"], (job.get("status") or {}).get("elastic") or {}
+        before, resizes = self._resizes[uid], told.get("resizes", 0)
+        self._resizes[uid] = resizes
+        if told and not spec["elastic"]["minNodes"] <= told["nodes"] <= spec["nodes"]:
+            self.wrong(f"{told['nodes']} nodes are not within spec.elastic")
+        if told and ("message" in told) != (told["nodes"] < spec["nodes"]):
+            self.wrong(f"{told} says why there are fewer nodes, and there are not; or the other way about")
+        if resizes != before and not (new_attempt and resizes == before + 1):
+            self.wrong(f"resizes go from {before} to {resizes}")
+        return bool(resizes == before + 1)
 
     def _hangs(self, status: Obj) -> bool:
         """Whether it is said to have stalled, and rank 0 does fall silent in this scenario."""
@@ -78,8 +93,10 @@ class Attempts(Oracle):
             free += count * (rule["action"] == "RestartGangFree")
             if count > rule.get("maxRestarts", FREE_RESTARTS_DEFAULT if rule["action"] == "RestartGangFree" else count):
                 self.wrong(f"{count} restarts are more than the rule {rule} allows")
-        if status.get("attempt", 0) > restarts + free + suspended:
-            self.wrong(f"attempt {status['attempt']} came of {restarts} + {free} restarts, {suspended} suspensions")
+        resizes = (status.get("elastic") or {}).get("resizes", 0)
+        if status.get("attempt", 0) > restarts + free + suspended + resizes:
+            planned = f"{suspended} suspensions, {resizes} changes of size"
+            self.wrong(f"attempt {status['attempt']} came of {restarts} + {free} restarts, {planned}")
 
     def _pod(self, event: WatchEvent) -> None:
         metadata = event.object["metadata"]

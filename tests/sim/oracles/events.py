@@ -36,6 +36,10 @@ class Events(Oracle):
                 self._turns[uid, c["type"], c["reason"]] += 1
         if status.get("attempt", 0) > before.get("attempt", 0):
             self._turns[uid, "attempt", "Restarting"] += 1
+        if _resizes(status) > _resizes(before):
+            self._turns[
+                uid, "elastic", next(c["reason"] for c in status["conditions"] if c["type"] == "Restarting")
+            ] += 1
         for told in ("model", "podTemplateAdditions"):
             if status.get(told) and status.get(told) != before.get(told):
                 self._turns[uid, told, OF_FIELDS[told]] += 1
@@ -49,3 +53,8 @@ class Events(Oracle):
             turns = max((n for (u, _, r), n in self._turns.items() if (u, r) == (uid, reason)), default=0)
             if count > turns:
                 self.wrong(f"{reason} was told {count} times and came {turns} times")
+
+
+def _resizes(status: Obj) -> int:
+    resizes: int = (status.get("elastic") or {}).get("resizes", 0)
+    return resizes

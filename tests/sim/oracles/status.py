@@ -71,7 +71,8 @@ class Status(Oracle):
             self.wrong("the job is both Complete and Failed")
         if is_true(job, "Ready") != is_true(job, "Complete"):
             self.wrong("Ready is not what Complete is")
-        if is_true(job, "Running") and len(self._ran.get((uid, attempt), ())) < job["spec"].get("nodes", 1):
+        nodes = (job["status"].get("elastic") or {}).get("nodes", job["spec"].get("nodes", 1))
+        if is_true(job, "Running") and len(self._ran.get((uid, attempt), ())) < nodes:
             self.wrong(f"the job is Running though attempt {attempt} never ran on all nodes")
         self._allocation(uid, job)
 

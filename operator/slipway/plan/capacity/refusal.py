@@ -19,6 +19,15 @@ def misfit(spec: TrainingJobSpec) -> str | None:
 
 
 def misfit_in(spec: TrainingJobSpec, room: Room) -> str | None:
+    """With all its nodes, and of an elastic job with the fewest."""
+    found, elastic = _misfit_in(spec, room), spec.elastic
+    if found or elastic is None:
+        return found
+    least = _misfit_in(spec.model_copy(update={"nodes": elastic.min_nodes}), room)
+    return f"with the {elastic.min_nodes} of spec.elastic.minNodes, {least}" if least else None
+
+
+def _misfit_in(spec: TrainingJobSpec, room: Room) -> str | None:
     layout, load = resolved_in(spec, room), load_of(spec)
     if impossible(layout, load):
         return None  # a rule of the API says that, in its own words

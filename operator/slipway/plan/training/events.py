@@ -1,6 +1,7 @@
 """Events of a TrainingJob: one for each condition that turned, and none for what stays.
 
-A restart is told by the attempt's number, since the reason may be the same as the time before.
+A restart is told by the attempt's number, since the reason may be the same as the time before; one for another number
+of nodes by its own reason, since nothing is wrong.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from .. import conditions
 from ..conditions import Condition, bounded, turned
 from ..observed import Owner
 from ..outcome import Event
+from .elastic import GROWN, SHRUNK
 from .queue import QUEUED
 from .running import CLAIM_TERMINATING, NOT_ACCEPTED, RESTARTING, WAITING_FOR_CLAIM, WAITING_FOR_PODS
 from .situation import recorded_attempt
@@ -36,8 +38,13 @@ def of_turn(owner: Owner, wanted: Sequence[Condition], *, attempt: int, ended: b
     turns = [condition for condition in wanted if turned(owner.status, condition)]
     events = [event for condition in turns if (event := _event(condition, ended=ended))]
     if attempt != recorded_attempt(owner.status):
-        events += [_of("Warning", condition) for condition in wanted if condition.reason == RESTARTING][:1]
+        events += _of_restart(wanted)
     return tuple(events)
+
+
+def _of_restart(wanted: Sequence[Condition]) -> list[Event]:
+    planned = [_of("Normal", condition) for condition in wanted if condition.reason in (SHRUNK, GROWN)]
+    return (planned or [_of("Warning", condition) for condition in wanted if condition.reason == RESTARTING])[:1]
 
 
 def _event(condition: Condition, *, ended: bool) -> Event | None:

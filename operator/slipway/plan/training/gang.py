@@ -6,6 +6,7 @@ A Master is rank 0; `Worker` is left out of a gang of one.
 """
 
 from ...api.trainingjob import TrainingJobSpec
+from .. import labels
 from ..observed import Obj
 from . import queue
 from .claims import owner_reference
@@ -22,7 +23,7 @@ def pytorchjob(situation: Situation) -> Obj:
         "metadata": {
             "name": ref.name,
             "namespace": ref.namespace,
-            "labels": {**pod_labels(situation), **queue.gang_labels(situation.spec)},
+            "labels": {**pod_labels(situation), **_size(situation.spec), **queue.gang_labels(situation.spec)},
             "ownerReferences": [owner_reference(situation.observed.owner)],
         },
         "spec": {
@@ -37,13 +38,21 @@ def pytorchjob(situation: Situation) -> Obj:
     }
 
 
+def _size(spec: TrainingJobSpec) -> dict[str, str]:
+    """What tells attempts of different sizes apart."""
+    return {labels.NODES: str(spec.nodes)} if spec.elastic else {}
+
+
 def _all_or_nothing(spec: TrainingJobSpec) -> Obj:
-    """What a scheduler that knows gangs is told: of itself the backend would say the same, but for the priority."""
+    """What a scheduler that knows gangs is told: of itself the backend would say the same, but for the priority. Of an
+    elastic gang it places what has room, as soon as that is enough: so it is seen how much has.
+    """
     scheduling = spec.scheduling
     if scheduling is None or scheduling.scheduler is None:
         return {}
     priority = {"priorityClass": scheduling.priority_class} if scheduling.priority_class else {}
-    return {"schedulingPolicy": {"minAvailable": spec.nodes, **priority}}
+    least = spec.elastic.min_nodes if spec.elastic else spec.nodes
+    return {"schedulingPolicy": {"minAvailable": least, **priority}}
 
 
 def _replicas(situation: Situation) -> Obj:

@@ -4,8 +4,8 @@ The algorithm ("attempts are created once", docs/architecture.md), derived anew 
 
 1. A spec that cannot be read: say so, leave everything as it is.
 2. A job that is over, by its status or by its pods: say so, and stop what still runs. Nothing is made any more.
-3. An attempt that failed within the budget, or that is to be suspended: write the next attempt's number, and nothing
-   else.
+3. An attempt that failed within the budget, or that is to be suspended, or to have another number of nodes: write the
+   next attempt's number, and nothing else.
 4. A gang that is there: tell how it is.
 5. No gang: remove what is left of others; when nothing is, wait out the pause after a failure, check what the user
    asked for, and unless it is to be suspended make the claim; when that is there, make the gang.
@@ -29,6 +29,7 @@ from . import (
     cleanup,
     deadlines,
     deadnode,
+    elastic,
     ended,
     events,
     exclusion,
@@ -120,7 +121,8 @@ def _question_of_gang(situation: Situation) -> Plan | None:
 def _to_read_before_the_end(situation: Situation) -> tuple[Ref, ...]:
     """Everything that `lost.to_read` names has been read."""
     unread = ended.to_read(situation)
-    ends = suspension.asked(situation) or ended.failure(situation) or deadlines.exceeded(situation)
+    asked = suspension.asked(situation) or elastic.resize(situation)
+    ends = asked or ended.failure(situation) or deadlines.exceeded(situation)
     return unread if unread and ends else ()
 
 
@@ -137,6 +139,8 @@ def _step(situation: Situation) -> Step:
         return _failed(situation, failure)
     if situation.gang and suspension.asked(situation):
         return Step(running=suspension.stopping(), attempt=situation.attempt + 1)
+    if resize := elastic.resize(situation):
+        return _resized(situation, resize)
     return _watch(situation) if situation.gang else starting.start(situation)
 
 
@@ -166,6 +170,16 @@ def _failed(situation: Situation, failure: Failure) -> Step:
     )
 
 
+def _resized(situation: Situation, resize: elastic.Resize) -> Step:
+    """The next attempt with other nodes: nothing failed, so nothing is remembered of it but that."""
+    return Step(
+        running=false(conditions.RUNNING, running.RESTARTING, resize.message),
+        failed=Finding(resize.reason, resize.message),
+        attempt=situation.attempt + 1,
+        size=resize.size,
+    )
+
+
 def _watch(situation: Situation) -> Step:
     return Step(
         running=running.of_gang(situation),
@@ -183,6 +197,7 @@ def _watch_seconds(situation: Situation) -> float | None:
         deadlines.left_seconds(situation),
         stall.left_seconds(situation),
         trials.wait_seconds(situation),
+        elastic.left_seconds(situation),
     )
     return min((seconds for seconds in waits if seconds), default=None)
 
@@ -197,7 +212,8 @@ def _plan(situation: Situation, step: Step) -> Plan:
     past = step.history or history.read(owner.status)
     wanted = status.conditions_of(situation, step.accepted, step.running, failed=step.failed, end=step.end)
     waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds) if seconds is not None]
-    written = status.write(situation, wanted, attempt=attempt, end=step.end, shown=told, allocation=allotted, past=past)
+    counts = status.Counts(attempt, elastic.told(situation, step.size, attempt=attempt), past)
+    written = status.write(situation, wanted, counts, end=step.end, shown=told, allocation=allotted)
     at_rest = step.end is not None and written == owner.status
     return Plan(
         status=written,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from .. import conditions
 from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
-from ..pod.problems import first_problem, steady
+from ..pod.problems import UNSCHEDULABLE, first_problem, steady
 from ..pod.template import steady as steady_words
-from . import backoff, claims, deadnode, queue, restarting, suspension, trials
+from . import backoff, claims, deadnode, elastic, queue, restarting, suspension, trials
 from .situation import Situation
 
 RUNNING = "Running"
@@ -35,7 +35,8 @@ def of_gang(situation: Situation) -> Condition:
 
 
 def _all_run(situation: Situation) -> Condition:
-    message = f"attempt {situation.attempt} runs on {_count(situation.spec.nodes, 'pod')}"
+    pods = f"{_count(situation.spec.nodes, 'pod')}{elastic.of_running(situation)}"
+    message = f"attempt {situation.attempt} runs on {pods}"
     if not claims.is_going(situation):
         return true(conditions.RUNNING, RUNNING, message)
     name = claims.output_ref(situation).name
@@ -91,7 +92,10 @@ def _runs(pod: Pod) -> bool:
 
 def _problem(situation: Situation) -> Finding | None:
     before = conditions.find(situation.observed.owner.status, conditions.RUNNING)
-    return steady(first_problem(situation.pods), before)
+    found = steady(first_problem(situation.pods), before)
+    if found is None or found.reason != UNSCHEDULABLE:
+        return found
+    return Finding(found.reason, f"{found.message}{elastic.of_waiting(situation)}")
 
 
 def _restart(situation: Situation) -> Finding | None:

@@ -14,6 +14,7 @@ from .. import conditions, labels, names
 from ..observed import Child, Observed, Pod, Ref
 from ..outcome import Defaults
 from ..pod.policytypes import mapping
+from . import size
 
 API_VERSION = "kubeflow.org/v1"
 KIND = "PyTorchJob"
@@ -24,13 +25,17 @@ CONTAINER = "pytorch"  # the backend insists on this name
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """`gang` is the PyTorchJob of `attempt` while it is whole; one that is being deleted is among `stale_gangs`."""
+    """`gang` is the PyTorchJob of `attempt` while it is whole; one that is being deleted is among `stale_gangs`.
+
+    `spec.nodes` is what the attempt has, and `full_nodes` what the user wrote: an elastic job may have fewer.
+    """
 
     observed: Observed
     spec: TrainingJobSpec
     now: float
     defaults: Defaults
     attempt: int
+    full_nodes: int
     gang: Child | None
     pods: tuple[Pod, ...]  # of `attempt`, rank 0's first
     stale_gangs: tuple[Child, ...]
@@ -85,12 +90,14 @@ def look(observed: Observed, spec: TrainingJobSpec, now: float, defaults: Defaul
     attempt = max([recorded_attempt(observed.owner.status), *(_attempt(gang) for gang in ours)])
     gang = next((gang for gang in ours if _attempt(gang) == attempt), None)
     pods = sorted(observed.pods, key=_rank_order)
+    recorded = size.read(observed.owner.status) if attempt == recorded_attempt(observed.owner.status) else None
     return Situation(
         observed=observed,
-        spec=spec,
+        spec=size.sized(spec, recorded, gang),
         now=now,
         defaults=defaults,
         attempt=attempt,
+        full_nodes=spec.nodes,
         gang=gang,
         pods=tuple(pod for pod in pods if _belongs(pod, observed.owner.uid, attempt)),
         stale_gangs=tuple(other for other in gangs if other is not gang),

@@ -4,6 +4,7 @@ What a plan has no news of keeps its value, so the same situation gives the same
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ...api.basemodel import AdapterSpec
 from ...api.trainingjob import TrainingJobSpec
@@ -18,11 +19,21 @@ from .lost import rank_0_live
 from .requirement import NOT_MET
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
+from .size import Size
 from .termination import evaluation, live_evaluation
 
 IN_PROGRESS = "InProgress"
 
 KEPT = (conditions.QUEUED, conditions.RUNNING, conditions.RESTARTING, conditions.COMPLETE, conditions.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is counted over attempts: the one that should run from now on, its size where that may change, failures."""
+
+    attempt: int
+    size: Size | None
+    past: History
 
 
 def conditions_of(
@@ -63,20 +74,20 @@ def _ready(accepted: Condition, running: Condition, end: End | None) -> Conditio
 def write(
     situation: Situation,
     wanted: Sequence[Condition],
+    counts: Counts,
     *,
-    attempt: int,
     end: End | None,
     shown: Obj | None,
     allocation: Obj | None,
-    past: History,
 ) -> Obj:
-    """The whole status. `attempt` is the one that should run from now on; `shown` is what rank 0 said."""
+    """The whole status. `shown` is what rank 0 said."""
     owner = situation.observed.owner
     fields = {
         "conditions": conditions.write(owner.status, wanted, generation=owner.generation, now=situation.now),
         "observedGeneration": owner.generation,
-        "attempt": attempt,
-        **past.fields(),
+        "attempt": counts.attempt,
+        "elastic": counts.size.fields() if counts.size else None,
+        **counts.past.fields(),
         "startTime": _start_time(situation, wanted, end),
         "admissionTime": _admission_time(situation, runs=_runs(wanted)),
         "runningSeconds": deadlines.recorded_seconds(situation, runs=_runs(wanted)),

@@ -8,6 +8,7 @@ from ..observed import Obj
 from ..outcome import Delete
 from .ended import End
 from .history import History
+from .size import Size
 
 ACCEPTED = true(conditions.ACCEPTED, "Accepted", "the spec can be carried out")
 
@@ -20,7 +21,8 @@ class Step:
     accepted: Condition = ACCEPTED
     end: End | None = None
     attempt: int | None = None  # the one that should run from now on; None: the same
-    failed: Finding | None = None  # the failure that leads to the next attempt
+    failed: Finding | None = None  # the failure, or the change of size, that leads to the next attempt
+    size: Size | None = None  # of the next attempt; None: all that the job would like
     history: History | None = None  # of failures from now on; None: the same
     apply: tuple[Obj, ...] = ()
     create: tuple[Obj, ...] = ()
