@@ -107,7 +107,10 @@ def steps_of_curve(kube: Kube, namespace: str, job: Obj) -> list[int]:
 
 
 def test_a_gang_shrinks_to_the_room_there_is_and_grows_when_there_is_more(kube: Kube, namespace: str) -> None:
-    spec = {"elastic": {"minNodes": 1, "waitSeconds": 5, "growAfterSeconds": 30}, "failurePolicy": {"maxRestarts": 0}}
+    spec: Obj = {
+        "elastic": {"minNodes": 1, "waitSeconds": 5, "growAfterSeconds": 30},
+        "failurePolicy": {"maxRestarts": 0},
+    }
     with node_taken(kube, namespace):
         kube.apply(namespace, tiny_job("gang", steps=100_000, **spec))
         small = kube.until(namespace, JOBS, "gang", runs_on(1), seconds=240)

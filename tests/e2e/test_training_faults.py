@@ -7,6 +7,7 @@ A killed rank and a dead operator are in test_gang_restart.py and test_operator_
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ Tell = Callable[[str], None]
 Curve = list[tuple[int, float]]
 
 
-def job(name: str, **spec: object) -> Obj:
+def job(name: str, **spec: Any) -> Obj:
     return tiny_job(name, steps=STEPS, checkpoint={"everySteps": EVERY}, **spec)
 
 
