@@ -14,7 +14,7 @@ from tests.unit.train.support import free_port
 
 PATIENCE_SECONDS = 120
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.integration.trainrank"])
+_CONTEXT.set_forkserver_preload(["tests.integration.trainrank", "tests.integration.strategypreload"])
 
 
 @dataclass
@@ -74,6 +74,10 @@ class Bed:
         """What the rank was doing, and in which thread, when its fault came; empty where none came."""
         note = self._log(rank).with_suffix(".fault")
         return note.read_text() if note.exists() else ""
+
+    def struck(self, rank: int) -> float:
+        """When the rank's fault came, in seconds since the epoch."""
+        return self._log(rank).with_suffix(".fault").stat().st_mtime
 
     def batches(self) -> list[str]:
         """Hashes of the global batches that rank 0 had, over all attempts."""
