@@ -23,7 +23,9 @@ Curve = list[tuple[int, float]]
 
 
 def job(name: str, **spec: object) -> Obj:
-    return tiny_job(name, steps=STEPS, checkpoint={"everySteps": EVERY}, **spec)
+    made = tiny_job(name, steps=STEPS)
+    made["spec"] |= {"checkpoint": {"everySteps": EVERY}, **spec}
+    return made
 
 
 def saved(step: int) -> str:
