@@ -7,7 +7,6 @@ A killed rank and a dead operator are in test_gang_restart.py and test_operator_
 import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -23,8 +22,10 @@ Tell = Callable[[str], None]
 Curve = list[tuple[int, float]]
 
 
-def job(name: str, **spec: Any) -> Obj:
-    return tiny_job(name, steps=STEPS, checkpoint={"everySteps": EVERY}, **spec)
+def job(name: str, **spec: object) -> Obj:
+    made = tiny_job(name, steps=STEPS)
+    made["spec"] |= {"checkpoint": {"everySteps": EVERY}, **spec}
+    return made
 
 
 def saved(step: int) -> str:

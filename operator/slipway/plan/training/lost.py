@@ -27,14 +27,16 @@ def suspects(situation: Situation) -> tuple[Ref, ...]:
 
 
 def lost_pod(situation: Situation) -> Failure | None:
-    """The first pod that was taken away while the gang ran. None after the backend's verdict: then it was the backend
-    that took it away, and the verdict or the pod that caused it says why."""
-    if judged(situation):
-        return None
-    going = [pod for pod in situation.pods if pod.deleting] if situation.has_run else []
-    if going:
+    """The first pod that was taken away while the gang ran. After the backend's verdict only one that says by whom: the
+    backend takes the others away itself, and then the verdict or the pod that caused it says why. A drain's pods end
+    within a second, and its own verdict is no reason to forget the drain."""
+    over = judged(situation)
+    going = [pod for pod in situation.pods if pod.deleting and (pod.disruption or not over)]
+    if going and situation.has_run:
         lost = min(going, key=lambda pod: not pod.disruption)  # who took it, where one of them knows
         return Failure(of_taken(lost), _taken(lost.name, lost.disruption), node=lost.node)
+    if over:
+        return None
     gone = [ref.name for ref in suspects(situation) if _is_gone(situation, ref)]
     return Failure(POD_LOST, _taken(gone[0])) if gone else None
 
