@@ -173,6 +173,20 @@ def test_a_pod_that_the_backend_took_away_after_its_verdict_is_not_lost(verdict:
     assert planned(what).status["attempt"] == 0
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_drain_is_told_though_its_pods_ended_before_the_visit(live: Any) -> None:
+    """The eviction's SIGTERM ends a gang within a second, and the backend judges at once: by a budget of none, too."""
+    said = {"conditions": [{"type": "Failed", "status": "True", "lastTransitionTime": rfc3339(NOW)}]}
+    read = {**live_rank_0("Failed"), gang_ref(): {"status": said if live else {}}}
+    pods = [pod(name, deleting=True, disruption="EvictionByEvictionAPI") for name in ("master-0", "worker-0")]
+    policy = {"maxRestarts": 0, "rules": [{"reasons": ["Evicted"], "action": "RestartGangFree"}]}
+    what = with_gang(
+        *pods, status=running_status(), read=read, backend=None if live else said, spec={"failurePolicy": policy}
+    )
+    made = planned(what).status
+    assert (made["attempt"], made["lastFailure"]["reason"]) == (1, "Evicted")
+
+
 def test_rank_0_that_is_seen_to_have_failed_is_not_read() -> None:
     assert planned(with_gang(failed(), pod("worker-0"), status=running_status())).status["attempt"] == 1
 
