@@ -14,6 +14,7 @@ from ..conditions import Finding
 from ..hashing import short_hash
 from ..names import MAIN_CONTAINER, USER_ID
 from ..observed import Obj, Verdict
+from .oneclaim import one_volume_a_claim
 from .userpath import DEEP, KEYED, TRIAL, in_users_words
 
 NUMBER = re.compile(r"[0-9]+")
@@ -58,7 +59,7 @@ def merged(rendered: Obj, user: Mapping[str, Any], *, main: str) -> Obj:
     for kind in ("initContainers", "containers"):
         if isinstance(spec.get(kind), list):
             spec[kind] = [_secured(container) for container in spec[kind]]
-    return result
+    return {**result, "spec": one_volume_a_claim(spec)}
 
 
 def trial(namespace: str, template: Obj) -> tuple[str, Obj]:
