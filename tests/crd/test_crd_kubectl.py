@@ -21,6 +21,7 @@ def condition(status: str, reason: str) -> Obj:
 JOB_STATUS: Obj = {
     "conditions": [condition("False", "Training")],
     "attempt": 2,
+    "elastic": {"nodes": 3, "message": "no room", "resizes": 1},
     "progress": {
         "step": 40,
         "totalSteps": 200,
@@ -73,6 +74,7 @@ def test_wide_columns_of_a_training_job(make: Maker, job: Obj) -> None:
     shown = list(columns(make, "tj", job, "-o", "wide").items())[8:]
     assert shown == [
         ("NODES", str(job["spec"]["nodes"])),
+        ("HASNODES", "3"),
         ("TOKENS/S", "5120"),
         ("MFU%", "41.2"),
         ("GOODPUT%", "93.4"),

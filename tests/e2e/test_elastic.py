@@ -107,12 +107,9 @@ def steps_of_curve(kube: Kube, namespace: str, job: Obj) -> list[int]:
 
 
 def test_a_gang_shrinks_to_the_room_there_is_and_grows_when_there_is_more(kube: Kube, namespace: str) -> None:
-    spec: Obj = {
-        "elastic": {"minNodes": 1, "waitSeconds": 5, "growAfterSeconds": 30},
-        "failurePolicy": {"maxRestarts": 0},
-    }
+    elastic, once = {"minNodes": 1, "waitSeconds": 5, "growAfterSeconds": 30}, {"maxRestarts": 0}
     with node_taken(kube, namespace):
-        kube.apply(namespace, tiny_job("gang", steps=100_000, **spec))
+        kube.apply(namespace, tiny_job("gang", steps=100_000, elastic=elastic, failurePolicy=once))
         small = kube.until(namespace, JOBS, "gang", runs_on(1), seconds=240)
         assert small["status"]["attempt"] == 1
         assert "1 of 2 pods of attempt 0 had a node" in small["status"]["elastic"]["message"]
