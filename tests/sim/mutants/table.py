@@ -212,6 +212,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what burns after the end is left",
         ((f"{TRAIN}/plan.py", "delete=(*cleanup.stale(situation), *cleanup.burning(situation, end)),", "delete=cleanup.stale(situation),"),),
+        hints='[Script("the deadline comes")]',
     ),
     Mutant(
         "a pod that has ended is deleted for one that runs",
