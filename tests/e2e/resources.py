@@ -30,7 +30,7 @@ def tiny_job(name: str, *, steps: int = 12, nodes: int = 2, **spec: object) -> O
 
 
 def lora_job(name: str, *, base: str, data: str) -> Obj:
-    """An adapter for the model of `tiny_job` at address `base`, in enough steps to learn one answer so well that bf16 gives it, too."""
+    """An adapter for the model of `tiny_job` at address `base`, in enough steps to learn one answer in bf16, too."""
     return {
         "apiVersion": "slipway.dev/v1alpha1",
         "kind": "TrainingJob",
