@@ -2,10 +2,11 @@
 # Regenerate all that is generated, fail on a difference, then run what is too long for every change.
 source "$(dirname "$0")/lib.sh"
 regenerate() {
-  uv run --no-sync slipway crds --output charts/slipway-crds/templates --docs docs/api.md
-  uv run --no-sync slipway rbac --output charts/slipway/templates
-  UPDATE_GOLDEN=1 uv run --no-sync pytest tests/golden
-  git diff --exit-code
+  # joined, since errexit is off in what `step` calls
+  uv run --no-sync slipway crds --output charts/slipway-crds/templates --docs docs/api.md \
+    && uv run --no-sync slipway rbac --output charts/slipway/templates \
+    && UPDATE_GOLDEN=1 uv run --no-sync pytest tests/golden \
+    && git diff --exit-code
 }
 scripts/setup.sh
 step "generated files" regenerate

@@ -7,14 +7,18 @@ import queue
 import re
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 Obj = dict[str, Any]
 CACHE = Path(os.environ.get("SLIPWAY_CACHE", Path.home() / ".cache" / "slipway"))
+
+RUN_SECONDS = 900  # the longest that one command may take: helm waits for three minutes, a drain for a few
+AGAIN_SECONDS = 0.5
 
 
 class Failed(AssertionError):
@@ -32,7 +36,9 @@ class Kube:
         }
 
     def run(self, *argv: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(argv, env=self.environment, input=stdin, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv, env=self.environment, input=stdin, capture_output=True, text=True, check=False, timeout=RUN_SECONDS
+        )
         if check and done.returncode:
             raise Failed(f"{' '.join(argv)} exited {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
         return done
@@ -76,22 +82,29 @@ class Kube:
         chosen = ["-l", what] if selector else ["--field-selector", f"metadata.name={what}"]
         argv = ["kubectl", "-n", namespace, "get", kind, *chosen, "--watch", "-o", "json"]
         seen: Obj = {}
-        for seen in self._stream(argv, seconds):
-            if holds(seen):
-                return seen
-        raise Failed(f"{kind} {what} in {namespace}: not within {seconds:.0f} s; last seen: {summary(seen)}")
+        with tempfile.TemporaryFile("w+") as complaints:
+            for seen in self._stream(argv, seconds, complaints):
+                if holds(seen):
+                    return seen
+            complaints.seek(0)
+            said = complaints.read().strip()[-500:]
+        complained = f"; kubectl said: {said}" if said else ""
+        raise Failed(
+            f"{kind} {what} in {namespace}: not within {seconds:.0f} s; last seen: {summary(seen)}{complained}"
+        )
 
-    def _stream(self, argv: list[str], seconds: float) -> Iterator[Obj]:
-        """Objects from a watch until `seconds` are over; a watch that ends early is begun again."""
+    def _stream(self, argv: list[str], seconds: float, complaints: IO[str]) -> Iterator[Obj]:
+        """Objects from a watch until `seconds` are over; a watch that ends early is begun again, not at once."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             with subprocess.Popen(
-                argv, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                argv, env=self.environment, stdout=subprocess.PIPE, stderr=complaints, text=True
             ) as process:
                 try:
                     yield from _documents(process, left)
                 finally:
                     process.kill()
+            time.sleep(min(AGAIN_SECONDS, left))
 
     def logged(self, namespace: str, pod: str, pattern: str, *, seconds: float) -> re.Match[str]:
         """Follow the log of a training pod from its beginning until a line has `pattern`; returns what was found."""

@@ -158,7 +158,7 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     places, steps = from_environment(), Steps()
     # The bed's own programs first, and sbin, which an ordinary user's PATH lacks and dockerd needs.
-    os.environ["PATH"] = f"{places.bin}:{os.environ['PATH']}:/usr/sbin:/sbin"
+    os.environ["PATH"] = f"{places.bin}:{os.environ['PATH']}:{places.uv_bin}:/usr/sbin:/sbin"
     try:
         COMMANDS[options.command](Bed(options, places, RealShell(), steps))
     except Failure as failure:

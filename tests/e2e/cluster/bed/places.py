@@ -24,6 +24,11 @@ class Places:
         return self.cache / "bin"
 
     @property
+    def uv_bin(self) -> Path:
+        """uv, where scripts/lib.sh installs it when the machine has none."""
+        return self.cache / "uv" / "bin"
+
+    @property
     def stamps(self) -> Path:
         """What each built thing was built from, one small file each."""
         return self.cache / "stamps"

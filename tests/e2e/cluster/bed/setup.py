@@ -1,4 +1,4 @@
-"""Install what a bare Debian lacks: a container engine, debootstrap, and uv. Elsewhere, say what is missing."""
+"""Install what a bare Debian lacks: a container engine and debootstrap. Elsewhere, say what is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def missing_packages() -> list[str]:
 
 
 def install_packages(shell: Shell, steps: Steps) -> None:
-    """Install the missing packages with apt, and uv with pip."""
+    """Install the missing packages with apt. Raises Failure where there is no apt, or no uv."""
     packages = missing_packages()
     # A docker client with an engine behind it, perhaps on another machine, needs no dockerd.
     if "docker.io" in packages and shell.ok(["docker", "version"], timeout_seconds=20):
@@ -33,8 +33,6 @@ def install_packages(shell: Shell, steps: Steps) -> None:
             shell.run(["apt-get", "update"], timeout_seconds=600)
             command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
             shell.run(command, env={"DEBIAN_FRONTEND": "noninteractive"}, timeout_seconds=1200)
-    if shutil.which("uv"):
-        steps.skip("uv", "there")
-        return
-    with steps.step("pip install uv"):
-        shell.run(["python3", "-m", "pip", "install", "--break-system-packages", "uv"], timeout_seconds=600)
+    if not shutil.which("uv"):
+        raise Failure("uv is missing, which the images are built with: run `make setup` once, or install it")
+    steps.skip("uv", "there")
