@@ -106,13 +106,22 @@ def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[st
 
 def _names(owner: Owner, adapter: ModelAdapter | None) -> tuple[str, ...]:
     """What answers to the service's names: the model, or the adapter on it. The engine has no second name for an
-    adapter, so it is loaded under each, and both may be in one batch."""
+    adapter, so it is loaded under each, and both may be in one batch. The tokenizer is the adapter's: its chat template
+    is what it was trained by, which the model's own need not be."""
     both = (owner.name, qualified_model(owner.namespace, owner.name))
     if adapter is None:
         return ("--served-model-name", *both)
     rank = next(rank for rank in LORA_RANKS if rank >= adapter.rank)
     modules = (f"{name}={adapter_argument(adapter)}" for name in both)
-    lora = ("--enable-lora", "--max-loras", str(len(both)), "--max-lora-rank", str(rank))
+    lora = (
+        "--tokenizer",
+        adapter_argument(adapter),
+        "--enable-lora",
+        "--max-loras",
+        str(len(both)),
+        "--max-lora-rank",
+        str(rank),
+    )
     return ("--served-model-name", f"{owner.name}-base", *lora, "--lora-modules", *modules)
 
 

@@ -65,7 +65,15 @@ _ADAPTER = "spec.model comes to an adapter, for which Slipway sets it; remove it
 
 # Of a service whose TrainingJob wrote an adapter alone.
 WITH_ADAPTER: Mapping[str, str] = dict.fromkeys(
-    ("--enable-lora", "--no-enable-lora", "--lora-modules", "--max-loras", "--max-lora-rank", "--max-cpu-loras"),
+    (
+        "--tokenizer",
+        "--enable-lora",
+        "--no-enable-lora",
+        "--lora-modules",
+        "--max-loras",
+        "--max-lora-rank",
+        "--max-cpu-loras",
+    ),
     _ADAPTER,
 )
 

@@ -42,8 +42,9 @@ def test_the_engine_serves_the_base_with_the_adapter_under_both_names_of_the_ser
     arguments = pod_of(from_job())["containers"][0]["args"]
     assert arguments[0] == "/slipway/model/llama"
     start = arguments.index("--served-model-name")
-    assert arguments[start : start + 10] == [
+    assert arguments[start : start + 12] == [
         *("--served-model-name", "chat-base"),
+        *("--tokenizer", "/slipway/adapter/uid-7/adapter"),
         *("--enable-lora", "--max-loras", "2", "--max-lora-rank", "16"),
         *("--lora-modules", "chat=/slipway/adapter/uid-7/adapter", "team/chat=/slipway/adapter/uid-7/adapter"),
     ]
