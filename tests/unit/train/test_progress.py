@@ -1,4 +1,5 @@
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from slipway.reconcile.progress_server import Report as OperatorsReport
 from slipway_train import progress as module
 from slipway_train.progress import Report, Reporter, http_sender, no_sender
 
@@ -70,6 +72,22 @@ def test_a_report_of_everything_is_in_plain_digits() -> None:
         "slowRank": 9,
         "slowNode": "node-2",
     }
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (999_999_999.0, "999999999.0000"),
+        (1e9, "1e+09"),
+        (-1.23456789e38, "-1.23457e+38"),
+        (1.7e308, "1.7e+308"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_the_operator_takes_any_loss(loss: float, said: str) -> None:
+    body = Report(step=1, total_steps=9, loss=loss).to_json()
+    assert json.loads(body)["loss"] == OperatorsReport.model_validate_json(body).loss == said
 
 
 def test_the_first_report_goes_at_once_and_the_last_at_the_end() -> None:
