@@ -102,30 +102,33 @@ def test_the_first_report_goes_at_once_and_the_last_at_the_end() -> None:
 
 def test_reports_are_an_interval_apart() -> None:
     times: list[float] = []
-    with Reporter(lambda sent: times.append(time.monotonic()), interval_seconds=0.05) as reporter:
-        end = time.monotonic() + 0.3
-        step = 0
-        while time.monotonic() < end:
-            reporter.report(report(step := step + 1))
-            time.sleep(0.001)
-    gaps = [after - before for before, after in pairwise(times[:-1])]  # the last report does not wait
-    assert len(gaps) >= 2
-    assert min(gaps) >= 0.05
+    arrived = threading.Semaphore(0)
+
+    def send(_: Report) -> None:
+        times.append(time.monotonic())
+        arrived.release()
+
+    with Reporter(send, interval_seconds=0.05) as reporter:
+        for step in range(4):
+            reporter.report(report(step))
+            assert arrived.acquire(timeout=60)
+    assert len(times) == 4
+    assert min(after - before for before, after in pairwise(times)) >= 0.05
 
 
 def test_a_stuck_operator_does_not_slow_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LAST_REPORT_SECONDS", 0.2)
     release = threading.Event()
-    began = time.monotonic()
+    answered: list[int] = []
 
     def hang(sent: Report) -> None:
-        release.wait(30)
+        release.wait(60)
+        answered.append(sent.step)
 
     with Reporter(hang, interval_seconds=0.01) as reporter:
         for step in range(10_000):
             reporter.report(report(step))
-        assert time.monotonic() - began < 2, "10,000 reports take no time while one request hangs"
-    assert time.monotonic() - began < 3, "the end waits for a bounded time only"
+    assert answered == [], "neither the reports nor the end waited for the request that hangs"
     release.set()
 
 
@@ -148,10 +151,11 @@ def test_an_operator_that_never_answers_ends_nothing(monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_without_reports_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_REPORT_SECONDS", 60.0)
     began = time.monotonic()
-    with Reporter(no_sender):
+    with Reporter(no_sender, interval_seconds=60):
         pass
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "it waits for nothing"
 
 
 class Operator(ThreadingHTTPServer):
