@@ -117,7 +117,7 @@ class App:
         self.progress_server = ProgressServer(
             self.index,
             self.progress,
-            Tokens(client, clock=clock),
+            Tokens(client, clock=clock, wall=clocks.wall),
             metrics,
             leading=self.elector.may_write,
             clock=clock,

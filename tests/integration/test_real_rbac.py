@@ -4,6 +4,8 @@ Both run with the accounts of the chart and live through all that they can do; t
 they asked. A verb that no longer appears here is to be taken from the table, not from this test.
 """
 
+import base64
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -160,7 +162,13 @@ def test_the_table_is_what_is_asked_for(system: Bed, real_bed: Bed, real_directo
 
 def report(one: Replica) -> int:
     url = f"http://127.0.0.1:{one.progress_port}/v1/progress"
-    return http("POST", url, b'{"step": 1}', {"Authorization": "Bearer nonsense"})[0]
+    return http("POST", url, b'{"step": 1}', {"Authorization": f"Bearer {made_up_token()}"})[0]
+
+
+def made_up_token() -> str:
+    """For our audience by its own words: what says less of itself is refused without asking the API server."""
+    parts: tuple[Obj, ...] = ({"alg": "RS256"}, {"aud": ["slipway.dev/progress"], "exp": 2**40}, {})
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
 
 
 def check_scope(recorded: list[Call]) -> None:

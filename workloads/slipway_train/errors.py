@@ -29,6 +29,16 @@ class RequirementNotMet(Exception):
         self.evaluation = evaluation
 
 
+class Diverged(Exception):
+    """A loss is no finite number, so the model is worthless. The message says what helps."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: training diverged. Lower training.optimizer.learningRate, raise training.optimizer.warmupSteps,"
+            " or look at the data"
+        )
+
+
 class RanksDiffer(Exception):
     """Ranks that should hold the same numbers do not. The message names the parameter and the rank."""
 

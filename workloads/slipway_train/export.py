@@ -5,6 +5,7 @@ same job that nothing is left to do. Weights are stored in the precision they we
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from slipway.api.evaluation import Requirement
 
-from .errors import RecipeError, RequirementNotMet
+from .errors import Diverged, RecipeError, RequirementNotMet
 from .files import whole_directory
 from .logs import event, log
 from .tokenizer import CHAT_TEMPLATE, END_OF_TEXT, PADDING
@@ -40,6 +41,13 @@ class Finished:
     def to_json(self) -> dict[str, Any]:
         said = {"evaluation": dict(self.evaluation), "step": self.step}
         return said | {"data": dict(self.data)} if self.data else said
+
+
+def check_finite(evaluation: Figures) -> None:
+    """Before anything is exported, on every rank: the last step may have broken a model whose loss was still finite."""
+    for name, figure in evaluation.items():
+        if not math.isfinite(float(figure)):
+            raise Diverged(f"evaluation: {name} is {figure}")
 
 
 def check_required(require: Requirement | None, evaluation: Figures) -> None:

@@ -3,9 +3,11 @@
 Decided here: the order of these, for every recipe and strategy. What a step draws at random comes from the seed, the
 step and the share of the data alone, so a step is a pure function of the checkpoint before it: that is what makes
 resuming exact. The watchdog watches the inside of steps; after a checkpoint the ranks meet before the next one begins,
-so that nobody's watchdog takes rank 0's writing for a stall.
+so that nobody's watchdog takes rank 0's writing for a stall. A step whose loss is not finite ends the run before it
+leaves a trace: the newest checkpoint is of a step whose loss was.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,7 +21,7 @@ from .batch import Batch
 from .checkpoint import Checkpoint
 from .compute import ComputeClock
 from .config import Recipe
-from .errors import Stopped
+from .errors import Diverged, Stopped
 from .export import Finished
 from .gang import Gang
 from .metrics import Metrics
@@ -131,6 +133,8 @@ def advance(run: Run, metrics: Metrics | None, stop_asked: Callable[[], bool]) -
         loss, stop, tier = _step(run, batch, rate, stop=stop_asked())
     run.step += 1
     seconds = time.monotonic() - began
+    if not math.isfinite(loss):  # the gang's mean: so every rank ends here, before rank 0 saves what the step made
+        raise Diverged(f"step {run.step}: the loss is {loss}")
     last = run.step == run.recipe.training.steps
     if metrics:
         metrics.write(step=run.step, loss=loss, learningRate=rate, seconds=seconds, **run.notes)

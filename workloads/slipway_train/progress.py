@@ -22,6 +22,7 @@ INTERVAL_SECONDS = 5.0
 REQUEST_TIMEOUT_SECONDS = 5.0
 LAST_REPORT_SECONDS = 10.0  # how long the end of a run may wait for its last report
 _RETRY_SECONDS = 1.0
+LOSS_IN_DIGITS_MOST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Report:
         content: dict[str, Any] = {
             "step": self.step,
             "totalSteps": self.total_steps,
-            "loss": _decimal(self.loss, places=4),
+            "loss": _loss(self.loss),
             "tokensPerSecond": self.tokens_per_second,
             "lastCheckpointStep": self.last_checkpoint_step,
             "stepSecondsP50": _decimal(self.step_seconds_p50, places=6),
@@ -66,6 +67,14 @@ class Report:
             "slowNode": self.slow_node,
         }
         return json.dumps({key: value for key, value in content.items() if value is not None}).encode()
+
+
+def _loss(value: float | None) -> str | None:
+    """Of a loss the operator takes an exponent too. One of 20 digits would be longer than what it takes, and a report
+    that is refused looks like a stall."""
+    if value is None or abs(value) < LOSS_IN_DIGITS_MOST:
+        return _decimal(value, places=4)
+    return f"{value:.6g}"
 
 
 def _decimal(value: float | None, *, places: int) -> str | None:

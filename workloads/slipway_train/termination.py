@@ -26,8 +26,13 @@ class Failure:
     def to_json(self, *, limit: int) -> dict[str, Any]:
         content: dict[str, Any] = {"rank": self.rank, "exitCode": self.exit_code}
         if self.exit_code < 0:
-            content["signal"] = signal.Signals(-self.exit_code).name
+            content["signal"] = _signal_name(-self.exit_code)
         return content | {"message": self.message[-limit:] if limit else ""}
+
+
+def _signal_name(number: int) -> str:
+    """Python has no names for most real-time signals."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def failure_document(

@@ -22,6 +22,7 @@ from .errors import (
     EXIT_REQUIREMENT_NOT_MET,
     EXIT_STALLED,
     EXIT_STOPPED,
+    Diverged,
     RecipeError,
     RequirementNotMet,
     Stalled,
@@ -93,6 +94,8 @@ def main() -> int:
         return _leave(EXIT_STOPPED, str(stopped))
     except Stalled as stalled:
         return _leave(EXIT_STALLED, str(stalled))
+    except Diverged as diverged:
+        return _leave(EXIT_FAILED, str(diverged))
     except BaseException:
         return _leave(EXIT_FAILED, traceback.format_exc())
     return 0

@@ -1,11 +1,11 @@
 """POST /v1/progress: rank 0 tells how far it is, with its pod's own token, so that pods need no RBAC.
 
-Answers: 204; 401 not a valid token for us; 403 not a pod of a job; 400 bad body; 429 and 503 with Retry-After. The
-cheap checks come first, and the body is believed only after the token.
+Answers: 204; 401 not a valid token for us; 403 not a pod of a job; 400 bad body; 429 (the pod reports too often, or
+its address sent too many invalid tokens) and 503 with Retry-After. The cheap checks come first, and the
+body is believed only after the token.
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,14 +21,14 @@ from ..plan.observed import Pod, Reported
 from ..telemetry.metrics import Metrics
 from .index import Index
 from .keys import Key
+from .limiter import Limiter
 from .progress import ProgressStore
-from .tokens import Tokens
+from .tokens import Tokens, TooManyFailed
 
 PATH = "/v1/progress"
 BODY_BYTES = 4096
 TOKEN_BYTES = 4096
 PER_SECOND, BURST = 1.0, 10.0  # reports per pod
-BUCKETS = 10_000
 COUNT = Annotated[int, Field(ge=0, le=2**53)]
 SECONDS = Annotated[str, Field(max_length=24, pattern=r"^[0-9]{1,12}(\.[0-9]{1,9})?$")]
 PERCENT = Annotated[str, Field(max_length=12, pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$")]
@@ -67,25 +67,6 @@ class Denied(Exception):
     retry_after_seconds: int | None = None
 
 
-class Limiter:
-    """A token bucket per pod, for the most recent pods."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, pod_uid: str) -> bool:
-        now = self._clock()
-        tokens, as_of = self._buckets.get(pod_uid, (BURST, now))
-        tokens = min(BURST, tokens + (now - as_of) * PER_SECOND)
-        allowed = tokens >= 1.0
-        self._buckets[pod_uid] = (tokens - 1.0 if allowed else tokens, now)
-        self._buckets.move_to_end(pod_uid)
-        if len(self._buckets) > BUCKETS:
-            self._buckets.popitem(last=False)
-        return allowed
-
-
 class ProgressServer:
     def __init__(
         self,
@@ -99,7 +80,8 @@ class ProgressServer:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._index, self._store, self._tokens, self._metrics = index, store, tokens, metrics
-        self._leading, self._limiter, self._wall = leading, Limiter(clock), wall
+        self._leading, self._wall = leading, wall
+        self._limiter = Limiter(clock, per_second=PER_SECOND, burst=BURST)
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=BODY_BYTES)
@@ -120,7 +102,7 @@ class ProgressServer:
     async def _take(self, request: web.Request) -> None:
         if not self._leading():
             raise Denied(503, "this replica does not lead: ask again, the address follows the leader", 2)
-        pod = await self._pod(_bearer(request))
+        pod = await self._pod(_bearer(request), request.remote or "")
         if not self._limiter.take(pod.uid):
             raise Denied(429, f"pod {pod.name} reports too often: at most {PER_SECOND:.0f} per second", 1)
         report = await _body(request)
@@ -131,11 +113,13 @@ class ProgressServer:
         reported = Reported(pod_uid=pod.uid, received=self._wall(), **report.model_dump())
         self._store.report(key, owner.uid, reported)
 
-    async def _pod(self, token: str) -> Pod:
+    async def _pod(self, token: str, address: str) -> Pod:
         try:
-            caller = await self._tokens.caller(token)
+            caller = await self._tokens.caller(token, address)
         except ApiError as error:
             raise Denied(503, f"the token could not be checked: {error}", 5) from error
+        except TooManyFailed:
+            raise Denied(429, "too many tokens from this address were not valid: come back later", 1) from None
         if caller is None:
             raise Denied(401, "the token is not valid here: send a service account token for our audience")
         pod = self._index.pod(caller.namespace, caller.pod_name)

@@ -1,10 +1,13 @@
 """Who is calling: the pod behind a service account token, by TokenReview, for one audience.
 
-Answers are kept for a minute by the token's hash, refusals for ten seconds, so that a chatty or hostile pod costs the
-API server next to nothing. The token itself is never kept.
+Answers are kept for a minute by the token's hash, refusals for ten seconds. What cannot be a token for us by its own
+words is refused without asking, and reviews that fail are rationed by the caller's address: a hostile pod, which can
+make up as many tokens as it likes, costs the API server FAILURES_PER_SECOND reviews. The token itself is never kept.
 """
 
+import base64
 import hashlib
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,9 +16,13 @@ from dataclasses import dataclass
 from ..kube.client import KubeClient
 from ..plan.names import PROGRESS_AUDIENCE
 from ..plan.observed import Obj
+from .limiter import Limiter
 
 ACCEPTED_SECONDS, REFUSED_SECONDS = 60.0, 10.0
 REMEMBERED = 10_000
+FAILURES_PER_SECOND, FAILURES_BURST = 2.0, 20.0  # per address, which many good pods may share behind a translation
+SKEW_SECONDS = 60.0  # by which the API server's clock may be behind ours
+JWT_PARTS = 3
 POD_NAME = "authentication.kubernetes.io/pod-name"
 POD_UID = "authentication.kubernetes.io/pod-uid"
 ACCOUNT_PREFIX = "system:serviceaccount:"
@@ -30,23 +37,63 @@ class Caller:
     pod_uid: str
 
 
-class Tokens:
-    def __init__(self, client: KubeClient, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client, self._clock = client, clock
-        self._known: OrderedDict[bytes, tuple[Caller | None, float]] = OrderedDict()
+class TooManyFailed(Exception):
+    """So many tokens from this address were not valid that no other is looked at now."""
 
-    async def caller(self, token: str) -> Caller | None:
-        """None when the token is not valid for our audience. Raises ApiError when nobody could say."""
+
+class Tokens:
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._client, self._clock, self._wall = client, clock, wall
+        self._known: OrderedDict[bytes, tuple[Caller | None, float]] = OrderedDict()
+        self._failures = Limiter(clock, per_second=FAILURES_PER_SECOND, burst=FAILURES_BURST)
+
+    async def caller(self, token: str, address: str) -> Caller | None:
+        """None when the token is not valid for our audience. Raises ApiError when nobody could say, and TooManyFailed
+        when nobody is asked.
+        """
+        if not may_be_for_us(token, self._wall()):
+            return None
         hashed, now = hashlib.sha256(token.encode()).digest(), self._clock()
         known = self._known.get(hashed)
         if known is not None and now < known[1]:
             return known[0]
-        answer = caller_of(await self._client.review_token(token, PROGRESS_AUDIENCE))
+        answer = await self._review(token, address)
         self._known[hashed] = (answer, now + (ACCEPTED_SECONDS if answer else REFUSED_SECONDS))
         self._known.move_to_end(hashed)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return answer
+
+    async def _review(self, token: str, address: str) -> Caller | None:
+        """Taken before the answer is known, and given back: else many requests at once would all be let through."""
+        if not self._failures.take(address):
+            raise TooManyFailed
+        answer = caller_of(await self._client.review_token(token, PROGRESS_AUDIENCE))
+        if answer is not None:
+            self._failures.give_back(address)
+        return answer
+
+
+def may_be_for_us(token: str, now: float) -> bool:
+    """Whether the token says of itself, with nothing verified, that it is for our audience and has not expired."""
+    parts = token.split(".")
+    if not token.isascii():
+        return False
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "==")) if len(parts) == JWT_PARTS else None
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(claims, dict):
+        return False
+    audience, expires = claims.get("aud"), claims.get("exp")
+    ours = PROGRESS_AUDIENCE in audience if isinstance(audience, list) else audience == PROGRESS_AUDIENCE
+    return ours and isinstance(expires, int | float) and expires > now - SKEW_SECONDS
 
 
 def caller_of(status: Obj) -> Caller | None:

@@ -11,31 +11,24 @@ from aiohttp.test_utils import TestClient, TestServer
 from slipway.kube.client import KubeClient
 from slipway.kube.kinds import POD, TRAINING_JOB
 from slipway.plan.observed import Reported
-from slipway.reconcile import tokens as tokens_module
 from slipway.reconcile.index import Index
 from slipway.reconcile.keys import Key
 from slipway.reconcile.progress import ProgressStore
 from slipway.reconcile.progress_server import ProgressServer
-from slipway.reconcile.tokens import Caller, Tokens, caller_of
+from slipway.reconcile.tokens import Tokens
 from slipway.telemetry.metrics import Metrics
 
 from .build import JOB, body, child_labels, job
 from .clock import virtually
 from .fakeapi import FakeApi
+from .tokens import jwt, review
 
-AUDIENCE = "slipway.dev/progress"
+GOOD = jwt()
 Obj = dict[str, Any]
 
 
 def reported(step: int, received: float = 0.0) -> Reported:
     return Reported(pod_uid="pod-uid", received=received, step=step)
-
-
-def review(
-    *, name: str = "pod", uid: str = "pod-uid", audience: str = AUDIENCE, user: str = "system:serviceaccount:ns:default"
-) -> Obj:
-    extra = {"authentication.kubernetes.io/pod-name": [name], "authentication.kubernetes.io/pod-uid": [uid]}
-    return {"authenticated": True, "audiences": [audience], "user": {"username": user, "extra": extra}}
 
 
 # ---------------------------------------------------------------------------- how often it shows
@@ -106,50 +99,6 @@ def test_what_is_forgotten_fires_no_timer() -> None:
     virtually(scenario())
 
 
-# ---------------------------------------------------------------------------- who is calling
-
-
-@pytest.mark.parametrize(
-    ("status", "caller"),
-    [
-        (review(), Caller("ns", "pod", "pod-uid")),
-        (review(audience="https://kubernetes.default.svc"), None),
-        (review() | {"audiences": None}, None),
-        (review() | {"authenticated": False}, None),
-        (review(user="kubernetes-admin"), None),
-        ({}, None),
-        (review() | {"user": {"username": "system:serviceaccount:ns:default"}}, Caller("ns", "", "")),
-    ],
-)
-def test_who_a_token_review_names(status: Obj, caller: Caller | None) -> None:
-    assert caller_of(status) == caller
-
-
-async def test_a_token_is_reviewed_once_a_minute_and_a_bad_one_once_in_ten_seconds(
-    client: KubeClient, fake: FakeApi
-) -> None:
-    times = iter([0.0, 59.0, 61.0, 100.0, 109.0, 111.0])
-    tokens = Tokens(client, clock=lambda: next(times))
-    fake.reviews["good"] = review()
-    for _ in range(3):
-        assert await tokens.caller("good") == Caller("ns", "pod", "pod-uid")
-    assert len(fake.requests) == 2
-    assert fake.requests[0].body["spec"] == {"token": "good", "audiences": [AUDIENCE]}
-    for _ in range(3):
-        assert await tokens.caller("bad") is None
-    assert len(fake.requests) == 4
-
-
-async def test_remembered_tokens_are_bounded(
-    client: KubeClient, fake: FakeApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokens_module, "REMEMBERED", 2)
-    tokens = Tokens(client, clock=lambda: 0.0)
-    for token in ("a", "b", "c", "a"):
-        await tokens.caller(token)
-    assert len(fake.requests) == 4
-
-
 # ---------------------------------------------------------------------------- the server
 
 
@@ -161,7 +110,7 @@ class Bench:
         self.server = ProgressServer(
             self.index,
             self.store,
-            Tokens(client),
+            Tokens(client, clock=lambda: self.now),
             self.metrics,
             leading=lambda: self.leading,
             clock=lambda: self.now,
@@ -169,11 +118,11 @@ class Bench:
         )
         self.index.record(TRAINING_JOB, "ADDED", job())
         self.index.record(POD, "ADDED", body(POD, "pod", uid="pod-uid", labels=child_labels()))
-        fake.reviews["good"] = review()
+        fake.reviews[GOOD] = review()
         self.http: TestClient[Any, Any] | None = None
 
     async def post(
-        self, json: object = None, *, token: str | None = "good", data: bytes | None = None
+        self, json: object = None, *, token: str | None = GOOD, data: bytes | None = None
     ) -> tuple[int, str, str]:
         """(status, error, Retry-After)"""
         assert self.http is not None
@@ -252,7 +201,7 @@ async def test_without_a_valid_token_401(bench: Bench, token: str | None) -> Non
     ],
 )
 async def test_a_token_of_no_pod_of_a_job_403(bench: Bench, status: Obj) -> None:
-    bench.fake.reviews["good"] = status
+    bench.fake.reviews[GOOD] = status
     assert (await bench.post())[0] == 403
     assert bench.visits == []
 
@@ -309,6 +258,15 @@ async def test_too_often_429(bench: Bench) -> None:
     bench.now += 1.0
     assert (await bench.post())[0] == 204
     assert (await bench.post())[0] == 429
+
+
+async def test_tokens_that_are_made_up_are_soon_not_looked_at_but_known_ones_are(bench: Bench) -> None:
+    assert (await bench.post())[0] == 204
+    answers = [await bench.post(token=jwt(made_up=number)) for number in range(30)]
+    assert [status for status, _, _ in answers] == [401] * 20 + [429] * 10
+    assert answers[-1][1:] == ("too many tokens from this address were not valid: come back later", "1")
+    assert (await bench.post())[0] == 204
+    assert len(bench.fake.requests) == 21
 
 
 async def test_when_nobody_can_say_503(bench: Bench) -> None:

@@ -45,6 +45,12 @@ def test_a_signal_is_named() -> None:
     assert "signal" not in entry
 
 
+@pytest.mark.parametrize("number", [35, 99])
+def test_a_signal_that_has_no_name_is_told_by_its_number(number: int) -> None:
+    (entry,) = json.loads(failure_document([failure(-number)]))["failures"]
+    assert (entry["exitCode"], entry["signal"]) == (-number, f"signal {number}")
+
+
 @pytest.mark.parametrize("ranks", [1, 4, 64])
 @pytest.mark.parametrize("text", ["x" * 10_000 + " the end", "\x00€𐍈\n" * 5000 + " the end", ""])
 def test_the_message_fits_and_keeps_its_end(ranks: int, text: str) -> None:

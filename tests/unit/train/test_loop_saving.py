@@ -1,6 +1,8 @@
 """The loop and its checkpoints, in a process group of one: whichever way they are saved, the run is the same."""
 
 import json
+import math
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,10 @@ import pytest
 
 from slipway_train.checkpoint import Checkpoint, CheckpointStore
 from slipway_train.course import follow
-from slipway_train.errors import RecipeError
+from slipway_train.errors import Diverged, RecipeError
+from slipway_train.evaluate import Evaluation
 from slipway_train.gang import Gang
+from slipway_train.strategies.ddp import Ddp
 
 from .support import parse, recipe_json
 from .test_pretrain import Reports, losses
@@ -73,6 +77,42 @@ def test_what_went_wrong_in_the_thread_ends_the_run(
     with pytest.raises(OSError, match="No space left"):
         train(dataset, gang, tmp_path / "out", everySteps=3, mode="Async")
     assert saved(tmp_path / "out" / "checkpoints") == [3]
+    assert not (tmp_path / "out" / "model").exists()
+
+
+@pytest.mark.parametrize("loss", ["nan", "inf"])
+@pytest.mark.parametrize("number", [6, 8])
+def test_a_loss_that_is_not_finite_ends_the_run_before_its_step_is_saved(
+    dataset: Path, gang: Gang, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, number: int
+) -> None:
+    step, calls = Ddp.step, count(1)
+
+    def diverging(strategy: Ddp, *parts: Any, **how: Any) -> float:
+        mean = step(strategy, *parts, **how)
+        return float(loss) if next(calls) == number else mean
+
+    monkeypatch.setattr(Ddp, "step", diverging)
+    with pytest.raises(Diverged, match=rf"^step {number}: the loss is {loss}: .* training\.optimizer\.learningRate"):
+        train(dataset, gang, tmp_path / "out", everySteps=1, keep=9)
+    assert saved(tmp_path / "out" / "checkpoints")[-1] == number - 1
+    assert [line for line, _ in losses(tmp_path / "out")][-1] == number - 1
+    assert not (tmp_path / "out" / "model").exists()
+
+
+def test_a_learning_rate_far_too_high_is_an_error(dataset: Path, gang: Gang, tmp_path: Path) -> None:
+    training = {"steps": 8, "batchSize": 4, "optimizer": {"learningRate": "1e30", "warmupSteps": 0}}
+    with pytest.raises(Diverged, match=r"^step \d: the loss is (nan|inf): "):
+        follow(parse(recipe_json(dataset, training=training)), gang, tmp_path, reporter=Reports(), stop_asked=bool)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_last_step_that_breaks_the_model_leaves_none(
+    dataset: Path, gang: Gang, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Evaluation(math.nan, 4.5, math.nan)
+    monkeypatch.setattr("slipway_train.recipes.pretrain.evaluate", lambda *_, **__: broken)
+    with pytest.raises(Diverged, match=r"^evaluation: bitsPerByte is nan: training diverged"):
+        train(dataset, gang, tmp_path / "out", everySteps=100)
     assert not (tmp_path / "out" / "model").exists()
 
 

@@ -1,4 +1,5 @@
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from slipway.reconcile.progress_server import Report as OperatorsReport
 from slipway_train import progress as module
 from slipway_train.progress import Report, Reporter, http_sender, no_sender
 
@@ -72,6 +74,22 @@ def test_a_report_of_everything_is_in_plain_digits() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (999_999_999.0, "999999999.0000"),
+        (1e9, "1e+09"),
+        (-1.23456789e38, "-1.23457e+38"),
+        (1.7e308, "1.7e+308"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_the_operator_takes_any_loss(loss: float, said: str) -> None:
+    body = Report(step=1, total_steps=9, loss=loss).to_json()
+    assert json.loads(body)["loss"] == OperatorsReport.model_validate_json(body).loss == said
+
+
 def test_the_first_report_goes_at_once_and_the_last_at_the_end() -> None:
     collector = Collector()
     with Reporter(collector, interval_seconds=60) as reporter:
@@ -84,30 +102,33 @@ def test_the_first_report_goes_at_once_and_the_last_at_the_end() -> None:
 
 def test_reports_are_an_interval_apart() -> None:
     times: list[float] = []
-    with Reporter(lambda sent: times.append(time.monotonic()), interval_seconds=0.05) as reporter:
-        end = time.monotonic() + 0.3
-        step = 0
-        while time.monotonic() < end:
-            reporter.report(report(step := step + 1))
-            time.sleep(0.001)
-    gaps = [after - before for before, after in pairwise(times[:-1])]  # the last report does not wait
-    assert len(gaps) >= 2
-    assert min(gaps) >= 0.05
+    arrived = threading.Semaphore(0)
+
+    def send(_: Report) -> None:
+        times.append(time.monotonic())
+        arrived.release()
+
+    with Reporter(send, interval_seconds=0.05) as reporter:
+        for step in range(4):
+            reporter.report(report(step))
+            assert arrived.acquire(timeout=60)
+    assert len(times) == 4
+    assert min(after - before for before, after in pairwise(times)) >= 0.05
 
 
 def test_a_stuck_operator_does_not_slow_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LAST_REPORT_SECONDS", 0.2)
     release = threading.Event()
-    began = time.monotonic()
+    answered: list[int] = []
 
     def hang(sent: Report) -> None:
-        release.wait(30)
+        release.wait(60)
+        answered.append(sent.step)
 
     with Reporter(hang, interval_seconds=0.01) as reporter:
         for step in range(10_000):
             reporter.report(report(step))
-        assert time.monotonic() - began < 2, "10,000 reports take no time while one request hangs"
-    assert time.monotonic() - began < 3, "the end waits for a bounded time only"
+    assert answered == [], "neither the reports nor the end waited for the request that hangs"
     release.set()
 
 
@@ -130,10 +151,11 @@ def test_an_operator_that_never_answers_ends_nothing(monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_without_reports_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_REPORT_SECONDS", 60.0)
     began = time.monotonic()
-    with Reporter(no_sender):
+    with Reporter(no_sender, interval_seconds=60):
         pass
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "it waits for nothing"
 
 
 class Operator(ThreadingHTTPServer):

@@ -19,7 +19,7 @@ from ..checkpoint import Checkpoint
 from ..config import Recipe
 from ..data import DataPosition
 from ..errors import RecipeError
-from ..export import Figures, Finished, check_required
+from ..export import Figures, Finished, check_finite, check_required
 from ..gang import Gang, on_all, on_main
 from ..instructions import open_rows, read_instructions
 from ..logs import event, log
@@ -85,6 +85,7 @@ class Instruct:
     def finish(self, step: int, sharded: Sharded, output: Output | None) -> Finished:
         began = time.monotonic()
         figures = self._likelihood(sharded)
+        check_finite(figures)
         state = sharded.export_state()
         whole = self._trained.whole(state) if state is not None and self._gang.rank == 0 else None
         finished = Finished(step, {**figures, **self._answers(whole)}, self._data())

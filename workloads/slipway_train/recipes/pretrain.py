@@ -16,7 +16,7 @@ from ..corpus import Corpus, open_corpus
 from ..data import DataPosition, Samples
 from ..errors import RecipeError
 from ..evaluate import evaluate
-from ..export import Finished, check_required, export_model
+from ..export import Finished, check_finite, check_required, export_model
 from ..gang import Gang, on_all, on_main
 from ..logs import event, log
 from ..model import build_model, llama_config
@@ -71,6 +71,7 @@ class Pretrain:
         result = evaluate(sharded, self._corpus, self._tokenizer, self._gang, context=context, batch=batch)
         finished = Finished(step, result.to_json(), self._data())
         log.info(event("evaluation", seconds=time.monotonic() - began, **finished.evaluation))
+        check_finite(finished.evaluation)
         check_required(self._recipe.output.require, finished.evaluation)
         state = sharded.export_state()
         if output is not None and state is not None:

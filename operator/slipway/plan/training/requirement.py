@@ -27,7 +27,9 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
 def of_success(situation: Situation) -> Finding | None:
     """Why a gang that succeeded hands on nothing. Everything that `to_read` names has been read."""
     require = situation.spec.output.require
-    said = _seen(situation) or live_evaluation(rank_0_live(situation))
+    said = _seen(situation)
+    if said is None:  # not {}: that is a pod which measured nothing, or no finite number
+        said = live_evaluation(rank_0_live(situation))
     unmet = require.unmet(said) if require is not None and said is not None else []
     return Finding(NOT_MET, f"spec.output.require: {'; '.join(unmet)}") if unmet else None
 

@@ -157,6 +157,15 @@ def test_what_was_not_measured_is_not_met() -> None:
     assert told(made)["Failed"][2] == "spec.output.require: exactMatch was not measured, at least 0.4 is required"
 
 
+@pytest.mark.parametrize(
+    "evaluation", [None, {}, {**GOOD, "bitsPerByte": "nan"}, {**GOOD, "unigramBitsPerByte": "inf"}]
+)
+def test_what_is_no_evaluation_meets_no_requirement(evaluation: Any) -> None:
+    made = succeeded(evaluation)
+    assert told(made)["Failed"][1] == "RequirementNotMet"
+    assert told(made)["Complete"][0] == "False"
+
+
 def test_without_a_requirement_nothing_is_compared() -> None:
     assert told(succeeded(BAD, LORA))["Complete"][0] == "True"
 

