@@ -41,11 +41,15 @@ class Gateway:
         self.closing = False
         self.loop = asyncio.get_running_loop()
         table.on_ready = self.holding.release
+        table.on_stopped = self._service_stopped
         table.on_gone = self._service_gone
 
     def now(self) -> float:
         """A steady clock, in seconds. Not the loop's: uvloop's counts whole milliseconds."""
         return time.monotonic()
+
+    def _service_stopped(self, service: Service) -> None:
+        self.holding.refuse(service, holding.stopped(service))
 
     def _service_gone(self, service: Service) -> None:
         self.holding.refuse(service, holding.gone(service))
