@@ -5,6 +5,7 @@ in its name. Nothing is read later than at start.
 """
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -69,6 +70,8 @@ class Settings:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            if isinstance(value, float) and not math.isfinite(value):  # nothing is above or below NaN
+                raise ValueError(f"{flag_of(each.name)} is {value}: it must be a finite number")
             if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
                 raise ValueError(f"{flag_of(each.name)} is {value}: it must not be negative")
         if self.sweep_seconds == 0:
