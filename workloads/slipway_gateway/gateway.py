@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .accesslog import AccessLog
 from .admission import holding
+from .admission.bodies import Bodies
 from .admission.holding import Holding
 from .errors import shutting_down
 from .metrics import Metrics
@@ -36,6 +37,7 @@ class Gateway:
         self.holding = Holding(
             seconds=settings.hold_seconds, maximum=settings.hold_max, maximum_bytes=settings.hold_max_bytes
         )
+        self.bodies = Bodies(settings.bodies_max_bytes)
         self.connections: set[ServerConnection] = set()
         self.draining = False
         self.closing = False

@@ -43,6 +43,7 @@ class Settings:
     hold_max_bytes: Annotated[int, "bytes of bodies held in all before 429"] = 256 * MEBIBYTE
 
     body_limit_bytes: Annotated[int, "largest request body before 413"] = 16 * MEBIBYTE
+    bodies_max_bytes: Annotated[int, "bytes of request bodies in memory at once before 503"] = 320 * MEBIBYTE
     head_limit_bytes: Annotated[int, "largest request line and headers together before 431"] = 32 * 1024
     connections_max: Annotated[int, "client connections before 503"] = 10_000
 
