@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .accesslog import AccessLog
 from .admission import holding
+from .admission.bodies import Bodies
 from .admission.holding import Holding
 from .errors import shutting_down
 from .metrics import Metrics
@@ -36,16 +37,21 @@ class Gateway:
         self.holding = Holding(
             seconds=settings.hold_seconds, maximum=settings.hold_max, maximum_bytes=settings.hold_max_bytes
         )
+        self.bodies = Bodies(settings.bodies_max_bytes)
         self.connections: set[ServerConnection] = set()
         self.draining = False
         self.closing = False
         self.loop = asyncio.get_running_loop()
         table.on_ready = self.holding.release
+        table.on_stopped = self._service_stopped
         table.on_gone = self._service_gone
 
     def now(self) -> float:
         """A steady clock, in seconds. Not the loop's: uvloop's counts whole milliseconds."""
         return time.monotonic()
+
+    def _service_stopped(self, service: Service) -> None:
+        self.holding.refuse(service, holding.stopped(service))
 
     def _service_gone(self, service: Service) -> None:
         self.holding.refuse(service, holding.gone(service))

@@ -12,6 +12,7 @@ from typing import Literal
 import httptools
 
 from . import api
+from .admission.bodies import Bodies
 from .errors import Refusal, malformed
 from .head import HEADERS_MAX, Request, check, too_large
 from .settings import Settings
@@ -21,10 +22,15 @@ Phase = Literal["idle", "head", "body"]
 
 
 class RequestReader:
-    """`now` is the gateway's clock. `over` says that nothing more will be read from this connection."""
+    """`now` is the gateway's clock. `over` says that nothing more will be read from this connection.
 
-    def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
+    What it reads of bodies it takes from `bodies`; who has done with a request gives its body's share back by `free`.
+    """
+
+    def __init__(self, settings: Settings, bodies: Bodies, now: Callable[[], float]) -> None:
         self._settings = settings
+        self._bodies = bodies
+        self._taken = 0
         self._now = now
         self._parser = httptools.HttpRequestParser(self)
         self.ready: deque[Request | Refusal] = deque()
@@ -35,8 +41,18 @@ class RequestReader:
         self.request = Request()  # the one that is being read, or was read last
         self._unfinished_bytes = 0
         self._progress = False
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body = bytearray()  # not the pieces: those of few bytes would cost many times as much
+
+    def free(self, count: int) -> None:
+        self._taken -= count
+        self._bodies.give_back(count)
+
+    def end(self) -> None:
+        """Nothing more is read, and nothing that was read is served."""
+        self.over = True
+        self.ready.clear()
+        self._body = bytearray()
+        self.free(self._taken)
 
     def feed(self, data: bytes) -> None:
         try:
@@ -64,6 +80,8 @@ class RequestReader:
         if self.phase == "idle":
             self.request = Request()  # the refusal is not about the request that was read before
         self.over = True
+        self.free(len(self._body))
+        self._body = bytearray()
         self.ready.append(refusal)
 
     def _check_unfinished(self, count: int) -> None:
@@ -85,8 +103,6 @@ class RequestReader:
             raise Refusal(429, "too_many_pipelined", f"More than {PIPELINED_MAX} requests came at once.", close=True)
         self.enter("head")
         self.request = Request(started=self.phase_began)
-        self._body = []
-        self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self.request.target += url
@@ -136,15 +152,15 @@ class RequestReader:
 
     def on_body(self, data: bytes) -> None:
         self._progress = True
-        self._body_bytes += len(data)
-        if self._body_bytes > self._settings.body_limit_bytes:
+        if len(self._body) + len(data) > self._settings.body_limit_bytes:
             raise too_large(self._settings.body_limit_bytes)
-        self._body.append(data)
+        self._bodies.take(len(data))
+        self._taken += len(data)
+        self._body += data
 
     def on_message_complete(self) -> None:
         self.continue_due = False
-        self.request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body = []
+        self.request.body, self._body = bytes(self._body), bytearray()
         self.enter("idle")
         self.ready.append(self.request)
         if not self.request.keep:

@@ -107,12 +107,13 @@ def _ignore(_service: Service) -> None:
 
 class Table:
     """`synced` is set by the source once it has told everything it knows. `on_ready` is called for a service that has
-    ready replicas after a change, `on_gone` for one that was removed."""
+    ready replicas after a change, `on_stopped` for one that nothing will start, `on_gone` for one that was removed."""
 
     def __init__(self) -> None:
         self.services: dict[ServiceKey, Service] = {}
         self.synced = False
         self.on_ready: Callable[[Service], None] = _ignore
+        self.on_stopped: Callable[[Service], None] = _ignore
         self.on_gone: Callable[[Service], None] = _ignore
         self._slices: dict[ServiceKey, dict[str, frozenset[Address]]] = {}
         self._bare: dict[str, list[ServiceKey]] = {}
@@ -123,6 +124,8 @@ class Table:
         service = self.services.get(record.key)
         if service is not None:
             service.record = record
+            if not record.startable:
+                self.on_stopped(service)
             return
         self.services[record.key] = Service(record)
         self._bare.setdefault(record.key.name, []).append(record.key)

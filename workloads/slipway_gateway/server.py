@@ -27,10 +27,11 @@ class ServerConnection(asyncio.Protocol):
         self._gateway = gateway
         self._settings = gateway.settings
         self._transport: asyncio.Transport
-        self._reader = RequestReader(gateway.settings, gateway.now)
+        self._reader = RequestReader(gateway.settings, gateway.bodies, gateway.now)
         self.peer = ""
         self._ahead = bytearray()
         self._exchange: Exchange | None = None
+        self._serving_bytes = 0  # of the body of the request that is being served
         self._stepping = False
         self._write_paused = False
         self._stalled_at = NEVER  # when a client that takes nothing is cut off
@@ -66,8 +67,8 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._gateway.connections.discard(self)
-        self._reader.over = True
-        self._reader.ready.clear()
+        self._reader.end()
+        self._serving_bytes = 0
         exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.over:
             exchange.client_gone()
@@ -114,6 +115,7 @@ class ServerConnection(asyncio.Protocol):
         if isinstance(item, Refusal):
             self._refuse(item)
             return
+        self._serving_bytes = len(item.body)
         self._exchange = Exchange(self._gateway, self, item)
         self._exchange.start()
 
@@ -139,6 +141,8 @@ class ServerConnection(asyncio.Protocol):
         one.
         """
         self._exchange = None
+        self._reader.free(self._serving_bytes)
+        self._serving_bytes = 0
         if abort:
             reset(self._transport)
         elif not keep:
@@ -166,8 +170,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Close so that the client can read the answer: closing over unread bytes would reset the connection."""
-        self._reader.over = True
-        self._reader.ready.clear()
+        self._reader.end()
         self._ahead.clear()
         self._unsent_bytes = self._transport.get_write_buffer_size()
         patience = self._settings.stall_seconds if self._unsent_bytes else self._settings.linger_seconds

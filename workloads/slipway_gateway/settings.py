@@ -5,6 +5,7 @@ in its name. Nothing is read later than at start.
 """
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -42,6 +43,7 @@ class Settings:
     hold_max_bytes: Annotated[int, "bytes of bodies held in all before 429"] = 256 * MEBIBYTE
 
     body_limit_bytes: Annotated[int, "largest request body before 413"] = 16 * MEBIBYTE
+    bodies_max_bytes: Annotated[int, "bytes of request bodies in memory at once before 503"] = 320 * MEBIBYTE
     head_limit_bytes: Annotated[int, "largest request line and headers together before 431"] = 32 * 1024
     connections_max: Annotated[int, "client connections before 503"] = 10_000
 
@@ -69,6 +71,8 @@ class Settings:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            if isinstance(value, float) and not math.isfinite(value):  # nothing is above or below NaN
+                raise ValueError(f"{flag_of(each.name)} is {value}: it must be a finite number")
             if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
                 raise ValueError(f"{flag_of(each.name)} is {value}: it must not be negative")
         if self.sweep_seconds == 0:

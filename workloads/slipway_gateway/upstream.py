@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .gateway import Gateway
 
 RESPONSE_HEAD_MAX_BYTES = 64 * 1024
+COPIED_BYTES = 64 * 1024  # a smaller body goes out with its head in one piece; a copy of a larger one costs too much
 
 
 class ResponseHead(NamedTuple):
@@ -79,7 +80,11 @@ class UpstreamConnection(asyncio.Protocol):
     def send(self, receiver: Receiver, head: bytes, body: bytes) -> None:
         self._reset()
         self._receiver = receiver
-        self._transport.write(head + body)
+        if len(body) < COPIED_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
 
     def discard(self) -> None:
         """End it now; what is on its way is not wanted any more."""

@@ -8,9 +8,24 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* Cluster-scoped names carry the namespace: two releases in two namespaces do not meet. */ -}}
+{{- /* Cluster-scoped names carry the namespace: what is there says whose it is. */ -}}
 {{- define "slipway.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "slipway.fullname" .) | trunc 100 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* One release per cluster: each has a Lease of its own, so the operators of two would undo each other's writes for
+       ever. ClusterRoleBindings are few, and name the release and its namespace. `lookup` finds nothing in helm template. */ -}}
+{{- define "slipway.onlyOne" -}}
+{{- range (lookup "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "" "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- $subject := first (.subjects | default list) | default dict -}}
+{{- if and (eq (index $labels "app.kubernetes.io/part-of" | default "") "slipway") (hasSuffix "-operator" .metadata.name) -}}
+{{- $name := index $labels "app.kubernetes.io/instance" -}}
+{{- if or (ne $name $.Release.Name) (ne $subject.namespace $.Release.Namespace) -}}
+{{- fail (printf "Slipway is installed in this cluster already, as release %s in namespace %s, and two operators would undo each other's writes: upgrade that one (helm upgrade %s ... -n %s), or remove it first (helm uninstall %s -n %s; jobs and services stay)." $name $subject.namespace $name $subject.namespace $name $subject.namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "slipway.labels" -}}

@@ -1,10 +1,13 @@
 """What the gateway answers itself: errors in OpenAI's form, the list of models, methods."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from slipway_gateway.api import model_of
+from slipway_gateway.head import Request
 from slipway_gateway.routes import ServiceKey
 
 from .harness import BODY, Start, get, post
@@ -19,10 +22,14 @@ EMBED = ServiceKey("lab", "embed")
         (post(b"{"), 400, "invalid_json", "not valid JSON"),
         (post(b""), 400, "invalid_json", "not valid JSON"),
         (post(b"\xff"), 400, "invalid_json", "not valid JSON"),
-        (post(b"[" * 100_000), 400, "invalid_json", "not valid JSON"),
+        (post(b'{"x":' + b"[" * 100_000), 400, "invalid_json", "not valid JSON"),
+        (post(b'{"model": "chat", "x": [1,]}'), 400, "invalid_json", "not valid JSON"),
+        (post(b'{"model": "\xff"}'), 400, "invalid_json", "not valid JSON"),
         (post(b"[]"), 400, "invalid_json", "JSON object"),
         (post(b"{}"), 400, "invalid_model", "field model is missing"),
-        (post(b'{"model": 5}'), 400, "invalid_model", "of type int"),
+        (post(b'{"model": 5}'), 400, "invalid_model", "string, and is 5."),
+        (post(b'{"model": [' + b"[], " * 100_000 + b"1]}"), 400, "invalid_model", "and is [[], [], "),
+        (post(b'{"model": null}'), 400, "invalid_model", "field model is missing"),
         (post(b'{"model": ""}'), 400, "invalid_model", "non-empty"),
         (post(b'{"model": "nope"}'), 404, "model_not_found", "The model 'nope' does not exist. GET /v1/models lists"),
         (post(b'{"model": "lab/chat"}'), 404, "model_not_found", "'lab/chat'"),
@@ -49,6 +56,30 @@ async def test_refusals(start: Start, request_bytes: bytes, status: int, code: s
     assert reply.header("x-request-id")
     assert (await client.ask(post())).status == 200  # the connection is as good as before
     assert len(engine.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"messages": [{"model": "x"}], "model": "chat"}',
+        b'{"mod\\u0065l": "chat"}',
+        b'{"model": "x", "model": "ch\\u0061t"}',
+    ],
+    ids=["last", "escaped", "twice"],
+)
+def test_the_model_is_found_as_an_engine_finds_it(body: bytes) -> None:
+    assert model_of(Request(body=body)) == json.loads(body)["model"] == "chat"
+
+
+def test_finding_the_model_takes_no_memory_for_the_rest_of_the_body() -> None:
+    body = b'{"model": "chat", "messages": [' + b"[]," * 100_000 + b"[]]}"
+    tracemalloc.start()
+    try:
+        assert model_of(Request(body=body)) == "chat"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
 
 
 @pytest.mark.parametrize(

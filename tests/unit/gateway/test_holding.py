@@ -172,6 +172,19 @@ async def test_service_deleted_while_requests_wait(start: Start) -> None:
     assert harness.load() == (None, None)
 
 
+async def test_service_stopped_while_requests_wait(start: Start) -> None:
+    harness = await start()
+    harness.service()
+    client = await harness.client()
+    await client.send(post() + post())  # the second is new by the time the first is answered
+    await harness.until(lambda: harness.load() == (1, 0))
+    harness.table.put_service(ServiceRecord(CHAT, startable=False))
+    for _ in range(2):
+        reply = await client.reply()
+        assert (reply.status, reply.error["code"], reply.header("retry-after")) == (503, "model_stopped", "60")
+    assert harness.load() == (0, 0)
+
+
 async def test_series_go_with_the_service_and_do_not_come_back(start: Start) -> None:
     harness = await start()
     engine = await harness.engine()

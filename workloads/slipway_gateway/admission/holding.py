@@ -38,8 +38,7 @@ class Holding:
     def add(self, service: Service, waiting: Waiting) -> None:
         """Let it wait. Raises Refusal: 429 when there is no room, 503 when waiting is pointless."""
         if not service.record.startable:
-            message = f"{service.key} is set to 0 replicas and has no scaling: nothing will start it."
-            raise Refusal(503, "model_stopped", message, retry_after_seconds=60)
+            raise stopped(service)
         queue = self._queues.setdefault(service.key, deque())
         if len(queue) >= self._maximum or self._bytes + waiting.body_bytes > self._maximum_bytes:
             message = f"Too many requests wait for {service.key} to start: try again later."
@@ -87,6 +86,11 @@ def timed_out(service: Service, seconds: float) -> Refusal:
     why = f" It says: {service.record.state}." if service.record.state else ""
     message = f"No replica of {service.key} became ready within {seconds:g} seconds.{why}"
     return Refusal(503, "model_not_ready", message, retry_after_seconds=RETRY_AFTER_SECONDS)
+
+
+def stopped(service: Service) -> Refusal:
+    message = f"{service.key} is set to 0 replicas and has no scaling: nothing will start it."
+    return Refusal(503, "model_stopped", message, retry_after_seconds=60)
 
 
 def gone(service: Service) -> Refusal:
