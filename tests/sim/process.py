@@ -179,4 +179,5 @@ class Process:
         queue = self.app.queue
         busy = queue._waiting or queue._failures  # what runs now may be the look that a plan asks for every few seconds
         shows = any(job.timer is not None for job in self.app.progress._jobs.values())
-        return not busy and not shows and all(watch.at_rest for watch in self.watches)
+        ready = not self.app.synced.missing()
+        return ready and not busy and not shows and all(watch.at_rest for watch in self.watches)

@@ -92,3 +92,9 @@ def test_a_claim_that_its_user_deletes_may_be_labelled_meanwhile() -> None:
     """The deletion had not been told yet; the label was put back, and that looked like the operator's deletion."""
     mislabelled = Meddling(38.8, "mislabel", "persistentvolumeclaims", 3)
     assert wrong("the claim is deleted under the job", 1764600544, "hostile", mislabelled, Answer(82, 429, False)) == []
+
+
+def test_what_has_ended_with_its_job_stays_though_the_gang_is_not_seen() -> None:
+    """A user took the label off the PyTorchJob of a job that was done: its pods were deleted with their logs."""
+    unlabelled = Meddling(45.1, "unlabel", "pytorchjobs.kubeflow.org", 2)
+    assert wrong("recipe completes", 1764700948, "busy", unlabelled) == []

@@ -34,6 +34,15 @@ def stale(situation: Situation) -> tuple[Delete, ...]:
     return _pods(left_pods(situation))
 
 
+def after_the_end(situation: Situation, end: End) -> tuple[Delete, ...]:
+    """Of a job that is over: what is left of other attempts, and what still burns. What has ended with the job stays,
+    for its logs, though its gang may be gone."""
+    if situation.stale_gangs:
+        return (*stale(situation), *burning(situation, end))
+    left = [pod for pod in _orphans(situation) if pod.phase in ACTIVE]
+    return (*_pods(situation.stale_pods), *_pods(left, unless_ended=True), *burning(situation, end))
+
+
 def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
     """Of a job that is over: pods that still run. What has ended stays, for its logs.
 
