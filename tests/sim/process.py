@@ -61,6 +61,7 @@ class Process:
         self._here: Here = {}
         self._looks: dict[Key, asyncio.TimerHandle | None] = {}  # None: it was under way
         self._refused: dict[tuple[Key, Ref], int] = {}  # how often
+        self._ran: set[asyncio.Task[None]] = set()  # the visits that were under way when it was asked last
         self.context = contextvars.copy_context()
         self.context.run(_tasks.set, self._here)
         chance = world.chance(f"operator {number} {life}")
@@ -157,8 +158,10 @@ class Process:
 
     @property
     def has_looked(self) -> bool:
-        """Whether all of those have been looked at since, from beginning to end, and asked for again."""
+        """Whether all of those have been looked at since, from beginning to end, and asked for again; and no visit
+        hangs."""
         queue = self.app.queue
+        before, self._ran = self._ran, set(queue._running.values())
         for key, timer in list(self._looks.items()):
             now = queue._timers.get(key)
             if key in queue._running or (timer is not None and now is timer):
@@ -167,7 +170,8 @@ class Process:
                 self._looks[key] = now  # that look may have begun too early to see all
             else:
                 del self._looks[key]
-        return not self._looks and not self._refused.items() & self._refusals().items()
+        hangs = bool(before & self._ran)
+        return not hangs and not self._looks and not self._refused.items() & self._refusals().items()
 
     @property
     def at_rest(self) -> bool:
@@ -175,4 +179,5 @@ class Process:
         queue = self.app.queue
         busy = queue._waiting or queue._failures  # what runs now may be the look that a plan asks for every few seconds
         shows = any(job.timer is not None for job in self.app.progress._jobs.values())
-        return not busy and not shows and all(watch.at_rest for watch in self.watches)
+        ready = not self.app.synced.missing()
+        return ready and not busy and not shows and all(watch.at_rest for watch in self.watches)

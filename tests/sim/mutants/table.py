@@ -211,7 +211,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "what burns after the end is left",
-        ((f"{TRAIN}/plan.py", "delete=(*cleanup.stale(situation), *cleanup.burning(situation, end)),", "delete=cleanup.stale(situation),"),),
+        ((f"{TRAIN}/plan.py", "delete=cleanup.after_the_end(situation, end),", "delete=cleanup.stale(situation),"),),
         hints='[Script("the deadline comes")]',
     ),
     Mutant(

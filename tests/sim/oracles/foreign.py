@@ -28,6 +28,7 @@ class Foreign(Oracle):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._ours: set[str] = set()  # uids of what was ours once: whatever becomes of its labels, it may be mended
+        self._going: set[str] = set()  # uids of what is on its way out, whoever deleted it
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource in (JOBS, SERVICES) and event.type == "DELETED" and self.by_operator():
@@ -39,6 +40,8 @@ class Foreign(Oracle):
             self._judge(resource, event)
         if ours(event.object):
             self._ours.add(metadata["uid"])
+        if "deletionTimestamp" in metadata:
+            self._going.add(metadata["uid"])
 
     def _ended(self, owner: Obj) -> None:
         ttl, status = owner["spec"].get("ttlSecondsAfterFinished"), owner.get("status") or {}
@@ -52,7 +55,7 @@ class Foreign(Oracle):
         if metadata["uid"] not in self._ours:
             self.wrong(f"{resource} {metadata['name']} is not Slipway's, and was {event.type}")
         going = event.type == "DELETED" or "deletionTimestamp" in metadata
-        if going and resource not in DELETES:
+        if going and metadata["uid"] not in self._going and resource not in DELETES:
             self.wrong(f"{resource} {metadata['name']} is deleted by the operator")
 
 

@@ -25,7 +25,8 @@ class Rest(Oracle):
         self._reads: Counter[str] = Counter()  # by path
 
     def begins(self, process: "Process", sent: "Sent") -> None:
-        if self.world.phase == "rest" and sent.method == "GET" and not sent.lease:
+        of_object = "/namespaces/" in sent.path and not sent.lease  # which kinds there are is asked by whoever begins
+        if self.world.phase == "rest" and sent.method == "GET" and of_object:
             self._read(sent.path)
         if self.world.phase == "rest" and sent.write and not sent.lease and not self._refused_before(sent):
             self.wrong(f"{sent.method} {sent.path} is written at rest: {sent.body}")

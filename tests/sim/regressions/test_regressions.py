@@ -2,7 +2,7 @@
 
 import pytest
 
-from ..faults import Fault, Kill, Late, Meddling, Silence, Slow, Storm
+from ..faults import Answer, Crash, Fault, Kill, Late, Meddling, Silence, Slow, Storm
 from ..judge import judge
 from ..script import Script
 
@@ -74,3 +74,27 @@ def test_a_pod_that_was_replaced_unnoticed_keeps_no_world_from_rest() -> None:
 def test_rest_waits_until_what_was_refused_has_been_sent_again() -> None:
     """KEDA came back; an event's visit came too early to send the ScaledObject again, and counted as the last look."""
     assert wrong("KEDA goes and comes back", 1764521237, "disorder", Kill(18.2, 27.3)) == []
+
+
+def test_a_gang_whose_model_is_not_good_enough_is_left_to_notice_its_end() -> None:
+    """Rank 0 was seen to succeed before the backend's verdict: the gang was deleted, and with it all logs."""
+    crash = Crash(5, True, 26.7, 25.0)
+    assert wrong("leaf of a new job: output.require.rougeLLeast", 1764600015, "busy", crash) == []
+
+
+def test_rest_waits_for_a_visit_that_hangs() -> None:
+    """No answer came; the visit had begun after the last change, and nobody waited for its time-out."""
+    faults = (Late(29, 25.9), Answer(17, 0, False), Answer(9, 0, True), Storm(31.8, 35.1, 409, 60))
+    assert wrong("leaf of a new job: podTemplate.spec.hostNetwork", 1764600001, "hostile", *faults) == []
+
+
+def test_a_claim_that_its_user_deletes_may_be_labelled_meanwhile() -> None:
+    """The deletion had not been told yet; the label was put back, and that looked like the operator's deletion."""
+    mislabelled = Meddling(38.8, "mislabel", "persistentvolumeclaims", 3)
+    assert wrong("the claim is deleted under the job", 1764600544, "hostile", mislabelled, Answer(82, 429, False)) == []
+
+
+def test_what_has_ended_with_its_job_stays_though_the_gang_is_not_seen() -> None:
+    """A user took the label off the PyTorchJob of a job that was done: its pods were deleted with their logs."""
+    unlabelled = Meddling(45.1, "unlabel", "pytorchjobs.kubeflow.org", 2)
+    assert wrong("recipe completes", 1764700948, "busy", unlabelled) == []

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from .. import conditions
 from ..observed import Pod, Ref
 from ..outcome import Delete
+from . import requirement
 from .ended import End
 from .situation import Situation
 
@@ -33,11 +34,20 @@ def stale(situation: Situation) -> tuple[Delete, ...]:
     return _pods(left_pods(situation))
 
 
+def after_the_end(situation: Situation, end: End) -> tuple[Delete, ...]:
+    """Of a job that is over: what is left of other attempts, and what still burns. What has ended with the job stays,
+    for its logs, though its gang may be gone."""
+    if situation.stale_gangs:
+        return (*stale(situation), *burning(situation, end))
+    left = [pod for pod in _orphans(situation) if pod.phase in ACTIVE]
+    return (*_pods(situation.stale_pods), *_pods(left, unless_ended=True), *burning(situation, end))
+
+
 def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
     """Of a job that is over: pods that still run. What has ended stays, for its logs.
 
-    While the backend has not noticed the end, it would make deleted pods again. It will notice where a pod failed;
-    where none did, only the gang itself can be deleted.
+    While the backend has not noticed the end, it would make deleted pods again. It will notice where rank 0 ended by
+    itself, with a model that is not good enough too, and where a pod failed; else only the gang itself can be deleted.
     """
     gang = situation.gang
     if gang is None:
@@ -45,7 +55,8 @@ def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
     if any(conditions.is_true(gang.status, kind) for kind in ("Succeeded", "Failed")):
         # The backend's verdict may be told before the pods' own ends, so what is active here may have ended.
         return _pods([pod for pod in situation.pods if pod.phase in ACTIVE], unless_ended=True)
-    noticed = end.success or any(pod.phase == "Failed" for pod in situation.pods)
+    by_itself = end.success or end.reason == requirement.NOT_MET
+    noticed = by_itself or any(pod.phase == "Failed" for pod in situation.pods)
     return () if noticed else (Delete(gang.ref, gang.uid),)
 
 

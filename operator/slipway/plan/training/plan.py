@@ -148,7 +148,7 @@ def _over(situation: Situation, end: End) -> Step:
     return Step(
         running=false(conditions.RUNNING, end.reason),
         end=end,
-        delete=(*cleanup.stale(situation), *cleanup.burning(situation, end)),
+        delete=cleanup.after_the_end(situation, end),
         wait_seconds=ttl.left_seconds(situation) or None,
     )
 

@@ -255,6 +255,13 @@ def test_what_is_left_of_other_attempts_goes_after_the_end_too() -> None:
     assert made.delete == (pod_delete(old),)
 
 
+def test_pods_that_ended_with_the_job_stay_though_their_gang_is_gone() -> None:
+    """A user deleted it and kept them, or took its label off: their logs are for whoever wonders."""
+    running = pod("worker-0", 1)
+    made = planned(observed(owner(status=OVER), pods=(pod(attempt=1, phase="Failed"), running)))
+    assert made.delete == (Delete(pod_ref(running.name), running.uid, unless_ended=True),)
+
+
 def test_the_claim_is_not_made_again_after_the_end() -> None:
     assert planned(observed(owner(status=DONE), read={claim_ref(): None})).apply == ()
 

@@ -152,6 +152,15 @@ def test_a_model_that_is_not_good_enough_is_not_handed_on_whatever_the_trainer_t
     assert made.status["evaluation"] == BAD, "the numbers are for whoever wonders"
 
 
+def test_its_gang_is_left_to_notice_whatever_the_watch_tells_first() -> None:
+    """The backend deletes the peers that still run; deleting the gang would take all logs with it."""
+    by_index = succeeded(BAD)
+    assert by_index.delete == ()
+    early = planned(with_gang(pod(), pod("worker-0"), spec=REQUIRED, status=by_index.status))
+    assert told(early)["Failed"][1] == "RequirementNotMet"
+    assert early.delete == ()
+
+
 def test_what_was_not_measured_is_not_met() -> None:
     made = succeeded({name: GOOD[name] for name in ("bitsPerByte", "unigramBitsPerByte", "perplexity")})
     assert told(made)["Failed"][2] == "spec.output.require: exactMatch was not measured, at least 0.4 is required"
