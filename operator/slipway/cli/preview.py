@@ -197,6 +197,16 @@ def _find(ref: Ref, documents: list[Obj]) -> Obj | None:
     return None
 
 
+def refusals(previews: Iterable[Preview]) -> list[str]:
+    """A sentence for each resource that the operator would not accept."""
+    found = ((each, condition) for each in previews for condition in each.plan.status.get("conditions", []))
+    return [
+        f"{each.kind} {each.owner.namespace}/{each.owner.name} would be refused: {condition['reason']}"
+        for each, condition in found
+        if (condition["type"], condition["status"]) == ("Accepted", "False")
+    ]
+
+
 def rendered(previews: Iterable[Preview]) -> str:
     """The objects that would be applied and created, as YAML documents."""
     objects = [obj for each in previews for obj in each.made]

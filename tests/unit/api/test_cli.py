@@ -96,6 +96,7 @@ def echoing_preview(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(preview, "operator", lambda: None)
     monkeypatch.setattr(preview, "preview", planned)
+    monkeypatch.setattr(preview, "refusals", lambda text: [])
     monkeypatch.setattr(preview, "summary", lambda text: f"summary of {text}")
     monkeypatch.setattr(preview, "rendered", lambda text: f"objects of {text}")
 

@@ -60,3 +60,16 @@ def test_a_service_without_its_claim_makes_nothing_and_says_why(shown: Any) -> N
     summary = shown("plan", SERVICE)
     assert "looked for    PersistentVolumeClaim default/models, which the file does not have" in summary
     assert "Ready         False" in summary
+
+
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_a_resource_that_the_operator_would_refuse_is_a_failure(command: str, tmp_path: Any, capsys: Any) -> None:
+    path = tmp_path / "resources.yaml"
+    path.write_text(
+        JOB.replace("steps: 10", "steps: 10, batchSize: 1000000") + "  accelerator: nvidia\n  podTemplate:\n"
+        "    {spec: {nodeSelector: {nvidia.com/gpu.product: Tesla-T4}}}\n---" + JOB
+    )
+    assert main([command, "-f", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == f"{path}: TrainingJob default/demo would be refused: DoesNotFit\n"
+    assert "PyTorchJob" in printed.out
