@@ -156,12 +156,12 @@ def _of_previews(filename: str, show: "Callable[[Sequence[Preview]], str]") -> i
 
 def _of_text(filename: str, show: Callable[[str], str]) -> int:
     """Prints what is made of a file's text."""
-    from .cli import preview
+    from .cli.documents import InvalidFile
 
     try:
         text = sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
         shown = show(text)
-    except (OSError, preview.InvalidFile) as error:
+    except (OSError, InvalidFile) as error:
         print(f"{filename}: {error}", file=sys.stderr)
         return 1
     print(shown, end="")

@@ -13,6 +13,7 @@ from slipway.api.crd import crd_files
 from slipway.api.rbac import rbac_files
 from slipway.api.reference import reference
 from slipway.cli import listing, preview, watching
+from slipway.cli.documents import InvalidFile
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -91,7 +92,7 @@ def echoing_preview(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def planned(text: str, plans: object) -> str:
         if "bad" in text:
-            raise preview.InvalidFile("spec.nodes: must be more")
+            raise InvalidFile("spec.nodes: must be more")
         return text
 
     monkeypatch.setattr(preview, "operator", lambda: None)
