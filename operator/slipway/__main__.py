@@ -2,8 +2,8 @@
 
 What is decided here: what each subcommand reads and prints, and its exit code: 0 done, 1 what was asked for is wrong (a
 stale file, an invalid resource or one that the operator would refuse, an unreachable cluster), 2 the command line
-itself is. Each subcommand imports what it needs when it runs, so that generating files needs neither kopf nor a cluster
-client.
+itself is, or its file is nothing that can be read as YAML text. Each subcommand imports what it needs when it runs, so
+that generating files needs neither kopf nor a cluster client.
 """
 
 import argparse
@@ -164,8 +164,17 @@ def _of_text(filename: str, show: Callable[[str], str]) -> int:
     except (OSError, InvalidFile) as error:
         print(f"{filename}: {error}", file=sys.stderr)
         return 1
+    except UnicodeDecodeError as error:
+        return _unreadable(filename, f"not UTF-8, from byte {error.start} on: save it as UTF-8")
+    except RecursionError:
+        return _unreadable(filename, "its values are nested too deeply to be read")
     print(shown, end="")
     return 0
+
+
+def _unreadable(filename: str, why: str) -> int:
+    print(f"{filename}: {why}", file=sys.stderr)
+    return 2
 
 
 def _misused(message: str) -> int:

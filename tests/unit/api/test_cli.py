@@ -124,6 +124,23 @@ def test_an_invalid_or_missing_file_is_named(tmp_path: Path, capsys: pytest.Capt
     assert "No such file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (b"a: \xff", "not UTF-8, from byte 3 on: save it as UTF-8"),
+        (b"[" * 5000, "its values are nested too deeply to be read"),
+        (b"a: " + b"{a: " * 5000 + b"}" * 5000, "its values are nested too deeply to be read"),
+    ],
+)
+@pytest.mark.parametrize("command", [["plan"], ["plan", "train"], ["render"], ["render", "--target", "slurm"]])
+def test_a_file_that_is_nothing_to_read_is_one_sentence(
+    command: list[str], held: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "job.yaml").write_bytes(held)
+    assert main([*command, "-f", str(tmp_path / "job.yaml")]) == 2
+    assert capsys.readouterr() == ("", f"{tmp_path}/job.yaml: {said}\n")
+
+
 def test_status_prints_the_table_or_why_there_is_none(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
