@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
 REFERENCE_FILE = Path("docs/api.md")
 RBAC_DIRECTORY = Path("charts/slipway/templates")
-HOW = "with default settings and no cluster. Exits with 1 where the operator would not accept one of them."
+HOW = (
+    "with default settings and no cluster; claims that they name are looked for in the file. Exits with 1 where the"
+    " operator would not accept one of them. Does not check the API server's own rules on values and on fields together"
+    " (CEL): `kubectl apply --dry-run=server -f FILE` does."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,7 +136,11 @@ def render(arguments: argparse.Namespace) -> int:
     if arguments.run and arguments.target != "torchrun":
         return _misused("--run belongs to --target torchrun")
     if arguments.target == "kubernetes":
-        return _of_previews(arguments.filename, preview.rendered)
+        code = _of_previews(arguments.filename, preview.rendered)
+        print(
+            preview.UNCHECKED if code == 0 else "", end="", file=sys.stderr
+        )  # what is printed may be piped to kubectl
+        return code
     show = targets.run if arguments.run else targets.SCRIPTS[arguments.target]
     return _of_text(arguments.filename, show)
 

@@ -42,6 +42,12 @@ DEFAULTS = Defaults(
 )
 
 
+UNCHECKED = (
+    "Not checked here: the API server's own rules on values and on fields together (CEL). "
+    "`kubectl apply --dry-run=server -f FILE` checks them.\n"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """A resource, the objects that would be applied and created, in order, and the plan once they are there.
@@ -169,7 +175,7 @@ def refusals(previews: Iterable[Preview]) -> list[str]:
     """A sentence for each resource that the operator would not accept."""
     found = ((each, condition) for each in previews for condition in each.plan.status.get("conditions", []))
     return [
-        f"{each.kind} {each.owner.namespace}/{each.owner.name} would be refused: {condition['reason']}"
+        f"{each.kind} {each.owner.namespace}/{each.owner.name} would not be accepted: {condition['reason']}"
         for each, condition in found
         if (condition["type"], condition["status"]) == ("Accepted", "False")
     ]
@@ -185,7 +191,7 @@ def rendered(previews: Iterable[Preview]) -> str:
 
 def summary(previews: Iterable[Preview]) -> str:
     """What would be made, and what status would then say, for a person."""
-    return "\n".join(_summary_of(each) for each in previews)
+    return "\n".join([*(_summary_of(each) for each in previews), UNCHECKED])
 
 
 def _summary_of(each: Preview) -> str:

@@ -132,6 +132,9 @@ def test_summary_tells_everything_that_would_happen() -> None:
         "    Accepted      True     Accepted",
         "    Ready         False    Pending: pv-1 at 7",
         "  would look again after 5 s",
+        "",
+        "Not checked here: the API server's own rules on values and on fields together (CEL). "
+        "`kubectl apply --dry-run=server -f FILE` checks them.",
     ]
 
 

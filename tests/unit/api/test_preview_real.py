@@ -71,5 +71,16 @@ def test_a_resource_that_the_operator_would_refuse_is_a_failure(command: str, tm
     )
     assert main([command, "-f", str(path)]) == 1
     printed = capsys.readouterr()
-    assert printed.err == f"{path}: TrainingJob default/demo would be refused: DoesNotFit\n"
+    assert printed.err == f"{path}: TrainingJob default/demo would not be accepted: DoesNotFit\n"
     assert "PyTorchJob" in printed.out
+
+
+@pytest.mark.parametrize(("command", "stream"), [("plan", "out"), ("render", "err")])
+def test_what_only_the_api_server_checks_is_told(command: str, stream: str, tmp_path: Any, capsys: Any) -> None:
+    path = tmp_path / "resources.yaml"
+    path.write_text(JOB.replace("recipe: pretrain", "recipe: pretrain\n  nodes: 2").replace("10}", "10, batchSize: 3}"))
+    assert main([command, "-f", str(path)]) == 0
+    assert "Not checked here: the API server's own rules" in getattr(capsys.readouterr(), stream)
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "kubectl apply --dry-run=server" in " ".join(capsys.readouterr().out.split())
