@@ -1,8 +1,9 @@
 """The command line: `slipway`, also installed as `kubectl-slipway`.
 
 What is decided here: what each subcommand reads and prints, and its exit code: 0 done, 1 what was asked for is wrong (a
-stale file, an invalid resource, an unreachable cluster), 2 the command line itself is. Each subcommand imports what it
-needs when it runs, so that generating files needs neither kopf nor a cluster client.
+stale file, an invalid resource or one that the operator would refuse, an unreachable cluster), 2 the command line
+itself is, or its file is nothing that can be read as YAML text. Each subcommand imports what it needs when it runs, so
+that generating files needs neither kopf nor a cluster client.
 """
 
 import argparse
@@ -15,12 +16,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .cli.generated import Generated
+    from .cli.preview import Preview
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
 REFERENCE_FILE = Path("docs/api.md")
 RBAC_DIRECTORY = Path("charts/slipway/templates")
+HOW = (
+    "with default settings and no cluster; claims that they name are looked for in the file. Exits with 1 where the"
+    " operator would not accept one of them. Does not check the API server's own rules on values and on fields together"
+    " (CEL): `kubectl apply --dry-run=server -f FILE` does."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _of_file(commands: "Subparsers", name: str, text: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text}, with default settings and no cluster")
+    command = commands.add_parser(name, help=text, description=f"{text}, {HOW}")
     command.add_argument("-f", "--filename", required=True, metavar="FILE", help="YAML; - is standard input")
     return command
 
@@ -120,7 +127,7 @@ def plan(arguments: argparse.Namespace) -> int:
         return _of_text(arguments.filename, lambda text: show(trainplan.plans(text, arguments.gpu)))
     if arguments.gpu or arguments.output:
         return _misused("--gpu and -o belong to `slipway plan train`")
-    return _of_text(arguments.filename, lambda text: preview.summary(preview.preview(text, preview.operator())))
+    return _of_previews(arguments.filename, preview.summary)
 
 
 def render(arguments: argparse.Namespace) -> int:
@@ -129,23 +136,53 @@ def render(arguments: argparse.Namespace) -> int:
     if arguments.run and arguments.target != "torchrun":
         return _misused("--run belongs to --target torchrun")
     if arguments.target == "kubernetes":
-        return _of_text(arguments.filename, lambda text: preview.rendered(preview.preview(text, preview.operator())))
+        code = _of_previews(arguments.filename, preview.rendered)
+        print(
+            preview.UNCHECKED if code == 0 else "", end="", file=sys.stderr
+        )  # what is printed may be piped to kubectl
+        return code
     show = targets.run if arguments.run else targets.SCRIPTS[arguments.target]
     return _of_text(arguments.filename, show)
 
 
+def _of_previews(filename: str, show: "Callable[[Sequence[Preview]], str]") -> int:
+    """Prints what is made of a file's previews; a resource that the operator would refuse is a failure."""
+    from .cli import preview
+
+    refusals: list[str] = []
+
+    def shown(text: str) -> str:
+        previews = preview.preview(text, preview.operator())
+        refusals.extend(preview.refusals(previews))
+        return show(previews)
+
+    code = _of_text(filename, shown)
+    for refusal in refusals:
+        print(f"{filename}: {refusal}", file=sys.stderr)
+    return 1 if refusals else code
+
+
 def _of_text(filename: str, show: Callable[[str], str]) -> int:
     """Prints what is made of a file's text."""
-    from .cli import preview
+    from .cli.documents import InvalidFile
 
     try:
         text = sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
         shown = show(text)
-    except (OSError, preview.InvalidFile) as error:
+    except (OSError, InvalidFile) as error:
         print(f"{filename}: {error}", file=sys.stderr)
         return 1
+    except UnicodeDecodeError as error:
+        return _unreadable(filename, f"not UTF-8, from byte {error.start} on: save it as UTF-8")
+    except RecursionError:
+        return _unreadable(filename, "its values are nested too deeply to be read")
     print(shown, end="")
     return 0
+
+
+def _unreadable(filename: str, why: str) -> int:
+    print(f"{filename}: {why}", file=sys.stderr)
+    return 2
 
 
 def _misused(message: str) -> int:

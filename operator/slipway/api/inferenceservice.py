@@ -32,6 +32,7 @@ SINGULAR = "inferenceservice"
 SHORT_NAMES = ("sis",)
 
 NAME_MAX = 40
+POD_NAME_END = "-[0-9]+-(master|worker)-[0-9]+$"
 
 
 class ModelFrom(Model):
@@ -211,7 +212,7 @@ class InferenceService(Resource):
     RULES: ClassVar[tuple[Rule, ...]] = (
         name_rule(NAME_MAX),
         Rule(
-            "!self.metadata.name.matches(r'-[0-9]+-(master|worker)-[0-9]+$')",
+            f"!self.metadata.name.matches(r'{POD_NAME_END}')",
             "the name must not end as a training pod's does (such as job-0-master-0): a TrainingJob's Services have"
             " such names, and the InferenceService's own would stand in their way",
         ),

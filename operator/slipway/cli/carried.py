@@ -9,17 +9,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..api.common import Model
-from ..api.trainingjob import KIND, NAME_MAX
+from ..api.trainingjob import KIND
 from ..plan.names import MAIN_CONTAINER
 from ..plan.observed import Obj
 from ..plan.pod import policy
 from ..plan.pod.policytypes import entries, mapping, text
 from ..plan.training.inputs import PVC_SCHEME, inputs
 from ..plan.training.pods import RESERVED
+from .documents import InvalidFile
 from .jobs import Job
-from .preview import InvalidFile
 
-NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 CARRIED = ("recipe", "command", "accelerator", "nodes", "perNode", "failurePolicy.maxRestarts")
@@ -41,8 +40,6 @@ NO_OPERATOR = "only an operator carries this out: leave it out"
 
 def left_out(job: Job) -> list[str]:
     """A line for each field that the script does not carry out. Raises InvalidFile where that would be another job."""
-    if not NAME.fullmatch(job.owner.name) or len(job.owner.name) > NAME_MAX:
-        raise InvalidFile(f"{KIND} metadata.name: must be a DNS label of at most {NAME_MAX} characters")
     _check(job)
     lines = [f"metadata.{kind}: {NO_PODS}" for kind in ("labels", "annotations") if getattr(job.owner, kind)]
     lines += [f"spec.{path}: {_note(job, path)}" for path in _said(job.spec) if path not in _carried(job)]

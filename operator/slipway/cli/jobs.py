@@ -7,12 +7,12 @@ made first, but for the one on memory: what a podTemplate says of that holds for
 import time
 from dataclasses import dataclass
 
-from ..api.common import API_VERSION
 from ..api.trainingjob import KIND, TrainingJob, TrainingJobSpec
 from ..plan.observed import Obj, Observed, Owner
 from ..plan.training import accepted
 from ..plan.training.situation import look
-from .preview import DEFAULTS, InvalidFile, documents, owner_of
+from .documents import InvalidFile, documents, of_kinds
+from .preview import DEFAULTS, owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,7 @@ class Job:
 
 def training_jobs(text: str) -> list[Job]:
     """All of them, at least one. Raises InvalidFile with the job's name and the field's path."""
-    bodies = [body for body in documents(text) if (body.get("apiVersion"), body.get("kind")) == (API_VERSION, KIND)]
-    if not bodies:
-        raise InvalidFile(f"no document is a {KIND} of {API_VERSION}")
-    return [_job(body) for body in bodies]
+    return [_job(body) for body in of_kinds(documents(text), KIND)]
 
 
 def _job(body: Obj) -> Job:

@@ -4,21 +4,25 @@ With `--watch` see watching.py.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio import client, config
 
 from ..api.common import GROUP, VERSION
 from ..api.crd import KINDS
-from ..kube.connect import load_configuration
+from ..kube.connect import kubeconfig, load_configuration
 from ..plan.observed import Obj
 
 HEAD = ("NAMESPACE", "KIND", "NAME", "READY", "REASON", "CONDITIONS", "MESSAGE")
 NOT_FOUND, TOO_MANY_REQUESTS = 404, 429
 ATTEMPTS = 5
 RETRY_SECONDS = 1.0
+NAME_ONE = "set KUBECONFIG to the path of a kubeconfig whose current context is the cluster"
 MESSAGE_MAX = 120  # characters; `kubectl describe` has the rest
 
 
@@ -44,12 +48,22 @@ async def read_all(namespace: str | None) -> list[Obj]:
 @asynccontextmanager
 async def connected() -> AsyncIterator[Any]:
     """kubernetes.aio's CustomObjectsApi. Raises Unreadable where nothing says how to reach a cluster."""
+    in_a_pod = bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+    if not in_a_pod and not _has_kubeconfig():
+        raise Unreadable(f"no cluster is configured: there is no {kubeconfig()}: {NAME_ONE}")
     try:
         configuration = await load_configuration()
     except config.ConfigException as error:
-        raise Unreadable(f"no cluster to ask: {error}") from error
+        raise Unreadable(f"no cluster to ask: {error}{'' if in_a_pod else f': {NAME_ONE}'}") from error
+    except (TypeError, yaml.YAMLError) as error:  # the library's own, on a file that is empty or holds something else
+        raise Unreadable(f"no cluster to ask: {kubeconfig()} is no kubeconfig: {NAME_ONE}") from error
     async with client.ApiClient(configuration) as api:
         yield client.CustomObjectsApi(api)
+
+
+def _has_kubeconfig() -> bool:
+    """Asked first: the library prints which file it did not find, and then complains of a key."""
+    return any(Path(each).expanduser().is_file() for each in kubeconfig().split(os.pathsep))
 
 
 async def read(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401

@@ -9,7 +9,7 @@ is checked here are fields, types and bounds.
 
 import importlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +17,10 @@ import yaml
 from pydantic import ValidationError
 
 from ..api import inferenceservice, trainingjob
-from ..api.common import API_VERSION, Resource
 from ..api.plainyaml import PlainDumper
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
+from .documents import MODELS, InvalidFile, documents, of_kinds
 
 PlanFunction = Callable[[Observed, float, Defaults], Plan]
 RefFunction = Callable[[Obj], Ref]
@@ -41,14 +41,11 @@ DEFAULTS = Defaults(
     prometheus_url="http://prometheus.monitoring:9090",
 )
 
-MODELS: Mapping[str, type[Resource]] = {
-    trainingjob.KIND: trainingjob.TrainingJob,
-    inferenceservice.KIND: inferenceservice.InferenceService,
-}
 
-
-class InvalidFile(ValueError):
-    """The file cannot be planned; the message says which document and field, and what is wrong with it."""
+UNCHECKED = (
+    "Not checked here: the API server's own rules on values and on fields together (CEL). "
+    "`kubectl apply --dry-run=server -f FILE` checks them.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +82,7 @@ def operator() -> Operator:
 def preview(text: str, using: Operator, now: float | None = None) -> list[Preview]:
     """Plans of all of Slipway's resources in the YAML `text`. `now`: seconds since the epoch. Raises InvalidFile."""
     present = documents(text)
-    resources = [body for body in present if body.get("apiVersion") == API_VERSION and body.get("kind") in MODELS]
-    if not resources:
-        raise InvalidFile(f"nothing to plan: no document is a {' or '.join(MODELS)} of {API_VERSION}")
+    resources = of_kinds(present, *MODELS)
     moment = time.time() if now is None else now
     return [_previewed(body, present, using, moment) for body in resources]
 
@@ -136,27 +131,6 @@ def _child(ref: Ref, obj: Obj, owner: Owner, now: float) -> Child:
     )
 
 
-def documents(text: str) -> list[Obj]:
-    """The Kubernetes objects of a YAML file. Raises InvalidFile."""
-    try:
-        found = [each for each in yaml.safe_load_all(text) if each is not None]
-    except yaml.YAMLError as error:
-        raise InvalidFile(f"not YAML: {error}") from error
-    numbered = enumerate(found, start=1)
-    return [body for position, each in numbered for body in _objects(each, f"document {position}")]
-
-
-def _objects(value: Any, where: str) -> Iterator[Obj]:  # noqa: ANN401 - whatever the file holds
-    """`value`, or what it lists: `kubectl get -o yaml` writes several objects as one of kind List."""
-    if isinstance(value, dict) and str(value.get("kind")).endswith("List") and isinstance(value.get("items"), list):
-        for position, item in enumerate(value["items"], start=1):
-            yield from _objects(item, f"{where}, item {position},")
-        return
-    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict) or "name" not in value["metadata"]:
-        raise InvalidFile(f"{where} is not a Kubernetes object with metadata.name")
-    yield value
-
-
 def owner_of(body: Obj) -> Owner:
     """The resource as the operator would see it just after its creation. Raises InvalidFile."""
     metadata = body["metadata"]
@@ -167,8 +141,8 @@ def owner_of(body: Obj) -> Owner:
         uid=metadata.get("uid", NO_UID),
         generation=metadata.get("generation", 1),
         resource_version=metadata.get("resourceVersion", "1"),
-        labels=metadata.get("labels", {}),
-        annotations=metadata.get("annotations", {}),
+        labels=metadata.get("labels") or {},
+        annotations=metadata.get("annotations") or {},
         deleting=False,
         spec=body.get("spec", {}),
         status=body.get("status", {}),
@@ -197,6 +171,16 @@ def _find(ref: Ref, documents: list[Obj]) -> Obj | None:
     return None
 
 
+def refusals(previews: Iterable[Preview]) -> list[str]:
+    """A sentence for each resource that the operator would not accept."""
+    found = ((each, condition) for each in previews for condition in each.plan.status.get("conditions", []))
+    return [
+        f"{each.kind} {each.owner.namespace}/{each.owner.name} would not be accepted: {condition['reason']}"
+        for each, condition in found
+        if (condition["type"], condition["status"]) == ("Accepted", "False")
+    ]
+
+
 def rendered(previews: Iterable[Preview]) -> str:
     """The objects that would be applied and created, as YAML documents."""
     objects = [obj for each in previews for obj in each.made]
@@ -207,7 +191,7 @@ def rendered(previews: Iterable[Preview]) -> str:
 
 def summary(previews: Iterable[Preview]) -> str:
     """What would be made, and what status would then say, for a person."""
-    return "\n".join(_summary_of(each) for each in previews)
+    return "\n".join([*(_summary_of(each) for each in previews), UNCHECKED])
 
 
 def _summary_of(each: Preview) -> str:

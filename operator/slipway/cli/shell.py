@@ -14,8 +14,8 @@ from ..plan.names import RECIPE_VARIABLE
 from ..plan.training.pods import RESERVED, command
 from ..plan.training.recipe import recipe_json
 from .carried import ENVIRONMENT, environment, left_out
+from .documents import InvalidFile
 from .jobs import Job
-from .preview import InvalidFile
 
 # finish: bash's wait comes back early when a trapped signal arrives, so it waits until none came meanwhile.
 FUNCTIONS = """\

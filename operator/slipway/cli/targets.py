@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 
 from . import local, slurm
+from .documents import InvalidFile
 from .jobs import Job, training_jobs
-from .preview import InvalidFile
 
 
 def _only(text: str) -> Job:

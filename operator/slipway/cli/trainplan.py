@@ -16,8 +16,8 @@ from ..plan.capacity.refusal import misfit_in
 from ..plan.capacity.resolved import resolved_in
 from ..plan.capacity.room import Room, of_device, room_of, unknown
 from ..plan.capacity.speed import compute_seconds, send_seconds
+from .documents import InvalidFile
 from .jobs import Job, training_jobs
-from .preview import InvalidFile
 
 
 def plans(text: str, gpu: str | None) -> list[dict[str, Any]]:

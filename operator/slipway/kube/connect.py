@@ -36,9 +36,13 @@ async def load_configuration() -> Connection:
         config.load_incluster_config(client_configuration=configuration)
     else:
         # Named here: the library reads $KUBECONFIG once, when it is imported.
-        named = os.environ.get("KUBECONFIG", "~/.kube/config")
-        await config.load_kube_config(config_file=named, client_configuration=configuration)
+        await config.load_kube_config(config_file=kubeconfig(), client_configuration=configuration)
     return cast(Connection, configuration)
+
+
+def kubeconfig() -> str:
+    """Where kubectl would look: one path or several, as in $PATH. An empty variable counts as none."""
+    return os.environ.get("KUBECONFIG") or "~/.kube/config"
 
 
 def ssl_context(configuration: Connection) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from slipway.api.crd import crd_files
 from slipway.api.rbac import rbac_files
 from slipway.api.reference import reference
 from slipway.cli import listing, preview, watching
+from slipway.cli.documents import InvalidFile
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -91,11 +92,12 @@ def echoing_preview(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def planned(text: str, plans: object) -> str:
         if "bad" in text:
-            raise preview.InvalidFile("spec.nodes: must be more")
+            raise InvalidFile("spec.nodes: must be more")
         return text
 
     monkeypatch.setattr(preview, "operator", lambda: None)
     monkeypatch.setattr(preview, "preview", planned)
+    monkeypatch.setattr(preview, "refusals", lambda text: [])
     monkeypatch.setattr(preview, "summary", lambda text: f"summary of {text}")
     monkeypatch.setattr(preview, "rendered", lambda text: f"objects of {text}")
 
@@ -120,6 +122,23 @@ def test_an_invalid_or_missing_file_is_named(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == f"{tmp_path}/job.yaml: spec.nodes: must be more\n"
     assert main(["plan", "-f", str(tmp_path / "none.yaml")]) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (b"a: \xff", "not UTF-8, from byte 3 on: save it as UTF-8"),
+        (b"[" * 5000, "its values are nested too deeply to be read"),
+        (b"a: " + b"{a: " * 5000 + b"}" * 5000, "its values are nested too deeply to be read"),
+    ],
+)
+@pytest.mark.parametrize("command", [["plan"], ["plan", "train"], ["render"], ["render", "--target", "slurm"]])
+def test_a_file_that_is_nothing_to_read_is_one_sentence(
+    command: list[str], held: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "job.yaml").write_bytes(held)
+    assert main([*command, "-f", str(tmp_path / "job.yaml")]) == 2
+    assert capsys.readouterr() == ("", f"{tmp_path}/job.yaml: {said}\n")
 
 
 def test_status_prints_the_table_or_why_there_is_none(

@@ -87,6 +87,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Api:
         client_configuration.host = "http://127.0.0.1:1"
 
     api = Api()
+    monkeypatch.setenv("KUBECONFIG", __file__)  # some file that is there: `load` reads nothing
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr(config, "load_kube_config", load)
     monkeypatch.setattr(client, "CustomObjectsApi", lambda _: api)
@@ -138,10 +139,41 @@ async def test_a_server_that_stays_busy_is_given_up(connected: Api) -> None:
         await listing.read_all(None)
 
 
-@pytest.mark.parametrize("in_a_pod", [False, True])
-async def test_no_configuration_is_explained(in_a_pod: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a pod without a token, and elsewhere without a kubeconfig, the library's own words are passed on."""
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1" if in_a_pod else "")
-    with pytest.raises(listing.Unreadable, match="no cluster to ask: "):
+async def test_in_a_pod_without_a_token_the_librarys_own_words_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(listing.Unreadable, match=r"no cluster to ask: Service host/port is not set\.$"):
+        await listing.read_all(None)
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (None, "no cluster is configured: there is no PATH: "),
+        ("", "no cluster to ask: PATH is no kubeconfig: "),
+        ("a: [", "no cluster to ask: PATH is no kubeconfig: "),
+        (
+            "apiVersion: v1",
+            "no cluster to ask: Invalid kube-config file. Expected key current-context in PATH: ",
+        ),
+    ],
+)
+async def test_no_configuration_is_explained_with_the_mend(
+    held: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "kubeconfig"
+    if held is not None:
+        path.write_text(held)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(listing.Unreadable) as refused:
+        await listing.read_all(None)
+    assert str(refused.value) == said.replace("PATH", str(path)) + listing.NAME_ONE
+    assert capsys.readouterr() == ("", "")
+
+
+async def test_an_empty_variable_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(listing.Unreadable, match=r"there is no ~/\.kube/config: set KUBECONFIG"):
         await listing.read_all(None)

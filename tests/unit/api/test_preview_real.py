@@ -60,3 +60,27 @@ def test_a_service_without_its_claim_makes_nothing_and_says_why(shown: Any) -> N
     summary = shown("plan", SERVICE)
     assert "looked for    PersistentVolumeClaim default/models, which the file does not have" in summary
     assert "Ready         False" in summary
+
+
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_a_resource_that_the_operator_would_refuse_is_a_failure(command: str, tmp_path: Any, capsys: Any) -> None:
+    path = tmp_path / "resources.yaml"
+    path.write_text(
+        JOB.replace("steps: 10", "steps: 10, batchSize: 1000000") + "  accelerator: nvidia\n  podTemplate:\n"
+        "    {spec: {nodeSelector: {nvidia.com/gpu.product: Tesla-T4}}}\n---" + JOB
+    )
+    assert main([command, "-f", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == f"{path}: TrainingJob default/demo would not be accepted: DoesNotFit\n"
+    assert "PyTorchJob" in printed.out
+
+
+@pytest.mark.parametrize(("command", "stream"), [("plan", "out"), ("render", "err")])
+def test_what_only_the_api_server_checks_is_told(command: str, stream: str, tmp_path: Any, capsys: Any) -> None:
+    path = tmp_path / "resources.yaml"
+    path.write_text(JOB.replace("recipe: pretrain", "recipe: pretrain\n  nodes: 2").replace("10}", "10, batchSize: 3}"))
+    assert main([command, "-f", str(path)]) == 0
+    assert "Not checked here: the API server's own rules" in getattr(capsys.readouterr(), stream)
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "kubectl apply --dry-run=server" in " ".join(capsys.readouterr().out.split())

@@ -144,7 +144,7 @@ def test_a_gpu_without_bf16_is_noted(told: Any) -> None:
         (COMMAND, (), "spec.command: what a program of your own needs is not known"),
         (JOB, ("--gpu", "H1"), "--gpu H1: not a GPU that is known; it is one of T4, L4, "),
         (ON_CPU, ("--gpu", "L4"), "spec.accelerator is cpu: leave out --gpu, or set nvidia"),
-        ("kind: Pod\nmetadata: {name: a}", (), "no document is a TrainingJob of slipway.dev/v1alpha1"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}", (), "no document is a TrainingJob of slipway.dev/v1alpha1"),
         (JOB.replace("recipe: pretrain", "nodes: 1"), (), "spec: exactly one of recipe and command must be set"),
         (JOB.replace("layers: 32", "layers: 0"), (), "spec.model.layers: Input should be greater than or equal to 1"),
     ],

@@ -39,6 +39,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeApiServer
     async def load(config_file: str, client_configuration: client.Configuration) -> None:
         client_configuration.host = made.url
 
+    monkeypatch.setenv("KUBECONFIG", __file__)  # some file that is there: `load` reads nothing
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr(config, "load_kube_config", load)
     monkeypatch.setattr(listing, "RETRY_SECONDS", 0.0)

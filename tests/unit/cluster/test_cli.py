@@ -6,6 +6,8 @@ import pytest
 from bed import cli
 from bed.places import Places
 
+from .fake_shell import FakeShell
+
 
 def test_every_command_explains_itself() -> None:
     assert all(function.__doc__ for function in cli.COMMANDS.values())
@@ -27,3 +29,27 @@ def test_env_is_for_eval_and_nothing_else(
 def test_load_needs_to_know_what() -> None:
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["load"])
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        (["images", "operator", "TYPO"], "no such image: TYPO. There are: "),
+        (["addons", "TYPO"], "no such add-on: TYPO. There are: "),
+        (["up", "--addons", "TYPO"], "no such add-on: TYPO. There are: "),
+    ],
+)
+def test_a_misspelt_name_is_told_before_anything_is_started(
+    command: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    shell = FakeShell()
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setattr(cli, "RealShell", lambda: shell)
+    assert cli.main(command) == 1
+    assert complaint in capsys.readouterr().err
+    assert shell.commands == []

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 from bed import addons, base, catalog
-from bed.gobuild import GoBuilder
-from bed.images import ImageBuilder, build_command
+from bed.images import build_command, check_addons
 from bed.modes import Mode
-from bed.places import CLUSTER_DIR, IMAGES, Places
-from bed.shell import Failure, RealShell
-from bed.steps import Steps
+from bed.places import CLUSTER_DIR, IMAGES
+from bed.shell import Failure
 
 KUBEADM_LIST = """registry.k8s.io/kube-apiserver:v1.34.4
 registry.k8s.io/kube-proxy:v1.34.4
@@ -82,8 +80,6 @@ def test_the_manifests_leave_open_only_what_is_filled() -> None:
                 assert word[1:].split("/")[0] in filled, f"{path.name}: {word}"
 
 
-def test_an_unknown_addon_is_named_with_those_that_there_are(tmp_path: Path) -> None:
-    places, shell, steps = Places(tmp_path), RealShell(), Steps()
-    images = ImageBuilder(places, shell, steps, GoBuilder(places, shell, steps))
+def test_an_unknown_addon_is_named_with_those_that_there_are() -> None:
     with pytest.raises(Failure, match=r"no such add-on: kueue\. There are: prometheus, training-operator, keda"):
-        images.addons(["training-operator", "kueue"])
+        check_addons(["training-operator", "kueue"])

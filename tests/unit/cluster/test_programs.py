@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ def test_every_program_is_pinned_by_a_committed_module() -> None:
         # A program of the bed's own is pinned by what its source imports.
         module = "github.com/coredns/coredns" if program.name == "coredns" else program.package
         assert module.split("/cmd/")[0].split("/v3")[0].split("/plugins/plugins")[0] in text, program.name
+
+
+def test_the_go_that_is_asked_for_is_what_the_modules_need() -> None:
+    asked = [re.findall(r"^go (\d+)\.(\d+)", each.read_text(), re.M) for each in MODULES.glob("*/go.mod")]
+    assert "{}.{}".format(*max((int(a), int(b)) for [(a, b)] in asked)) == gobuild.GO_VERSION
+    root = Path(__file__).parents[3]
+    for page in ("README.md", "docs/testbed.md"):
+        assert f"Go {gobuild.GO_VERSION} or newer on `PATH`" in (root / page).read_text()
 
 
 def test_coredns_has_the_plugins_of_kubeadms_corefile() -> None:

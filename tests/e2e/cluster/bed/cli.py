@@ -13,7 +13,7 @@ from bed.addons import Addons
 from bed.cluster import Cluster
 from bed.engine import Engine
 from bed.gobuild import GoBuilder
-from bed.images import ImageBuilder
+from bed.images import ImageBuilder, check_addons, check_images
 from bed.loading import Loader
 from bed.modes import Mode
 from bed.places import Places, from_environment
@@ -69,6 +69,7 @@ def build(bed: Bed) -> None:
 
 def images(bed: Bed) -> None:
     """Build container images: the named ones, or all."""
+    check_images(bed.options.names)
     bed.ready_engine()
     for name in bed.options.names or ["node", "addons", *catalog.PRODUCT_IMAGES]:
         match name:
@@ -83,6 +84,7 @@ def images(bed: Bed) -> None:
 
 def up(bed: Bed) -> None:
     """Make the cluster, and everything that it needs."""
+    check_addons(bed.options.addons)
     mode = bed.ready_engine()
     bed.ready_programs(mode)
     image = bed.images.node() if mode is Mode.BUILT else modes.PUBLISHED_NODE
@@ -94,6 +96,7 @@ def up(bed: Bed) -> None:
 
 def addons(bed: Bed) -> None:
     """Install the add-ons into a cluster that is up."""
+    check_addons(bed.options.names)
     mode = bed.ready_engine()
     bed.install_addons(mode, bed.options.names or catalog.ADDONS)
 

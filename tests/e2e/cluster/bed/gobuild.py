@@ -16,6 +16,7 @@ from bed.programs import BY_NAME, PROGRAMS, Program, ldflags
 from bed.shell import Failure, Shell
 from bed.steps import Steps
 
+GO_VERSION = "1.26"  # the newest that a module asks for
 GO_CACHE_LIMIT_BYTES = 12 * 1024**3
 
 
@@ -56,7 +57,7 @@ class GoBuilder:
             self._steps.skip("Go programs", "all in the cache")
             return
         if not shutil.which("go"):
-            raise Failure("`go` is not on PATH: programs are built from Go modules. Install Go 1.24 or newer")
+            raise Failure(f"`go` is not on PATH: programs are built from Go modules. Install Go {GO_VERSION} or newer")
         for batch in batches(stale):
             with self._steps.step(f"go build {' '.join(program.name for program in batch)}"):
                 self._build_batch(batch)

@@ -28,6 +28,18 @@ def build_command(tag: str, stamp: str, dockerfile: Path, context: Path, args: I
     return [*command, str(context)]
 
 
+def check_images(names: Iterable[str]) -> None:
+    """Refuse a name that no image has."""
+    if unknown := sorted(set(names) - {*catalog.FILE_IMAGES, "node", "addons"}):
+        raise Failure(f"no such image: {', '.join(unknown)}. There are: {', '.join(catalog.FILE_IMAGES)}, node, addons")
+
+
+def check_addons(names: Iterable[str]) -> None:
+    """Refuse a name that no add-on has."""
+    if unknown := sorted(set(names) - set(catalog.ADDONS)):
+        raise Failure(f"no such add-on: {', '.join(unknown)}. There are: {', '.join(catalog.ADDONS)}")
+
+
 class ImageBuilder:
     """Builds images with the engine that runs."""
 
@@ -53,9 +65,7 @@ class ImageBuilder:
 
     def file(self, name: str) -> None:
         """Make sure that one image of images/ is there, and the one that it stands on."""
-        image = catalog.FILE_IMAGES.get(name)
-        if image is None:
-            raise Failure(f"no such image: {name}. There are: {', '.join(catalog.FILE_IMAGES)}, node, addons")
+        image = catalog.FILE_IMAGES[name]
         if self._is_current(image.tag, image.stamp()):
             self._steps.skip(f"image {image.tag}", "current")
             return
@@ -67,8 +77,6 @@ class ImageBuilder:
 
     def addons(self, names: Sequence[str] = catalog.ADDONS) -> list[str]:
         """Make sure that these add-ons' images are there; return their tags."""
-        if unknown := sorted(set(names) - set(catalog.ADDONS)):
-            raise Failure(f"no such add-on: {', '.join(unknown)}. There are: {', '.join(catalog.ADDONS)}")
         images = [image for name in names for image in catalog.ADDON_IMAGES[name]]
         if programs := [image.program for image in images if not self._is_current(image.tag, image.stamp())]:
             self._go.build(programs)  # all at once: programs of one module share one build

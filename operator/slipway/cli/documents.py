@@ -1,0 +1,126 @@
+"""A YAML file's Kubernetes objects, read as strictly as the API server reads them, for commands that need no cluster.
+
+A file may hold objects that are not Slipway's: a claim that a job names, or whatever is applied along with it. They are
+told of and otherwise left alone. What is of Slipway's group must be of a kind and version that there is: a misspelt
+one, left out in silence, would look like a file without a mistake.
+"""
+
+import re
+import sys
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from ..api import inferenceservice, trainingjob
+from ..api.common import API_VERSION, DNS_LABEL, GROUP, OWNER_NAME, Resource
+from ..plan.observed import Obj
+
+MODELS: Mapping[str, type[Resource]] = {
+    trainingjob.KIND: trainingjob.TrainingJob,
+    inferenceservice.KIND: inferenceservice.InferenceService,
+}
+NAME_MAX = {trainingjob.KIND: trainingjob.NAME_MAX, inferenceservice.KIND: inferenceservice.NAME_MAX}
+KNOWN = f"{' or '.join(MODELS)} of {API_VERSION}"
+NAMESPACE_MAX = 63
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+class InvalidFile(ValueError):
+    """The file cannot be planned; the message says which document and field, and what is wrong with it."""
+
+
+class StrictLoader(yaml.SafeLoader):
+    """As the API server and kubectl read YAML: a key comes once, and what looks like a time is text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way of saying it
+        first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401
+        """Here, where `<<` has not been put in yet: what it brings may be set again."""
+        node = super().compose_mapping_node(anchor)
+        seen = set[Hashable]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.composer.ComposerError(None, None, f'key "{key.value}" already set in map', key.start_mark)
+            seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+        return node
+
+
+def documents(text: str) -> list[Obj]:
+    """The Kubernetes objects of a YAML file. Raises InvalidFile."""
+    try:
+        found = list(yaml.load_all(text, Loader=StrictLoader))
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number or a date that Python cannot make
+        raise InvalidFile(f"not YAML: {error}") from error
+    numbered = enumerate(found, start=1)
+    return [body for position, each in numbered if each is not None for body in _objects(each, f"document {position}")]
+
+
+def of_kinds(present: list[Obj], *kinds: str) -> list[Obj]:
+    """Those among `present`; standard error tells of the others. Raises InvalidFile where there is none."""
+    wanted = [body for body in present if body["apiVersion"] == API_VERSION and body["kind"] in kinds]
+    if not wanted:
+        raise InvalidFile(f"nothing to plan: no document is a {' or '.join(kinds)} of {API_VERSION}")
+    for body in present:
+        if body not in wanted:
+            name = f"{body['kind']} {body['metadata']['name']} ({body['apiVersion']})"
+            sys.stderr.write(f"not planned: {name} is no {' or '.join(kinds)}\n")
+    return wanted
+
+
+def _objects(value: Any, where: str) -> Iterator[Obj]:  # noqa: ANN401 - whatever the file holds
+    """`value`, or what it lists: `kubectl get -o yaml` writes several objects as one of kind List."""
+    if isinstance(value, dict) and str(value.get("kind")).endswith("List") and isinstance(value.get("items"), list):
+        for position, item in enumerate(value["items"], start=1):
+            yield from _objects(item, f"{where}, item {position},")
+        return
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict) or "name" not in value["metadata"]:
+        raise InvalidFile(f"{where} is not a Kubernetes object with metadata.name")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(value.get(field), str):
+            raise InvalidFile(f"{where} is not a Kubernetes object: {field} must be set, to text")
+    _check_kind(value, where)
+    _check_metadata(value, where)
+    yield value
+
+
+def _check_kind(body: Obj, where: str) -> None:
+    version, kind = body["apiVersion"], body["kind"]
+    if version.split("/")[0] != GROUP or (version == API_VERSION and kind in MODELS):
+        return
+    raise InvalidFile(f"{where} is a {kind} of {version}, which there is not: Slipway has {KNOWN}")
+
+
+def _check_metadata(body: Obj, where: str) -> None:
+    metadata, what = body["metadata"], f"{where} ({body['kind']})"
+    name, namespace = metadata["name"], metadata.get("namespace", "default")
+    if not isinstance(name, str) or not name:
+        raise InvalidFile(f"{what}: metadata.name: must be text, and not empty: {name!r}")
+    if body["apiVersion"] == API_VERSION:
+        _check_name(name, body["kind"], what)
+    if not isinstance(namespace, str) or not _is_namespace(namespace):
+        raise InvalidFile(f"{what}: metadata.namespace: must be a DNS label: {namespace!r}")
+    for field in ("labels", "annotations"):
+        if not _is_text(metadata.get(field, {})):
+            raise InvalidFile(f"{what}: metadata.{field}: must hold text alone: put other values in quotes")
+
+
+def _check_name(name: str, kind: str, what: str) -> None:
+    """As the CEL rules of the two kinds have it (api/)."""
+    if not re.fullmatch(OWNER_NAME, name) or len(name) > NAME_MAX[kind]:
+        rule = f"must be a DNS label of at most {NAME_MAX[kind]} characters that starts with a letter"
+        raise InvalidFile(f"{what}: metadata.name: {rule}: {name!r}")
+    if kind == inferenceservice.KIND and re.search(inferenceservice.POD_NAME_END, name):
+        raise InvalidFile(f"{what}: metadata.name: must not end as a training pod's does: {name!r}")
+
+
+def _is_namespace(text: str) -> bool:
+    return len(text) <= NAMESPACE_MAX and re.fullmatch(DNS_LABEL, text) is not None
+
+
+def _is_text(held: Any) -> bool:  # noqa: ANN401
+    pairs = held.items() if isinstance(held, dict) else [(None, None)]
+    return held is None or all(isinstance(each, str) for pair in pairs for each in pair)
