@@ -4,7 +4,7 @@ cat <<'T'
 make demo      a cluster, Slipway on it, a model trained, served and asked; stays up (root)
 make test      everything: check, the API against a real kube-apiserver, the whole chain on a real cluster,
                which it removes at its end (root; KEEP=1 leaves it)
-make check     format, types, import contracts, unit, golden and chart tests; no cluster, two to three minutes
+make check     format, types, import contracts, unit, golden and chart tests; no cluster, under two minutes
 make integration  the API, the loop and a gang of two against etcd, a kube-apiserver and torch; no cluster
 make sim       search for a run that breaks a promise of the operator: SEEDS=n, or WHAT=crashes, deletions
 make sim-mutants  which planted mistakes the simulation finds
