@@ -5,6 +5,6 @@ source "$(dirname "$0")/lib.sh"
 scripts/setup.sh
 step "simulation" uv run --no-sync pytest -p no:cacheprovider --timeout 600 -n 2 --dist loadfile tests/sim/runs
 step "build the control plane's programs" bed build etcd kube-apiserver kubectl
-step "API, control loop, training" uv run --no-sync pytest -p no:cacheprovider --timeout 600 --durations=30 -n 2 --dist loadfile tests/crd tests/integration
-step "requests" uv run --no-sync pytest -p no:cacheprovider --timeout 600 tests/perf
+# one after the other: some compare how long ranks take, and gangs use both cores
+step "API, control loop, requests, training" uv run --no-sync pytest -p no:cacheprovider --timeout 600 --durations=30 tests/crd tests/integration tests/perf
 times

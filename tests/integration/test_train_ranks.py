@@ -27,8 +27,10 @@ def bed(tmp_path: Path) -> Bed:
 def test_a_slow_rank_is_named_by_rank_and_node(bed: Bed) -> None:
     bed.variables["NODE_NAME"] = "node-of-{rank}"
     assert bed.run(3, {1: Fault("slow", 1)}) == [0, 0, 0], bed.log(0)
-    (line,) = [line for line in bed.log(0).splitlines() if "event=straggler" in line]
-    assert f"step={STRAGGLER_STEPS} rank=1 node=node-of-1 ratio=" in line, "once, and not at every comparison"
+    told = [line for line in bed.log(0).splitlines() if "straggler" in line]
+    assert f"event=straggler step={STRAGGLER_STEPS} rank=1 node=node-of-1 ratio=" in told[0]
+    # On a busy machine the others may be slow for a while, too; then it is told of again.
+    assert all(("no_straggler" in line) == bool(number % 2) for number, line in enumerate(told)), "not every comparison"
     noted = [(each["step"], each["slowRank"], each["slowNode"]) for each in bed.metrics() if "slowRank" in each]
     assert noted[0] == (STRAGGLER_STEPS + 1, 1, "node-of-1")
 

@@ -24,7 +24,7 @@ from slipway_train.config import Recipe
 from slipway_train.gang import Gang
 from slipway_train.strategies import Sharded
 
-SLOW_SECONDS = 0.05
+SLOW_SECONDS = 0.08
 NUDGED = "model.layers.0.mlp.up_proj.weight"
 FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.chmod", "os.remove", "os.rmdir", "shutil.rmtree"}
 
