@@ -10,7 +10,10 @@ from .install import ROOT, ask, stream
 from .kube import Kube, Obj, is_false, is_true
 from .resources import JOBS, PYTORCHJOBS, SERVICES
 
-CHOICES = 8  # in one stream, which takes seconds
+# Answers in one stream: so many take some ten seconds, which is more than pass from a deletion to SIGTERM (5 s, while
+# the endpoints go), and less than the 45 s of drainSeconds.
+CHOICES = 128
+SIGTERM_SECONDS = 5.0
 SAMPLES = ROOT / "workloads/samples"
 
 
@@ -71,7 +74,7 @@ def answers(gateway: str, model: str) -> None:
 
 
 def drains(kube: Kube, gateway: str, namespace: str, service: Obj) -> None:
-    """A replica that is taken away while it answers finishes its stream first."""
+    """A replica that is taken away while it answers finishes its stream first, although its engine has had SIGTERM."""
     model = service["status"]["modelName"]
     body = {"model": model, "prompt": "import", "max_tokens": 200, "ignore_eos": True, "n": CHOICES}
     events = stream(gateway, "/v1/completions", body)
@@ -83,6 +86,7 @@ def drains(kube: Kube, gateway: str, namespace: str, service: Obj) -> None:
     reasons = [choice["finish_reason"] for event in received for choice in event["choices"] if choice["finish_reason"]]
     assert reasons == ["length"] * CHOICES
     print(f"the stream ended {lasted:.1f} s after its replica was deleted")  # noqa: T201
+    assert lasted > SIGTERM_SECONDS, "it ended before SIGTERM, so this shows nothing: ask more answers"
     kube.until(namespace, SERVICES, service["metadata"]["name"], is_false("Ready", "Starting"), seconds=60)
 
 
