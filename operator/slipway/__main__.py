@@ -137,9 +137,8 @@ def render(arguments: argparse.Namespace) -> int:
         return _misused("--run belongs to --target torchrun")
     if arguments.target == "kubernetes":
         code = _of_previews(arguments.filename, preview.rendered)
-        print(
-            preview.UNCHECKED if code == 0 else "", end="", file=sys.stderr
-        )  # what is printed may be piped to kubectl
+        if code == 0:  # not on standard output, which may be piped to kubectl
+            print(preview.UNCHECKED, end="", file=sys.stderr)
         return code
     show = targets.run if arguments.run else targets.SCRIPTS[arguments.target]
     return _of_text(arguments.filename, show)

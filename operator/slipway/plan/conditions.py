@@ -85,6 +85,11 @@ def is_true(status: Mapping[str, Any], kind: str) -> bool:
     return holding(status, kind) is not None
 
 
+def is_over(status: Mapping[str, Any]) -> bool:
+    """Whether a job has ended, well or not: then what is said of it stays."""
+    return is_true(status, COMPLETE) or is_true(status, FAILED)
+
+
 def since(status: Mapping[str, Any], kind: str) -> float | None:
     """Since when this condition is what it is, in seconds since the epoch; None when it is not there."""
     condition = find(status, kind)

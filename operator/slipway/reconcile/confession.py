@@ -17,8 +17,7 @@ WORDS_MAX = 200  # of the exception
 def confession(owner: Owner, mistake: Exception, now: float) -> Plan | None:
     """The status that names the mistake, and its event; None when it is told already. `now`: seconds since the epoch"""
     before = conditions.find(owner.status, conditions.READY) or {}
-    over = any(conditions.is_true(owner.status, kind) for kind in (conditions.COMPLETE, conditions.FAILED))
-    if over or before.get("reason") == REASON:
+    if conditions.is_over(owner.status) or before.get("reason") == REASON:
         return None
     ready = false(conditions.READY, REASON, _message(mistake))
     written = conditions.write(owner.status, [ready], generation=owner.generation, now=now)

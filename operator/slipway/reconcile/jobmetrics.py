@@ -116,7 +116,7 @@ def _labels(key: Key) -> tuple[str, str]:
 
 
 def _job(status: Obj) -> _Job:
-    over = any(conditions.is_true(status, kind) for kind in (conditions.COMPLETE, conditions.FAILED))
+    over = conditions.is_over(status)
     running = conditions.is_true(status, conditions.RUNNING)
     return _Job(over, running, tuple(_value(status, family) for family in FAMILIES))
 

@@ -53,8 +53,8 @@ def outage(key: Key, owner: Owner, error: ApiError, now: float) -> Plan | None:
 
 def _is_told(owner: Owner) -> bool:
     ready = conditions.find(owner.status, conditions.READY) or {}
-    over = any(conditions.is_true(owner.status, kind) for kind in (conditions.COMPLETE, conditions.FAILED))
-    return over or owner.generation in (owner.status.get("observedGeneration"), ready.get("observedGeneration"))
+    told = (owner.status.get("observedGeneration"), ready.get("observedGeneration"))
+    return conditions.is_over(owner.status) or owner.generation in told
 
 
 def _entry(owner: Owner, kind: str, ready: Condition, now: float) -> Obj:

@@ -104,7 +104,7 @@ def write(
 def rejected(owner: Owner, accepted: Condition, now: float) -> tuple[Obj, list[Condition]]:
     """The status of a job whose spec cannot be read: what it says of a gang that runs is left alone."""
     kept = [_kept(owner, kind) for kind in KEPT]
-    over = any(conditions.is_true(owner.status, kind) for kind in (conditions.COMPLETE, conditions.FAILED))
+    over = conditions.is_over(owner.status)
     ready = _kept(owner, conditions.READY) if over else false(conditions.READY, accepted.reason, accepted.message)
     wanted = [accepted, *kept, ready]
     written = conditions.write(owner.status, wanted, generation=owner.generation, now=now)
