@@ -52,6 +52,12 @@ def open_tree(address: str, patterns: tuple[str, ...]) -> Tree:
     return _as_saved(tree)
 
 
+def local_path(address: str) -> Path | None:
+    """Where in this file system `address` is; None of an object store."""
+    path = address.removeprefix("file://").removeprefix("local://")
+    return None if _REMOTE.match(path) else Path(path)
+
+
 def _local(root: Path, patterns: tuple[str, ...]) -> Tree:
     if not root.is_dir():
         raise RecipeError(f"dataset.path: {root} is not a directory in this pod")
