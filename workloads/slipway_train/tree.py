@@ -63,8 +63,8 @@ def _local(root: Path, patterns: tuple[str, ...]) -> Tree:
         raise RecipeError(f"dataset.path: {root} is not a directory in this pod")
     try:
         found = {path for pattern in patterns for path in root.glob(pattern)}
-    except (ValueError, NotImplementedError) as error:
-        raise RecipeError(f"dataset.include: {error}") from None
+    except (ValueError, NotImplementedError, IndexError) as error:  # the last where a pattern is "." alone
+        raise _wrong(patterns, error) from None
     files = [path for path in found if path.is_file() and not path.is_symlink()]
     sizes = {str(path.relative_to(root)): path.stat().st_size for path in files}
     return _tree(str(root), sizes, lambda name: (root / name).open("rb"))
@@ -80,13 +80,20 @@ def _remote(address: str, patterns: tuple[str, ...]) -> Tree:
     except (ImportError, ValueError) as error:
         raise RecipeError(f"dataset.path: nothing here reads {address}: {error}") from None
     root = root.rstrip("/")
-    wanted = re.compile("|".join(fsspec.utils.glob_translate(pattern) for pattern in patterns))
+    try:
+        wanted = re.compile("|".join(fsspec.utils.glob_translate(pattern) for pattern in patterns))
+    except ValueError as error:
+        raise _wrong(patterns, error) from None
     try:
         found = dict(_listed(files, root))
     except Exception as error:  # each driver has errors of its own; what they say is all there is
         raise RecipeError(f"dataset.path: {address} cannot be listed: {type(error).__name__}: {error}") from error
     sizes = {name: size for name, size in found.items() if wanted.match(name)}
     return _tree(address, sizes, lambda name: files.open(f"{root}/{name}", "rb"))
+
+
+def _wrong(patterns: tuple[str, ...], error: Exception) -> RecipeError:
+    return RecipeError(f"dataset.include: {', '.join(patterns)}: {error}")
 
 
 def _arrow(scheme: str) -> "ArrowFSWrapper":

@@ -89,6 +89,20 @@ def test_what_cannot_be_opened_is_the_recipes_mistake(address: str, said: str) -
         open_tree(address, ROWS)
 
 
+@pytest.mark.parametrize("place", ["local", "memory", "s3"])
+@pytest.mark.parametrize("pattern", ["**.jsonl", "a**/b", "***"])
+def test_a_wrong_pattern_is_the_recipes_mistake_wherever_the_files_are(
+    place: str, pattern: str, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(RecipeError, match=r"^dataset\.include: \*\.txt, .*'\*\*' can only be an entire path component"):
+        open_tree(request.getfixturevalue(place), ("*.txt", pattern))
+
+
+def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(local: str) -> None:
+    with pytest.raises(RecipeError, match=r"^dataset\.include: \.: "):
+        open_tree(local, (".",))
+
+
 def test_a_store_that_refuses_is_told_in_its_own_words(s3: str) -> None:
     with pytest.raises(RecipeError, match=r"dataset\.path: s3://elsewhere/x cannot be listed: "):
         open_tree("s3://elsewhere/x", ROWS)
