@@ -76,8 +76,8 @@ def test_the_fingerprint_follows_sizes_and_names(place: str, request: pytest.Fix
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("/nowhere", "/nowhere is not a directory"),
-        ("nosuch://bucket", "nothing here reads nosuch://bucket"),
+        ("/nowhere", r"^dataset\.uri: /nowhere is not a directory"),
+        ("nosuch://bucket", r"^dataset\.uri: nothing here reads nosuch://bucket"),
         ("memory://nowhere", ""),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(local: str) -
 
 
 def test_a_store_that_refuses_is_told_in_its_own_words(s3: str) -> None:
-    with pytest.raises(RecipeError, match=r"dataset\.path: s3://elsewhere/x cannot be listed: "):
+    with pytest.raises(RecipeError, match=r"^dataset\.uri: s3://elsewhere/x cannot be listed: "):
         open_tree("s3://elsewhere/x", ROWS)
 
 
@@ -131,7 +131,7 @@ def test_a_selection_of_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "saved" / "state.json").write_text(
         json.dumps({**state, "_indices_data_files": [{"filename": "i.arrow"}]})
     )
-    with pytest.raises(RecipeError, match="saved is a selection of rows"):
+    with pytest.raises(RecipeError, match=r"^dataset\.uri: saved is a selection of rows"):
         open_tree(str(tmp_path), ("**/*.arrow",))
 
 
