@@ -97,6 +97,23 @@ def test_text_that_lies_outside_of_its_file_ends_the_run_and_not_the_process(tmp
         read(tmp_path, name)
 
 
+def test_a_length_that_is_damaged_makes_room_for_no_more_than_the_file(tmp_path: Path) -> None:
+    write(tmp_path, "stream.arrow")
+    content = (tmp_path / "stream.arrow").read_bytes()
+    (tmp_path / "stream.arrow").write_bytes(content[:4] + struct.pack("<i", 2**31 - 1) + content[8:])
+    asked: list[int] = []
+
+    class Store(io.FileIO):
+        def read(self, size: int | None = -1, /) -> Any:
+            asked.append(size or 0)
+            return super().read(min(size or 0, len(content)))
+
+    tree = Tree("s3://bucket", {"stream.arrow": 1}, lambda _: cast("BinaryIO", Store(tmp_path / "stream.arrow")))
+    with pytest.raises(RecipeError, match=r"stream\.arrow is no whole Arrow file"):
+        list(read_rows(tree, "stream.arrow"))
+    assert max(asked) <= len(content)
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "stream.arrow", "file.arrow"])
 @pytest.mark.parametrize("good_reads", [0, 1])
 def test_a_store_that_fails_is_no_damage(tmp_path: Path, name: str, good_reads: int) -> None:

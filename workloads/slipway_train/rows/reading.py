@@ -7,6 +7,7 @@ through pyarrow alone: the `datasets` package would bring pandas and a cache of 
 Arrow stream. Memory is one line or _BATCH_ROWS rows.
 """
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,19 +88,25 @@ def _json_row(line: bytes) -> dict[str, Any] | str:
 
 
 class _Source:
-    """A file as pyarrow asks it. `failed`: reading it did, which says nothing of what is in it."""
+    """A file as pyarrow asks it. `failed`: reading it did, which says nothing of what is in it.
+
+    More than there is, which damaged lengths make pyarrow ask for, is never made room for.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._bytes = file.seek(0, io.SEEK_END)
         self.failed = False
+        file.seek(0)
 
     @property
     def closed(self) -> bool:
         return self._file.closed
 
     def read(self, size: int = -1) -> bytes:
+        left = max(0, self._bytes - self._file.tell())
         try:
-            return self._file.read(size)
+            return self._file.read(left if size < 0 else min(size, left))
         except OSError:
             self.failed = True
             raise
