@@ -3,6 +3,7 @@
 from .crdtable import HOLDS_NUL, LONG_CLAIM, LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, changed
 
 NEEDS_BASE = "baseModel belongs to recipes sft, lora and qlora, and they need it"
+EVALUATION_OF_ANSWERS = "evaluation belongs to recipes sft, lora and qlora: only they answer prompts"
 COMMAND_JOB = changed(RECIPE_JOB, {"spec": {"command": ["true"]}})
 
 RECIPE_CASES = (
@@ -99,6 +100,11 @@ RECIPE_CASES = (
         SFT_JOB,
         {"spec.dataset.cleaning": {"duplicates": "near", "languages": ["en"], "scrub": ["email", "key"]}},
     ),
+    *(
+        Case(f"{base['spec']['recipe']} cleaned by length {lengths}", base, {"spec.dataset.cleaning": lengths})
+        for base in (RECIPE_JOB, SFT_JOB)
+        for lengths in ({"charactersMost": 1}, {"charactersLeast": 10, "charactersMost": 10})
+    ),
     Case(
         "no length is right",
         SFT_JOB,
@@ -115,7 +121,11 @@ RECIPE_CASES = (
     ),
     # -- what the model must reach
     Case("requirement", RECIPE_JOB, {"spec.output.require": {"perplexityMost": "12.5", "bitsPerByteMost": "2"}}),
-    Case("requirement of answers", LORA_JOB, {"spec.output.require": {"exactMatchLeast": "0.4", "rougeLLeast": "0.5"}}),
+    *(
+        Case(f"requirement of {field}", LORA_JOB, {"spec.output.require": {field: "0.4"}, **more})
+        for field in ("exactMatchLeast", "rouge1Least", "rouge2Least", "rougeLLeast")
+        for more in ({}, {"spec.evaluation": {"prompts": 1}})
+    ),
     Case(
         "empty requirement",
         RECIPE_JOB,
@@ -160,11 +170,17 @@ RECIPE_CASES = (
             ("sft", SFT_JOB, {"spec.evaluation": {"prompts": 0}}),
         )
     ),
+    *(
+        Case(f"evaluation of {base['spec']['recipe']} {evaluation}", base, {"spec.evaluation": evaluation})
+        for base in (SFT_JOB, LORA_JOB)
+        for evaluation in ({}, {"prompts": 0}, {"prompts": 8, "answerTokens": 16})
+    ),
+    Case("evaluation of command", COMMAND_JOB, {"spec.evaluation": {}}, "spec", EVALUATION_OF_ANSWERS),
     Case(
         "evaluation of pretrain",
         RECIPE_JOB,
         {"spec.evaluation": {}},
         "spec",
-        "evaluation belongs to recipes sft, lora and qlora: only they answer prompts",
+        EVALUATION_OF_ANSWERS,
     ),
 )
