@@ -20,7 +20,7 @@ def pod(body: Obj) -> Pod:
     scheduled = conditions.get("PodScheduled", {})
     return Pod(
         namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
+        name=metadata["name"],
         uid=metadata.get("uid", ""),
         labels=kept_labels(metadata.get("labels") or {}),
         phase=status.get("phase", "Pending"),
