@@ -14,10 +14,9 @@ from slipway.plan.clock import rfc3339
 from slipway.plan.observed import Obj, Observed, Ref, Verdict
 from slipway.plan.outcome import Plan
 from slipway.plan.training import plan as plan_of_job
-from tests.sim.scenarios.leaves import WITH, leaves, merged
+from tests.sim.scenarios.leaves import ON_A_DISK, WITH, leaves, merged
 
-from .inference.world import CLAIM, SCALING, settle
-from .inference.world import claim as claim_of_models
+from .inference.world import SCALING, settle
 from .inference.world import spec as service_spec
 from .training.builders import (
     DEFAULTS,
@@ -38,7 +37,6 @@ from .training.builders import (
 )
 
 ROUNDS = 4  # as the loop has it
-ON_A_DISK: Obj = {"strategy": "deepspeed", "accelerator": "nvidia", "deepspeed": {"stage": 3, "offload": "nvme"}}
 ELASTIC: Obj = {"nodes": 4, "elastic": {"minNodes": 2}}
 PENDING: dict[str, Any] = {"phase": "Pending", "created": NOW - 100}
 
@@ -192,12 +190,8 @@ class Subject:
     new: Callable[[Obj], Plan]
 
 
-def new_service(spec: Obj) -> Plan:
-    return settle(spec, objects={CLAIM: claim_of_models()})
-
-
 JOB = Subject(TRAINING_JOB, RECIPE, JOB_CASES, new)
-SERVICE = Subject(INFERENCE_SERVICE, service_spec(), SERVICE_CASES, new_service)
+SERVICE = Subject(INFERENCE_SERVICE, service_spec(), SERVICE_CASES, settle)
 
 
 # ---------------------------------------------------------------------------- whether a field has an effect
