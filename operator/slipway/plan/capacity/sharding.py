@@ -64,23 +64,25 @@ def _uneven_kv_heads(decoder: Decoder, tensor: int) -> int | None:
 
 
 def _stage_bytes(decoder: Decoder, sharding: Sharding, at: int, layers: tuple[Layer, ...]) -> float:
-    bits = sum(_layer_bits(decoder, layer, sharding.tensor) for layer in layers)
+    bytes_ = sum(layer_bytes(decoder, layer, sharding.tensor) for layer in layers)
     first, last = at == 0, at == sharding.pipeline - 1
     matrices = int(first) + int(last and not (decoder.tied and first))
     embeddings = decoder.embedding_parameters / sharding.tensor * matrices
     positions = decoder.positions * decoder.hidden if first else 0
-    return (bits + (embeddings + positions) * decoder.bits.other) / 8
+    return bytes_ + (embeddings + positions) * decoder.bits.other / 8
 
 
-def _layer_bits(decoder: Decoder, layer: Layer, tensor: int) -> float:
+def layer_bytes(decoder: Decoder, layer: Layer, tensor: int, *, experts_share: float = 1) -> float:
+    """Of one GPU; of the experts only a share, where a step reads no more of them."""
     hidden, bits, forward = decoder.hidden, decoder.bits, layer.feed_forward
     whole = 2 * hidden + forward.router_parameters(hidden)
+    experts = _expert_numbers(decoder, forward, tensor) * experts_share
     return (
         layer.attention.parameters(hidden, tensor) * bits.attention
         + forward.dense_parameters(hidden) / tensor * bits.dense
-        + _expert_numbers(decoder, forward, tensor) * bits.experts
+        + experts * bits.experts
         + whole * bits.other
-    )
+    ) / 8
 
 
 def _expert_numbers(decoder: Decoder, forward: FeedForward, tensor: int) -> float:

@@ -1,0 +1,89 @@
+"""What a replica does for its users: time to the first token, time between tokens, tokens per second, dollars.
+
+Decided here: a request is a prompt and an output of given lengths, and as many run at once as the cache holds, or fewer
+where the time between tokens is to be kept. Of a pipeline each stage works on its own share of them. Prefill takes
+turns with decoding, so a second is shared between the two: that is what makes throughput less than batch / ITL.
+"""
+
+from dataclasses import dataclass
+
+from .decoder import Decoder
+from .devices import Device
+from .roofline import DECODE_SHARE, PREFILL_SHARE, Work, step_seconds
+from .sharding import Sharding
+
+TOKENS_PRICED = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Tokens of a request, the requests per second of all replicas together, and what users may wait for at most."""
+
+    prompt_tokens: int
+    output_tokens: int
+    rate: float | None = None
+    ttft_seconds: float | None = None
+    itl_seconds: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica's model, GPUs and cache."""
+
+    decoder: Decoder
+    sharding: Sharding
+    device: Device
+    cache_bits: int = 16
+
+    def ttft_bound(self, prompt_tokens: int) -> float:
+        """Seconds for a prompt that finds the replica idle."""
+        return self._seconds(Work(1, prompt_tokens, prompt_tokens))
+
+    def itl_bound(self, requests: float, demand: Demand) -> float:
+        """Seconds between tokens with so many requests at once, half of their output done."""
+        length = demand.prompt_tokens + demand.output_tokens / 2
+        return self._seconds(Work(max(1, requests / self.sharding.pipeline), length))
+
+    def _seconds(self, work: Work) -> float:
+        return step_seconds(self.decoder, self.sharding, self.device, work, cache_bits=self.cache_bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Of one replica with `requests` at once. `_bound` is the roofline, the rest what is expected of it."""
+
+    requests: int
+    ttft_bound: float
+    ttft_seconds: float
+    itl_bound: float
+    itl_seconds: float
+    requests_per_second: float
+    output_tokens_per_second: float
+
+
+def speed(replica: Replica, demand: Demand, requests: int) -> Speed:
+    ttft, itl = replica.ttft_bound(demand.prompt_tokens), replica.itl_bound(requests, demand)
+    prefill, decode = ttft / PREFILL_SHARE, itl / DECODE_SHARE
+    busy = prefill / replica.sharding.pipeline + demand.output_tokens * decode / requests  # of one request
+    return Speed(requests, ttft, prefill, itl, decode, 1 / busy, demand.output_tokens / busy)
+
+
+def most_requests(replica: Replica, demand: Demand, fitting: int) -> int:
+    """At once, of those that fit, so that tokens come as fast as is asked; 0 where even one is too slow."""
+    if demand.itl_seconds is None:
+        return fitting
+    low, high = 0, fitting
+    while low < high:
+        middle = (low + high + 1) // 2
+        slow = replica.itl_bound(middle, demand) / DECODE_SHARE > demand.itl_seconds
+        low, high = (low, middle - 1) if slow else (middle, high)
+    return low
+
+
+def dollars_per_million(found: Speed, gpus: int, dollars_per_hour: float) -> float:
+    """Of output tokens, with a replica that always has as many requests."""
+    return gpus * dollars_per_hour / 3600 / found.output_tokens_per_second * TOKENS_PRICED
