@@ -5,6 +5,7 @@ python -m tests.unit.plan.capacity.published --check   # fails where they are st
 """
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,18 +14,20 @@ from typing import Any
 
 import yaml
 
+from slipway.cli.generated import Generated
 from slipway.plan.capacity.decoder import Decoder
 from slipway.plan.capacity.decoderconfig import decoder_from
 from slipway.plan.capacity.devices import BY_NAME, GIB
 from slipway.plan.capacity.enginememory import Budget, parts
 from slipway.plan.capacity.kvcache import Cache, held
+from slipway.plan.capacity.serving import Demand, Replica, speed
 from slipway.plan.capacity.sharding import Sharding
 
 HERE = Path(__file__).parent
 PAGE = Path("docs/planner.md")
 REGENERATE = "python -m tests.unit.plan.capacity.published"
 BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
-GOALS = {"free": 5.0, "size": 10.0}
+GOALS = {"free": 5.0, "size": 10.0}  # percent
 
 
 @cache
@@ -106,8 +109,117 @@ def capacities() -> tuple[Capacity, ...]:
     return tuple(Capacity(each) for each in figures("capacity"))
 
 
-def errors(which: str, part: str) -> dict[str, float]:
+def errors(which: str, half: str) -> dict[str, float]:
     """By id, of the figures that are compared and of one half: `fit` or `check`."""
-    mine = [each for each in capacities() if (each.figure["id"] in fitted("capacity")) == (part == "fit")]
+    mine = [each for each in capacities() if part("capacity", each.figure) == half]
     found = {each.figure["id"]: each.error(which) for each in mine}
     return {name: error for name, error in found.items() if error is not None}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One figure of an engine's speed: `requests` sent at once to one replica."""
+
+    figure: Mapping[str, Any]
+
+    @property
+    def replica(self) -> Replica:
+        return Replica(decoder(self.figure["model"]), Sharding(self.figure["tensor"]), BY_NAME[self.figure["gpu"]])
+
+    @property
+    def demand(self) -> Demand:
+        return Demand(self.figure["promptTokens"], self.figure["outputTokens"])
+
+    @property
+    def itl_bound_ms(self) -> float:
+        return self.replica.itl_bound(self.figure["requests"], self.demand) * 1000
+
+    @property
+    def prefill_share(self) -> float | None:
+        """Of the bound, what all prompts together reached; None where that was not published."""
+        bound_ms = self.replica.ttft_bound(self.figure["promptTokens"]) * 1000 * self.figure["requests"]
+        return bound_ms / self.figure["lastTtftMs"] if "lastTtftMs" in self.figure else None
+
+    @property
+    def tokens_per_second(self) -> float:
+        return speed(self.replica, self.demand, self.figure["requests"]).output_tokens_per_second
+
+    @property
+    def error(self) -> float:
+        return (self.tokens_per_second / self.figure["tokensPerSecond"] - 1) * 100
+
+
+@cache
+def paces() -> tuple[Pace, ...]:
+    return tuple(Pace(each) for each in figures("speed"))
+
+
+def part(kind: str, figure: Mapping[str, Any]) -> str:
+    return "fit" if figure["id"] in fitted(kind) else "check"
+
+
+def tables() -> dict[str, str]:
+    """Of the page, by the name in their markers."""
+    return {"capacity": _table(_capacity_rows()), "speed": _table(_speed_rows())}
+
+
+def page(text: str) -> str:
+    """The page with its tables as they ought to be."""
+    for name, table in tables().items():
+        head, begin, rest = text.partition(BEGIN.format(name))
+        _, end, tail = rest.partition(END)
+        assert begin, f"{PAGE} has lost its marker {BEGIN.format(name)}"
+        assert end, f"{PAGE} has lost its marker {END}"
+        text = f"{head}{begin}\n{table}\n{end}{tail}"
+    return text
+
+
+def _capacity_rows() -> list[tuple[str, ...]]:
+    rows = [("figure", "half", "published tokens", "given free memory", "error", "from the GPU's size", "error")]
+    for each in sorted(capacities(), key=lambda each: (part("capacity", each.figure), each.figure["id"])):
+        told = f"{each.published:,}" if each.published else f"{each.figure['freeGiB']} GiB"
+        free = (_number(each.given_free), _percent(each.error("free")))
+        size = (_number(each.from_size), _percent(each.error("size"))) if each.from_size is not None else ("-", "")
+        rows.append((each.figure["id"], part("capacity", each.figure), told, *free, *size))
+    return rows
+
+
+def _speed_rows() -> list[tuple[str, ...]]:
+    rows = [("figure", "half", "ITL ms", "bound ms", "published tokens/s", "expected", "error")]
+    for each in sorted(paces(), key=lambda each: (part("speed", each.figure), each.figure["id"])):
+        figure = each.figure
+        times = (f"{figure['itlMs']:.1f}", f"{each.itl_bound_ms:.1f}", f"{figure['tokensPerSecond']:,.0f}")
+        expected = (f"{each.tokens_per_second:,.0f}", _percent(each.error))
+        rows.append((figure["id"], part("speed", figure), *times, *expected))
+    return rows
+
+
+def _number(count: int | None) -> str:
+    return "-" if count is None else f"{count:,}"
+
+
+def _percent(error: float | None) -> str:
+    return "" if error is None else f"{error:+.1f} %"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
+
+
+def generated() -> Generated:
+    return Generated(PAGE.parent, {PAGE.name: page(PAGE.read_text(encoding="utf-8"))}, REGENERATE)
+
+
+def main(arguments: Sequence[str]) -> int:
+    found = generated()
+    if list(arguments) != ["--check"]:
+        found.write()
+        return 0
+    difference = found.difference()
+    sys.stdout.write(difference and f"{difference}{PAGE} is stale. Run: {REGENERATE}\n")
+    return 1 if difference else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
