@@ -14,7 +14,8 @@ from .devices import Device
 from .enginememory import Parts, default_batched_tokens, default_budget, parts
 from .fit import gib
 from .kvcache import Cache, Engine, held, token_bytes
-from .serving import Demand, Replica, Speed, dollars_per_million, most_requests, speed
+from .roofline import Replica
+from .serving import Demand, Speed, dollars_per_million, most_requests, speed
 from .sharding import Sharding, impossible
 
 QUANTIZED = {"fp8": 8.0, "int4": 4 + 20 / 128}  # bits of a weight; in groups of 128, as AWQ has them
@@ -37,6 +38,13 @@ class Settings:
     utilization: float
     cache_bits: int = 16
     batched_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    fleet: Fleet
+    settings: Settings
+    demand: Demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +79,14 @@ def candidates(decoder: Decoder, fleet: Fleet, settings: Settings, demand: Deman
     for device in fleet.devices:
         for precision, quantized in precisions(decoder, device):
             for sharding in shardings(fleet.gpus):
-                yield _candidate(quantized, precision, device, sharding, fleet, settings, demand)
+                empty = Candidate(device, sharding, precision, None, 0, 0, 0, None, 0, None, None)
+                yield _judged(empty, quantized, Asked(fleet, settings, demand))
 
 
 def shardings(gpus: int) -> list[Sharding]:
-    """Powers of two, as GPUs come and heads divide."""
+    """Tensor parallelism in powers of two, as heads divide; pipelines of any length, as layers are handed out."""
     degrees = [1 << power for power in range(gpus.bit_length()) if 1 << power <= gpus]
-    pairs = [Sharding(tensor, pipeline) for tensor in degrees for pipeline in degrees if tensor * pipeline <= gpus]
+    pairs = [Sharding(tensor, pipeline) for tensor in degrees for pipeline in range(1, gpus // tensor + 1)]
     return sorted(pairs, key=lambda each: (each.gpus, each.pipeline))
 
 
@@ -92,35 +101,32 @@ def precisions(decoder: Decoder, device: Device) -> Iterator[tuple[str, Decoder]
             yield name, replace(decoder, bits=quantized, counted_bytes=None)
 
 
-def _candidate(
-    decoder: Decoder,
-    precision: str,
-    device: Device,
-    sharding: Sharding,
-    fleet: Fleet,
-    settings: Settings,
-    demand: Demand,
-) -> Candidate:
-    empty = Candidate(device, sharding, precision, None, 0, 0, 0, None, 0, None, None)
+def _judged(empty: Candidate, decoder: Decoder, asked: Asked) -> Candidate:
+    sharding = empty.sharding
     if why := impossible(decoder, sharding):
         return replace(empty, problem=why)
-    if sharding.tensor > fleet.per_node:
-        return replace(empty, problem=f"tensor {sharding.tensor} is more than the {fleet.per_node} GPUs of a node")
+    if sharding.tensor > (per_node := asked.fleet.per_node):
+        return replace(empty, problem=f"tensor {sharding.tensor} is more than the {per_node} GPUs of a node")
+    measured = _measured(empty, decoder, asked)
+    if problem := _does_not_fit(measured, asked.demand):
+        return replace(measured, problem=problem)
+    return _running(measured, Replica(decoder, sharding, empty.device, asked.settings.cache_bits), asked)
+
+
+def _measured(empty: Candidate, decoder: Decoder, asked: Asked) -> Candidate:
+    """With its memory."""
+    device, sharding, settings = empty.device, empty.sharding, asked.settings
     cache = Cache(settings.engine, settings.batched_tokens or default_batched_tokens(device), settings.cache_bits)
     budget = default_budget(device, cache, settings.utilization)
     found = parts(decoder, sharding, budget)
-    fullest = min(found, key=lambda each: each.free)
-    room = held(decoder, sharding, [each.free for each in found], cache, request_tokens=demand.tokens)
-    measured = replace(
+    room = held(decoder, sharding, [each.free for each in found], cache, request_tokens=asked.demand.tokens)
+    return replace(
         empty,
-        parts=fullest,
+        parts=min(found, key=lambda each: each.free),
         kv_tokens=room.tokens,
         token_bytes=token_bytes(decoder, sharding, settings.cache_bits),
         fitting_requests=min(int(room.requests), budget.sequences),
     )
-    if problem := _does_not_fit(measured, demand):
-        return replace(measured, problem=problem)
-    return _running(measured, Replica(decoder, sharding, device, settings.cache_bits), fleet, demand)
 
 
 def _does_not_fit(measured: Candidate, demand: Demand) -> str | None:
@@ -134,17 +140,18 @@ def _does_not_fit(measured: Candidate, demand: Demand) -> str | None:
     return None
 
 
-def _running(measured: Candidate, replica: Replica, fleet: Fleet, demand: Demand) -> Candidate:
+def _running(measured: Candidate, replica: Replica, asked: Asked) -> Candidate:
+    """With its speed, and as many replicas as the rate takes, or as there are GPUs for."""
+    demand = asked.demand
     requests = most_requests(replica, demand, measured.fitting_requests)
     found = speed(replica, demand, max(1, requests))
-    most = fleet.gpus // measured.sharding.gpus
+    most = asked.fleet.gpus // measured.sharding.gpus
     needed = most if demand.rate is None else -(-demand.rate // found.requests_per_second)
     running = replace(measured, speed=found, replicas=max(1, min(most, int(needed))))
     price = measured.device.dollars_per_hour
     cost = None if price is None else _cost(running, found, demand, price)
-    return replace(
-        running, dollars_per_million=cost, problem=_too_slow(running, found, demand, needed=needed, most=most)
-    )
+    problem = _too_slow(running, found, demand, needed=needed, most=most)
+    return replace(running, dollars_per_million=cost, problem=problem)
 
 
 def _cost(running: Candidate, found: Speed, demand: Demand, price: float) -> float:

@@ -20,7 +20,7 @@ from typing import get_args
 
 from ...api.trainingjob import TrainingJobSpec, TrainingSpec
 from .fit import ERROR_PERCENT, Fit, fit, gib
-from .layout import Layout, Load, divisors, impossible, load_of
+from .layout import Layout, Load, impossible, load_of
 from .model import parameters
 from .room import Room
 from .traffic import bubble_percent, sent_bytes
@@ -128,14 +128,18 @@ def _model_parallel(base: Layout, load: Load) -> Iterator[Layout]:
     """Least sharing first, and of equals the one with more of it inside the node."""
     degrees = [
         (tensor, pipeline)
-        for tensor in divisors(base.per_node)
-        for pipeline in divisors(base.processes // tensor)
+        for tensor in _divisors(base.per_node)
+        for pipeline in _divisors(base.processes // tensor)
         if tensor * pipeline > 1
     ]
     for tensor, pipeline in sorted(degrees, key=lambda each: (each[0] * each[1], each[1])):
         layout = _one_at_a_time(replace(base, strategy="parallel", tensor=tensor, pipeline=pipeline), load)
         if impossible(layout, load) is None:
             yield layout
+
+
+def _divisors(count: int) -> list[int]:
+    return [each for each in range(1, count + 1) if count % each == 0]
 
 
 def _one_at_a_time(layout: Layout, load: Load) -> Layout:

@@ -96,11 +96,6 @@ class Load:
         return sequences * self.shape.context // layout.context
 
 
-def divisors(count: int) -> list[int]:
-    """Degrees that cut so many processes into equal parts, the least first."""
-    return [each for each in range(1, count + 1) if count % each == 0]
-
-
 def load_of(spec: TrainingJobSpec) -> Load:
     """Of a recipe's spec, which has training parameters; AssertionError otherwise."""
     assert spec.training is not None

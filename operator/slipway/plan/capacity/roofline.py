@@ -6,6 +6,7 @@ layer's two all-reduces move a ring's worth each; how long a message takes to be
 reached: `expected` divides it by what published figures reach of it.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from .decoder import Attention, Decoder, Layer
@@ -34,37 +35,46 @@ class Work:
         return self.sequences * self.new
 
 
-def step_seconds(decoder: Decoder, sharding: Sharding, device: Device, work: Work, *, cache_bits: int = 16) -> float:
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica's model, the GPUs that share it, and the bits of a number in its cache."""
+
+    decoder: Decoder
+    sharding: Sharding
+    device: Device
+    cache_bits: int = 16
+
+
+def step_seconds(replica: Replica, work: Work) -> float:
     """From the first stage to the last."""
-    each = [_stage_seconds(decoder, layers, sharding, device, work, cache_bits) for layers in stages(decoder, sharding)]
-    return (
-        sum(each) + _head_seconds(decoder, sharding, device, work) + _handover_seconds(decoder, sharding, device, work)
-    )
+    each = [_stage_seconds(layers, replica, work) for layers in stages(replica.decoder, replica.sharding)]
+    return sum(each) + _head_seconds(replica, work) + _handover_seconds(replica, work)
 
 
 def peak_flops(decoder: Decoder, device: Device) -> float:
     """Weights of 8 bits are multiplied as such where the GPU can; smaller ones are made 16 bits wide first."""
-    half = device.bf16_flops or device.fp16_flops
     eight = {decoder.bits.attention, decoder.bits.dense} == {8}
-    return device.fp8_flops if eight and device.fp8_flops else half
+    return device.fp8_flops if eight and device.fp8_flops else _half_flops(device)
 
 
-def _stage_seconds(
-    decoder: Decoder, layers: tuple[Layer, ...], sharding: Sharding, device: Device, work: Work, cache_bits: int
-) -> float:
-    tensor, flops = sharding.tensor, peak_flops(decoder, device)
-    total = 0.0
-    kinds = {layer: layers.count(layer) for layer in dict.fromkeys(layers)}
-    for layer, count in kinds.items():
-        compute = _layer_flops(decoder, layer, work) / tensor / flops
-        read = _layer_read(decoder, layer, tensor, work, cache_bits) / device.memory_bytes_per_second
-        total += count * (max(compute, read) + _reduce_seconds(decoder, tensor, device, work))
-    return total
+def _half_flops(device: Device) -> float:
+    return device.bf16_flops or device.fp16_flops
 
 
-def _layer_flops(decoder: Decoder, layer: Layer, work: Work) -> float:
+def _stage_seconds(layers: tuple[Layer, ...], replica: Replica, work: Work) -> float:
+    return sum(count * _layer_seconds(layer, replica, work) for layer, count in Counter(layers).items())
+
+
+def _layer_seconds(layer: Layer, replica: Replica, work: Work) -> float:
+    flops = _layer_flops(layer, replica.decoder.hidden, work) / replica.sharding.tensor
+    compute = flops / peak_flops(replica.decoder, replica.device)
+    read = _layer_read(layer, replica, work) / replica.device.memory_bytes_per_second
+    return max(compute, read) + _reduce_seconds(replica, work)
+
+
+def _layer_flops(layer: Layer, hidden: int, work: Work) -> float:
     """Two of each weight for each token, and of each pair of tokens that attend, in every head."""
-    hidden, forward, attention = decoder.hidden, layer.feed_forward, layer.attention
+    forward, attention = layer.feed_forward, layer.attention
     taken = forward.expert_parameters(hidden) * forward.experts_per_token / forward.experts
     matrices = attention.parameters(hidden, 1) + forward.dense_parameters(hidden) + taken
     scores = attention.heads * (attention.key_width + attention.value_width)
@@ -78,27 +88,29 @@ def _pairs(attention: Attention, work: Work) -> float:
     return work.new * seen - growing * growing / 2
 
 
-def _layer_read(decoder: Decoder, layer: Layer, tensor: int, work: Work, cache_bits: int) -> float:
-    forward = layer.feed_forward
+def _layer_read(layer: Layer, replica: Replica, work: Work) -> float:
+    forward, tensor = layer.feed_forward, replica.sharding.tensor
     share = 1 - (1 - forward.experts_per_token / forward.experts) ** work.tokens if forward.experts > 1 else 1
     seen = min(work.length, layer.attention.window or work.length)
-    cached = work.sequences * seen * layer.attention.cached_numbers(tensor) * cache_bits / 8
-    return layer_bytes(decoder, layer, tensor, experts_share=share) + cached
+    cached = work.sequences * seen * layer.attention.cached_numbers(tensor) * replica.cache_bits / 8
+    return layer_bytes(replica.decoder, layer, tensor, experts_share=share) + cached
 
 
-def _reduce_seconds(decoder: Decoder, tensor: int, device: Device, work: Work) -> float:
+def _reduce_seconds(replica: Replica, work: Work) -> float:
     """Twice (n - 1) / n of the activations, as rings send them (traffic.py)."""
-    sent = 2 * (tensor - 1) / tensor * work.tokens * decoder.hidden * ACTIVATION_BYTES
-    return REDUCES * sent / device.link_bytes_per_second
+    tensor = replica.sharding.tensor
+    sent = 2 * (tensor - 1) / tensor * work.tokens * replica.decoder.hidden * ACTIVATION_BYTES
+    return REDUCES * sent / replica.device.link_bytes_per_second
 
 
-def _head_seconds(decoder: Decoder, sharding: Sharding, device: Device, work: Work) -> float:
+def _head_seconds(replica: Replica, work: Work) -> float:
     """Logits of the last token of each sequence."""
-    numbers = decoder.vocabulary * decoder.hidden / sharding.tensor
+    decoder, device = replica.decoder, replica.device
+    numbers = decoder.vocabulary * decoder.hidden / replica.sharding.tensor
     read = numbers * decoder.bits.other / 8 / device.memory_bytes_per_second
-    return max(read, 2 * numbers * work.sequences / (device.bf16_flops or device.fp16_flops))
+    return max(read, 2 * numbers * work.sequences / _half_flops(device))
 
 
-def _handover_seconds(decoder: Decoder, sharding: Sharding, device: Device, work: Work) -> float:
-    sent = (sharding.pipeline - 1) * work.tokens * decoder.hidden * ACTIVATION_BYTES
-    return sent / device.link_bytes_per_second
+def _handover_seconds(replica: Replica, work: Work) -> float:
+    sent = (replica.sharding.pipeline - 1) * work.tokens * replica.decoder.hidden * ACTIVATION_BYTES
+    return sent / replica.device.link_bytes_per_second

@@ -7,10 +7,7 @@ turns with decoding, so a second is shared between the two: that is what makes t
 
 from dataclasses import dataclass
 
-from .decoder import Decoder
-from .devices import Device
-from .roofline import DECODE_SHARE, PREFILL_SHARE, Work, step_seconds
-from .sharding import Sharding
+from .roofline import DECODE_SHARE, PREFILL_SHARE, Replica, Work, step_seconds
 
 TOKENS_PRICED = 1_000_000
 
@@ -30,26 +27,15 @@ class Demand:
         return self.prompt_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Replica:
-    """One replica's model, GPUs and cache."""
+def ttft_bound(replica: Replica, prompt_tokens: int) -> float:
+    """Seconds for a prompt that finds the replica idle."""
+    return step_seconds(replica, Work(1, prompt_tokens, prompt_tokens))
 
-    decoder: Decoder
-    sharding: Sharding
-    device: Device
-    cache_bits: int = 16
 
-    def ttft_bound(self, prompt_tokens: int) -> float:
-        """Seconds for a prompt that finds the replica idle."""
-        return self._seconds(Work(1, prompt_tokens, prompt_tokens))
-
-    def itl_bound(self, requests: float, demand: Demand) -> float:
-        """Seconds between tokens with so many requests at once, half of their output done."""
-        length = demand.prompt_tokens + demand.output_tokens / 2
-        return self._seconds(Work(max(1, requests / self.sharding.pipeline), length))
-
-    def _seconds(self, work: Work) -> float:
-        return step_seconds(self.decoder, self.sharding, self.device, work, cache_bits=self.cache_bits)
+def itl_bound(replica: Replica, demand: Demand, requests: float) -> float:
+    """Seconds between tokens with so many requests at once, half of their output done."""
+    length = demand.prompt_tokens + demand.output_tokens / 2
+    return step_seconds(replica, Work(max(1, requests / replica.sharding.pipeline), length))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +52,7 @@ class Speed:
 
 
 def speed(replica: Replica, demand: Demand, requests: int) -> Speed:
-    ttft, itl = replica.ttft_bound(demand.prompt_tokens), replica.itl_bound(requests, demand)
+    ttft, itl = ttft_bound(replica, demand.prompt_tokens), itl_bound(replica, demand, requests)
     prefill, decode = ttft / PREFILL_SHARE, itl / DECODE_SHARE
     busy = prefill / replica.sharding.pipeline + demand.output_tokens * decode / requests  # of one request
     return Speed(requests, ttft, prefill, itl, decode, 1 / busy, demand.output_tokens / busy)
@@ -79,7 +65,7 @@ def most_requests(replica: Replica, demand: Demand, fitting: int) -> int:
     low, high = 0, fitting
     while low < high:
         middle = (low + high + 1) // 2
-        slow = replica.itl_bound(middle, demand) / DECODE_SHARE > demand.itl_seconds
+        slow = itl_bound(replica, demand, middle) / DECODE_SHARE > demand.itl_seconds
         low, high = (low, middle - 1) if slow else (middle, high)
     return low
 

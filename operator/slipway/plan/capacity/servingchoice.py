@@ -6,8 +6,8 @@ replica; the shortest time to the first token. What is within EQUAL of each othe
 
 A fallback is for when GPUs are lost or their links are: the same number of GPUs cut otherwise, the most tensor
 parallelism first (TP4 x PP2, TP2 x PP4, PP8 help when links degrade or healthy GPUs are scattered over nodes, not when
-one is lost), then fewer GPUs, the largest part of them first, as it is before quantized. Only what fits is listed,
-whatever its speed.
+one is lost), then each smaller number of GPUs that fits, as it is before quantized. Only what fits is listed, whatever
+its speed.
 """
 
 import math

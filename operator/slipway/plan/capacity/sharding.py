@@ -7,19 +7,18 @@ the checkpoint's index says of its size is believed over the count, which then o
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 from .decoder import Decoder, FeedForward, Layer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sharding:
     """Degrees of tensor and pipeline parallelism of one replica."""
 
     tensor: int = 1
     pipeline: int = 1
 
-    @cached_property
+    @property
     def gpus(self) -> int:
         return self.tensor * self.pipeline
 

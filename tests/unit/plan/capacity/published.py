@@ -20,7 +20,8 @@ from slipway.plan.capacity.decoderconfig import decoder_from
 from slipway.plan.capacity.devices import BY_NAME, GIB
 from slipway.plan.capacity.enginememory import Budget, parts
 from slipway.plan.capacity.kvcache import Cache, held
-from slipway.plan.capacity.serving import Demand, Replica, speed
+from slipway.plan.capacity.roofline import Replica
+from slipway.plan.capacity.serving import Demand, itl_bound, speed, ttft_bound
 from slipway.plan.capacity.sharding import Sharding
 
 HERE = Path(__file__).parent
@@ -132,12 +133,12 @@ class Pace:
 
     @property
     def itl_bound_ms(self) -> float:
-        return self.replica.itl_bound(self.figure["requests"], self.demand) * 1000
+        return itl_bound(self.replica, self.demand, self.figure["requests"]) * 1000
 
     @property
     def prefill_share(self) -> float | None:
         """Of the bound, what all prompts together reached; None where that was not published."""
-        bound_ms = self.replica.ttft_bound(self.figure["promptTokens"]) * 1000 * self.figure["requests"]
+        bound_ms = ttft_bound(self.replica, self.figure["promptTokens"]) * 1000 * self.figure["requests"]
         return bound_ms / self.figure["lastTtftMs"] if "lastTtftMs" in self.figure else None
 
     @property

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from slipway.plan.capacity.devices import BY_NAME
-from slipway.plan.capacity.roofline import Work, peak_flops, step_seconds
-from slipway.plan.capacity.serving import Demand, Replica, dollars_per_million, most_requests, speed
+from slipway.plan.capacity.roofline import Replica, Work, peak_flops, step_seconds
+from slipway.plan.capacity.serving import Demand, dollars_per_million, most_requests, speed
 from slipway.plan.capacity.sharding import Sharding
 
 from .published import decoder
@@ -19,7 +19,7 @@ DEMAND = Demand(1024, 256)
 def test_a_token_alone_is_bound_by_reading_the_weights() -> None:
     matrices = (8_030_261_248 - 128256 * 4096) * 2  # the input's embedding is looked up
     cached = 1024 * 131072
-    found = step_seconds(LLAMA, Sharding(), H100, Work(1, 1024))
+    found = step_seconds(Replica(LLAMA, Sharding(), H100), Work(1, 1024))
     assert found == pytest.approx((matrices + cached) / 3350e9, rel=1e-3)
 
 
@@ -27,36 +27,36 @@ def test_a_prompt_is_bound_by_operations() -> None:
     layers = 8_030_261_248 - 2 * 128256 * 4096
     pairs = 32 * 32 * 256 * 1024 * 1024 / 2
     head = 128256 * 4096 * 2 / 3350e9  # the logits of the last token alone
-    found = step_seconds(LLAMA, Sharding(), H100, Work(1, 1024, 1024))
+    found = step_seconds(Replica(LLAMA, Sharding(), H100), Work(1, 1024, 1024))
     assert found == pytest.approx(2 * (layers * 1024 + pairs) / 989e12 + head, rel=1e-3)
 
 
 def test_a_token_of_experts_reads_those_that_are_taken() -> None:
     model, work = decoder("mixtral-8x7b"), Work(1, 1)
-    one = step_seconds(model, Sharding(), H100, work) * 3350e9 / 2
-    every = step_seconds(model, Sharding(), H100, replace(work, sequences=64)) * 3350e9 / 2
+    one = step_seconds(Replica(model, Sharding(), H100), work) * 3350e9 / 2
+    every = step_seconds(Replica(model, Sharding(), H100), replace(work, sequences=64)) * 3350e9 / 2
     assert one / 1e9 == pytest.approx(12.75, rel=0.01)
     assert every / 1e9 == pytest.approx(46.6, rel=0.01)
 
 
 def test_a_window_bounds_what_is_read_and_multiplied() -> None:
     model = decoder("mistral-7b-v0.1")
-    near, far = (step_seconds(model, Sharding(), H100, Work(1, length)) for length in (4096, 32768))
+    near, far = (step_seconds(Replica(model, Sharding(), H100), Work(1, length)) for length in (4096, 32768))
     assert near == far
-    near, far = (step_seconds(model, Sharding(), H100, Work(1, length, length)) for length in (16384, 32768))
+    near, far = (step_seconds(Replica(model, Sharding(), H100), Work(1, length, length)) for length in (16384, 32768))
     assert far < near * 2.1
 
 
 def test_gpus_share_the_work_and_send_for_it() -> None:
     work = Work(1, 1024, 1024)
-    one, two = (step_seconds(LLAMA, Sharding(tensor), H100, work) for tensor in (1, 2))
+    one, two = (step_seconds(Replica(LLAMA, Sharding(tensor), H100), work) for tensor in (1, 2))
     sent = 32 * 2 * 1024 * 4096 * 2 / 450e9
     assert two == pytest.approx(one / 2 + sent, rel=0.01)
 
 
 def test_a_pipeline_shares_nothing_of_one_token() -> None:
     work = Work(1, 1024)
-    one, two = (step_seconds(LLAMA, Sharding(1, pipeline), H100, work) for pipeline in (1, 2))
+    one, two = (step_seconds(Replica(LLAMA, Sharding(1, pipeline), H100), work) for pipeline in (1, 2))
     assert two == pytest.approx(one, rel=0.01)
 
 
@@ -69,7 +69,8 @@ def test_weights_are_multiplied_in_what_the_gpu_has() -> None:
 
 def test_a_smaller_cache_is_read_sooner() -> None:
     work = Work(200, 8000)
-    assert step_seconds(LLAMA, Sharding(), H100, work, cache_bits=8) < step_seconds(LLAMA, Sharding(), H100, work)
+    small, large = (step_seconds(Replica(LLAMA, Sharding(), H100, bits), work) for bits in (8, 16))
+    assert small < large
 
 
 def test_a_second_is_shared_by_prefill_and_decode() -> None:
