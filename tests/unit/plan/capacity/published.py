@@ -139,7 +139,7 @@ class Pace:
     def prefill_share(self) -> float | None:
         """Of the bound, what all prompts together reached; None where that was not published."""
         bound_ms = ttft_bound(self.replica, self.figure["promptTokens"]) * 1000 * self.figure["requests"]
-        return bound_ms / self.figure["lastTtftMs"] if "lastTtftMs" in self.figure else None
+        return bound_ms / float(self.figure["lastTtftMs"]) if "lastTtftMs" in self.figure else None
 
     @property
     def tokens_per_second(self) -> float:
@@ -147,7 +147,7 @@ class Pace:
 
     @property
     def error(self) -> float:
-        return (self.tokens_per_second / self.figure["tokensPerSecond"] - 1) * 100
+        return (self.tokens_per_second / float(self.figure["tokensPerSecond"]) - 1) * 100
 
 
 @cache
@@ -176,7 +176,9 @@ def page(text: str) -> str:
 
 
 def _capacity_rows() -> list[tuple[str, ...]]:
-    rows = [("figure", "half", "published tokens", "given free memory", "error", "from the GPU's size", "error")]
+    rows: list[tuple[str, ...]] = [
+        ("figure", "half", "published tokens", "given free memory", "error", "from the GPU's size", "error")
+    ]
     for each in sorted(capacities(), key=lambda each: (part("capacity", each.figure), each.figure["id"])):
         told = f"{each.published:,}" if each.published else f"{each.figure['freeGiB']} GiB"
         free = (_number(each.given_free), _percent(each.error("free")))
@@ -186,7 +188,7 @@ def _capacity_rows() -> list[tuple[str, ...]]:
 
 
 def _speed_rows() -> list[tuple[str, ...]]:
-    rows = [("figure", "half", "ITL ms", "bound ms", "published tokens/s", "expected", "error")]
+    rows: list[tuple[str, ...]] = [("figure", "half", "ITL ms", "bound ms", "published tokens/s", "expected", "error")]
     for each in sorted(paces(), key=lambda each: (part("speed", each.figure), each.figure["id"])):
         figure = each.figure
         times = (f"{figure['itlMs']:.1f}", f"{each.itl_bound_ms:.1f}", f"{figure['tokensPerSecond']:,.0f}")
