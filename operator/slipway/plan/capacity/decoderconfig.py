@@ -27,7 +27,12 @@ REFUSED = {
     "compress_ratios": "compressed attention keeps a cache of a size of its own",
     "ssm_cfg": "recurrent layers keep a state and no cache",
     "mamba_d_state": "recurrent layers keep a state and no cache",
+    "hybrid_override_pattern": "recurrent layers keep a state and no cache",
     "linear_num_key_heads": "linear attention keeps a state and no cache",
+    "linear_attn_config": "linear attention keeps a state and no cache",
+    "attn_type_list": "linear attention keeps a state and no cache",
+    "num_kv_shared_layers": "layers share a cache",
+    "hidden_size_per_layer_input": "each layer has embeddings of its own",
     "encoder_layers": "it has an encoder",
 }
 
@@ -74,19 +79,19 @@ def _notes(read: ConfigReader, family: str, counted_bytes: int | None) -> list[s
 
 
 def _windows(read: ConfigReader, family: str, layers: int) -> list[int | None]:
-    """The window of each layer."""
-    window = read.raw("sliding_window")
-    if window is None or not read.flag("use_sliding_window", default=True):
+    """The window of each layer. Qwen's have none unless they say so."""
+    listed = _listed(read, layers)
+    used = read.flag("use_sliding_window", default=not family.startswith("qwen"))
+    if read.raw("sliding_window") is None or not used:
         return [None] * layers
     size = read.size("sliding_window")
-    slides = _slides(read, family, layers)
+    slides = _slides(read, family, listed)
     return [size if slides(at) else None for at in range(layers)]
 
 
-def _slides(read: ConfigReader, family: str, layers: int) -> Callable[[int], bool]:
-    kinds = read.words("layer_types")
-    if kinds is not None:
-        return _as_listed(kinds, layers)
+def _slides(read: ConfigReader, family: str, listed: tuple[str, ...] | None) -> Callable[[int], bool]:
+    if listed is not None:
+        return lambda at: listed[at] == SLIDING
     if family in PATTERNS:
         every = read.size("sliding_window_pattern", default=PATTERNS[family])
         return lambda at: (at + 1) % every != 0
@@ -96,15 +101,18 @@ def _slides(read: ConfigReader, family: str, layers: int) -> Callable[[int], boo
     return lambda _: True
 
 
-def _as_listed(kinds: tuple[str, ...], layers: int) -> Callable[[int], bool]:
-    odd = sorted(set(kinds) - {WHOLE, SLIDING})
-    if odd:
+def _listed(read: ConfigReader, layers: int) -> tuple[str, ...] | None:
+    """The kind of each layer, where the file has a list."""
+    kinds = read.words("layer_types")
+    if kinds is None:
+        return None
+    if odd := sorted(set(kinds) - {WHOLE, SLIDING}):
         raise Unplannable(
             f"config.json: layer_types: {', '.join(odd)}: what such layers keep in memory is not known here"
         )
     if len(kinds) != layers:
         raise Unplannable(f"config.json: layer_types: has {len(kinds)} entries and num_hidden_layers is {layers}")
-    return lambda at: kinds[at] == SLIDING
+    return kinds
 
 
 def _attention(read: ConfigReader, window: int | None, hidden: int) -> Attention:

@@ -59,6 +59,10 @@ def windows(name: str) -> list[int | None]:
 def test_windows_are_on_the_layers_that_have_them() -> None:
     assert windows("qwen2-7b") == [None] * 28, "use_sliding_window is false"
     assert windows("mistral-7b-v0.1") == [4096] * 32
+    silent = decoder_from({**LLAMA, "model_type": "qwen2", "sliding_window": 8})
+    assert {layer.attention.window for layer in silent.layers} == {None}, "what qwen2's default is"
+    late = {**LLAMA, "model_type": "qwen2", "sliding_window": 8, "use_sliding_window": True, "max_window_layers": 3}
+    assert [layer.attention.window for layer in decoder_from(late).layers] == [None, None, None, 8]
     assert windows("gpt-oss-20b") == [128, None] * 12
     assert [at for at, window in enumerate(windows("gemma-3-27b")) if window is None] == list(range(5, 62, 6))
     listed = decoder_from({**LLAMA, "sliding_window": 8, "layer_types": ["full_attention", *["sliding_attention"] * 3]})
@@ -108,7 +112,7 @@ def test_what_a_format_leaves_alone_stays_in_sixteen_bits() -> None:
         ({"vocab_size": "many"}, "config.json: vocab_size: must be a whole number above zero: 'many'"),
         ({"num_hidden_layers": True}, "must be a whole number above zero: True"),
         ({"num_attention_heads": 33}, "config.json: hidden_size: 4096 is not a multiple of num_attention_heads, 33"),
-        ({"sliding_window": 8, "layer_types": ["linear_attention"] * 4}, "config.json: layer_types: linear_attention"),
+        ({"layer_types": ["conv", *["full_attention"] * 3]}, "config.json: layer_types: conv: what such layers keep"),
         ({"sliding_window": 8, "layer_types": ["full_attention"]}, "has 1 entries and num_hidden_layers is 4"),
         ({"linear_num_key_heads": 16}, "config.json: linear_num_key_heads: linear attention keeps a state"),
         ({"index_topk": 2048}, "config.json: index_topk: sparse attention"),
