@@ -14,6 +14,7 @@ from typing import Any
 from ..plan.capacity.candidates import Candidate, Fleet, Settings, candidates
 from ..plan.capacity.decoder import active_parameters, parameters
 from ..plan.capacity.devices import BY_NAME, Device
+from ..plan.capacity.roofline import idle_percent
 from ..plan.capacity.serving import Demand
 from ..plan.capacity.servingchoice import Ranked, rank
 from .documents import InvalidFile
@@ -137,6 +138,8 @@ def _candidate_json(each: Candidate, why: str, *, chosen: bool) -> dict[str, Any
         },
         "kvBytesPerToken": each.token_bytes,
         "kvTokens": each.kv_tokens,
+        "sentBytesPerToken": each.sent_bytes,
+        "idlePercentAlone": idle_percent(each.sharding, 1),
         "requestsAtOnce": speed.requests if speed else 0,
         "ttftSeconds": speed and speed.ttft_seconds,
         "ttftSecondsAtPeak": speed and speed.ttft_bound,

@@ -14,7 +14,7 @@ from .devices import Device
 from .enginememory import Parts, default_batched_tokens, default_budget, parts
 from .fit import gib
 from .kvcache import Cache, Engine, held, token_bytes
-from .roofline import Replica
+from .roofline import Replica, Work, sent_bytes
 from .serving import Demand, Speed, dollars_per_million, most_requests, speed
 from .sharding import Sharding, impossible
 
@@ -49,8 +49,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`precision` is the checkpoint's own where it is "as is". `parts` and `requests` are of the fullest GPU and of one
-    replica; `speed` is None where nothing runs, and `problem` says why."""
+    """`precision` is the checkpoint's own where it is "as is". `parts` are of the fullest GPU, `token_bytes` and
+    `sent_bytes` of a token on one GPU, `speed` of one replica: None where nothing runs, and `problem` says why."""
 
     device: Device
     sharding: Sharding
@@ -58,6 +58,7 @@ class Candidate:
     parts: Parts | None
     kv_tokens: int
     token_bytes: int
+    sent_bytes: float
     fitting_requests: int
     speed: Speed | None
     replicas: int
@@ -79,7 +80,7 @@ def candidates(decoder: Decoder, fleet: Fleet, settings: Settings, demand: Deman
     for device in fleet.devices:
         for precision, quantized in precisions(decoder, device):
             for sharding in shardings(fleet.gpus):
-                empty = Candidate(device, sharding, precision, None, 0, 0, 0, None, 0, None, None)
+                empty = Candidate(device, sharding, precision, None, 0, 0, 0, 0, None, 0, None, None)
                 yield _judged(empty, quantized, Asked(fleet, settings, demand))
 
 
@@ -145,9 +146,10 @@ def _running(measured: Candidate, replica: Replica, asked: Asked) -> Candidate:
     demand = asked.demand
     requests = most_requests(replica, demand, measured.fitting_requests)
     found = speed(replica, demand, max(1, requests))
+    sent = sent_bytes(replica, Work(1, demand.tokens))
     most = asked.fleet.gpus // measured.sharding.gpus
     needed = most if demand.rate is None else -(-demand.rate // found.requests_per_second)
-    running = replace(measured, speed=found, replicas=max(1, min(most, int(needed))))
+    running = replace(measured, speed=found, replicas=max(1, min(most, int(needed))), sent_bytes=sent)
     price = measured.device.dollars_per_hour
     cost = None if price is None else _cost(running, found, demand, price)
     problem = _too_slow(running, found, demand, needed=needed, most=most)

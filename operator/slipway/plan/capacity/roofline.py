@@ -51,6 +51,18 @@ def step_seconds(replica: Replica, work: Work) -> float:
     return sum(each) + _head_seconds(replica, work) + _handover_seconds(replica, work)
 
 
+def sent_bytes(replica: Replica, work: Work) -> float:
+    """Of one GPU of the longest stage, in one step: to its peers of the layer, and to the next stage."""
+    layers = max(len(each) for each in stages(replica.decoder, replica.sharding))
+    handed = _activation_bytes(replica, work) if replica.sharding.pipeline > 1 else 0
+    return layers * _reduced_bytes(replica, work) + handed
+
+
+def idle_percent(sharding: Sharding, requests: int) -> int:
+    """Of a pipeline's time, how much a stage waits while fewer requests are there than stages."""
+    return round(100 * (1 - min(requests, sharding.pipeline) / sharding.pipeline))
+
+
 def peak_flops(decoder: Decoder, device: Device) -> float:
     """Weights of 8 bits are multiplied as such where the GPU can; smaller ones are made 16 bits wide first."""
     eight = {decoder.bits.attention, decoder.bits.dense} == {8}
@@ -97,10 +109,17 @@ def _layer_read(layer: Layer, replica: Replica, work: Work) -> float:
 
 
 def _reduce_seconds(replica: Replica, work: Work) -> float:
-    """Twice (n - 1) / n of the activations, as rings send them (traffic.py)."""
+    return _reduced_bytes(replica, work) / replica.device.link_bytes_per_second
+
+
+def _reduced_bytes(replica: Replica, work: Work) -> float:
+    """Of one GPU in one layer: twice (n - 1) / n of the activations, as rings send them (traffic.py)."""
     tensor = replica.sharding.tensor
-    sent = 2 * (tensor - 1) / tensor * work.tokens * replica.decoder.hidden * ACTIVATION_BYTES
-    return REDUCES * sent / replica.device.link_bytes_per_second
+    return REDUCES * 2 * (tensor - 1) / tensor * _activation_bytes(replica, work)
+
+
+def _activation_bytes(replica: Replica, work: Work) -> float:
+    return work.tokens * replica.decoder.hidden * ACTIVATION_BYTES
 
 
 def _head_seconds(replica: Replica, work: Work) -> float:
@@ -112,5 +131,5 @@ def _head_seconds(replica: Replica, work: Work) -> float:
 
 
 def _handover_seconds(replica: Replica, work: Work) -> float:
-    sent = (replica.sharding.pipeline - 1) * work.tokens * replica.decoder.hidden * ACTIVATION_BYTES
+    sent = (replica.sharding.pipeline - 1) * _activation_bytes(replica, work)
     return sent / replica.device.link_bytes_per_second

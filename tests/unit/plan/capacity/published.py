@@ -15,12 +15,13 @@ from typing import Any
 import yaml
 
 from slipway.cli.generated import Generated
+from slipway.plan.capacity.candidates import Candidate, Fleet, Settings, candidates, precisions
 from slipway.plan.capacity.decoder import Decoder
 from slipway.plan.capacity.decoderconfig import decoder_from
 from slipway.plan.capacity.devices import BY_NAME, GIB
 from slipway.plan.capacity.enginememory import Budget, parts
 from slipway.plan.capacity.kvcache import Cache, held
-from slipway.plan.capacity.roofline import Replica
+from slipway.plan.capacity.roofline import Replica, Work, idle_percent, sent_bytes
 from slipway.plan.capacity.serving import Demand, itl_bound, speed, ttft_bound
 from slipway.plan.capacity.sharding import Sharding
 
@@ -28,6 +29,10 @@ HERE = Path(__file__).parent
 PAGE = Path("docs/planner.md")
 REGENERATE = "python -m tests.unit.plan.capacity.published"
 BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
+MISSION = (
+    *(("TP8", "as is"), ("TP4 x PP2", "as is"), ("TP2 x PP4", "as is"), ("TP1 x PP8", "as is"), ("TP1 x PP7", "as is")),
+    *(("TP4", "int4"), ("TP2 x PP2", "int4"), ("TP2", "int4")),
+)
 GOALS = {"free": 5.0, "size": 10.0}  # percent
 
 
@@ -161,7 +166,7 @@ def part(kind: str, figure: Mapping[str, Any]) -> str:
 
 def tables() -> dict[str, str]:
     """Of the page, by the name in their markers."""
-    return {"capacity": _table(_capacity_rows()), "speed": _table(_speed_rows())}
+    return {"capacity": _table(_capacity_rows()), "speed": _table(_speed_rows()), "mission": _table(_mission_rows())}
 
 
 def page(text: str) -> str:
@@ -195,6 +200,45 @@ def _speed_rows() -> list[tuple[str, ...]]:
         expected = (f"{each.tokens_per_second:,.0f}", _percent(each.error))
         rows.append((figure["id"], part("speed", figure), *times, *expected))
     return rows
+
+
+def _mission_rows() -> list[tuple[str, ...]]:
+    """175 billion parameters on A100-80GB, 1,024 tokens in and 256 out; one request alone, and as many as fit."""
+    head = (
+        "cut",
+        "GB a GPU",
+        "KV bytes a token",
+        "requests",
+        "KB sent a token",
+        "idle alone",
+        "TTFT",
+        "ITL alone",
+        "tokens/s",
+    )
+    fleet, engine, demand = Fleet([BY_NAME["A100-80GB"]], 8, 8), Settings("vllm", 0.92), Demand(1024, 256)
+    found = {
+        (each.sharding.name, each.precision): each for each in candidates(decoder("gpt-175b"), fleet, engine, demand)
+    }
+    return [head, *(_mission_row(found[cut], demand) for cut in MISSION)]
+
+
+def _mission_row(each: Candidate, demand: Demand) -> tuple[str, ...]:
+    assert each.parts is not None
+    assert each.speed is not None
+    model = dict(precisions(decoder("gpt-175b"), each.device))[each.precision]
+    replica = Replica(model, each.sharding, each.device)
+    alone = speed(replica, demand, 1)
+    return (
+        each.sharding.name + ("" if each.precision == "as is" else f" {each.precision}"),
+        f"{each.parts.weights / 1e9:.1f}",
+        f"{each.token_bytes:,}",
+        f"{each.speed.requests}",
+        f"{sent_bytes(replica, Work(1, demand.tokens)) / 1e3:,.0f}",
+        f"{idle_percent(each.sharding, 1)} %",
+        f"{alone.ttft_seconds * 1000:,.0f} ms",
+        f"{alone.itl_seconds * 1000:,.0f} ms",
+        f"{each.speed.output_tokens_per_second:,.0f}",
+    )
 
 
 def _number(count: int | None) -> str:

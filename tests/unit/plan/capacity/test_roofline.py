@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.plan.capacity.devices import BY_NAME
-from slipway.plan.capacity.roofline import Replica, Work, peak_flops, step_seconds
+from slipway.plan.capacity.roofline import Replica, Work, idle_percent, peak_flops, sent_bytes, step_seconds
 from slipway.plan.capacity.serving import Demand, dollars_per_million, most_requests, speed
 from slipway.plan.capacity.sharding import Sharding
 
@@ -95,3 +95,16 @@ def test_as_many_at_once_as_the_time_between_tokens_lets() -> None:
 def test_dollars_are_of_gpus_that_are_always_busy() -> None:
     found = replace(speed(Replica(LLAMA, Sharding(), H100), DEMAND, 50), output_tokens_per_second=1000)
     assert dollars_per_million(found, 2, 3.6) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("sharding", "layers", "handed"), [((8, 1), 96, 0), ((4, 2), 48, 1), ((1, 8), 12, 1)])
+def test_what_a_gpu_sends_for_a_token(sharding: tuple[int, int], layers: int, handed: int) -> None:
+    """Of 175 billion parameters: two all-reduces a layer, and one hand-over; a pipeline alone sends 24 KB."""
+    tensor = sharding[0]
+    found = sent_bytes(Replica(decoder("gpt-175b"), Sharding(*sharding), A100), Work(1, 1024))
+    assert found == (layers * 2 * 2 * (tensor - 1) / tensor + handed) * 12288 * 2
+
+
+def test_a_pipeline_waits_while_it_is_not_full() -> None:
+    assert [idle_percent(Sharding(1, 8), requests) for requests in (1, 4, 8, 80)] == [88, 50, 0, 0]
+    assert idle_percent(Sharding(8), 1) == 0
