@@ -171,6 +171,17 @@ def test_names_fit_whatever_the_release_is_called(render: Render) -> None:
     )
 
 
+@pytest.mark.parametrize(("part", "port"), [("operator", "8080"), ("gateway", "8081")])
+def test_a_pods_own_annotations_win(render: Render, part: str, port: str) -> None:
+    values = {f"{part}.podAnnotations": {"prometheus.io/scrape": "false", "image": "sha256:00"}}
+    assert one(render(values), "Deployment", f"slipway-{part}")["spec"]["template"]["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "false",
+        "prometheus.io/port": port,
+        "prometheus.io/path": "/metrics",
+        "image": "sha256:00",
+    }
+
+
 def test_selectors_do_not_change_between_versions(render: Render) -> None:
     """A Deployment's selector is immutable: an upgrade that changed it would fail on every cluster."""
     assert {

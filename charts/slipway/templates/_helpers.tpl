@@ -41,6 +41,19 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
+{{- /* The labels of what a selector chooses. Not both of the above: each has the instance, and a key may come once. */ -}}
+{{- define "slipway.partLabels" -}}
+app.kubernetes.io/name: {{ .name }}
+{{ include "slipway.labels" .root }}
+{{- end -}}
+
+{{- /* How a pod is scraped, unless the user's own annotations say otherwise. */ -}}
+{{- define "slipway.podAnnotations" -}}
+{{- $annotations := dict "prometheus.io/scrape" "true" "prometheus.io/port" .port "prometheus.io/path" "/metrics" -}}
+{{- range $key, $value := .more }}{{ $_ := set $annotations $key $value }}{{ end -}}
+{{- toYaml $annotations -}}
+{{- end -}}
+
 {{- define "slipway.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
