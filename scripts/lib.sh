@@ -1,6 +1,7 @@
 # Sourced by every script: strict mode, the cache, uv, and steps that print how long they took.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export HOME=${HOME:-~}  # the user's own, where a service manager or container sets none
 export SLIPWAY_CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 export PATH="$SLIPWAY_CACHE/bin:$SLIPWAY_CACHE/uv/bin:$PATH"
 export PYTHONUNBUFFERED=1 UV_NO_PROGRESS=1

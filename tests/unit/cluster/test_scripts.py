@@ -1,6 +1,7 @@
 """What the scripts do where the machine is not as they expect it. Each is run in a shell, as make runs it."""
 
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -26,3 +27,9 @@ def test_files_that_git_does_not_list_were_not_counted(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert "not a git repository" in answer.stderr
     assert "short files FAILED" in answer.stderr
+
+
+def test_without_a_home_the_cache_is_in_the_users_own() -> None:
+    answer = bash('source scripts/lib.sh; echo "$HOME $SLIPWAY_CACHE"', HOME=None, SLIPWAY_CACHE=None)
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    assert answer.stdout == f"{home} {home}/.cache/slipway\n", answer.stderr

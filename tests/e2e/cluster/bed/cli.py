@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -124,9 +125,10 @@ def down(bed: Bed) -> None:
 
 def env(bed: Bed) -> None:
     """Print what a shell needs to use the cluster, for eval."""
-    sys.stdout.write(
-        f'export KUBECONFIG={bed.places.kubeconfig(bed.options.name)}\nexport PATH={bed.places.bin}:"$PATH"\n'
+    kubeconfig, programs = (
+        shlex.quote(str(path)) for path in (bed.places.kubeconfig(bed.options.name), bed.places.bin)
     )
+    sys.stdout.write(f'export KUBECONFIG={kubeconfig}\nexport PATH={programs}:"$PATH"\n')
 
 
 COMMANDS: dict[str, Callable[[Bed], None]] = {
