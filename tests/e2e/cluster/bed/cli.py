@@ -21,7 +21,7 @@ from bed.places import Places, from_environment
 from bed.setup import install_packages
 from bed.shell import Failure, RealShell, Shell
 from bed.status import print_status
-from bed.steps import Steps
+from bed.steps import Steps, numbered
 
 CLUSTER_PROGRAMS = ("kubectl", "kind", "helm")
 
@@ -72,7 +72,8 @@ def images(bed: Bed) -> None:
     """Build container images: the named ones, or all."""
     check_images(bed.options.names)
     bed.ready_engine()
-    for name in bed.options.names or ["node", "addons", *catalog.PRODUCT_IMAGES]:
+    for name, place in numbered(bed.options.names or ["node", "addons", *catalog.PRODUCT_IMAGES]):
+        bed.steps.say(f"images: {name}{place}")
         match name:
             case "node":
                 bed.images.node()

@@ -14,7 +14,7 @@ from bed import stamps
 from bed.places import MODULES, Places
 from bed.programs import BY_NAME, PROGRAMS, Program, ldflags
 from bed.shell import Failure, Shell
-from bed.steps import Steps
+from bed.steps import Steps, numbered
 
 GO_VERSION = "1.26"  # the newest that a module asks for
 GO_CACHE_LIMIT_BYTES = 12 * 1024**3
@@ -58,8 +58,8 @@ class GoBuilder:
             return
         if not shutil.which("go"):
             raise Failure(f"`go` is not on PATH: programs are built from Go modules. Install Go {GO_VERSION} or newer")
-        for batch in batches(stale):
-            with self._steps.step(f"go build {' '.join(program.name for program in batch)}"):
+        for batch, place in numbered(batches(stale)):
+            with self._steps.step(f"go build {' '.join(program.name for program in batch)}{place}"):
                 self._build_batch(batch)
         self._trim_go_cache()
 
