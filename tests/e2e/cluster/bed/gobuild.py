@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bed import stamps
+from bed.compiling import Compiling
 from bed.places import MODULES, Places
 from bed.programs import BY_NAME, PROGRAMS, Program, ldflags
 from bed.shell import Failure, Shell
@@ -96,11 +97,11 @@ class GoBuilder:
         out = self._places.scratch / "go" / batch[0].name
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        self._shell.run(
-            ["go", "build", "-ldflags", ldflags(batch[0]), "-o", f"{out}/", *(program.package for program in batch)],
-            cwd=MODULES / batch[0].module_dir,
-            env=self.environment(),
-        )
+        where, packages = MODULES / batch[0].module_dir, [program.package for program in batch]
+        compiling, env = Compiling(self._steps), self.environment()
+        self._shell.follow(["go", "list", "-deps", *packages], compiling.listed, cwd=where, env=env)
+        command = ["go", "build", "-v", "-ldflags", ldflags(batch[0]), "-o", f"{out}/", *packages]
+        self._shell.follow(command, compiling.built, cwd=where, env=env)
         self._places.bin.mkdir(parents=True, exist_ok=True)
         for program in batch:
             (out / binary_name(program.package)).replace(self._places.bin / program.name)
