@@ -78,26 +78,26 @@ def _generator(command: argparse.ArgumentParser, directory: Path) -> None:
 
 
 def crds(arguments: argparse.Namespace) -> int:
-    from .api.crd import REGENERATE, crd_files
+    from .api.crd import OWNED, REGENERATE, crd_files
     from .api.reference import reference
     from .cli.generated import Generated
 
     files = crd_files()
     if arguments.check:
         page = Generated(REFERENCE_FILE.parent, {REFERENCE_FILE.name: reference()}, REGENERATE)
-        return _check(Generated(CRDS_DIRECTORY, files, REGENERATE, owns="*.yaml"), page)
+        return _check(Generated(CRDS_DIRECTORY, files, REGENERATE, owns=OWNED), page)
     if arguments.docs:
         Generated(arguments.docs.parent, {arguments.docs.name: reference()}, REGENERATE).write()
-    return _write_or_print(arguments.output, files, REGENERATE, owns="*.yaml")
+    return _write_or_print(arguments.output, files, REGENERATE, owns=OWNED)
 
 
 def rbac(arguments: argparse.Namespace) -> int:
-    from .api.rbac import REGENERATE, rbac_files
+    from .api.rbac import OWNED, REGENERATE, rbac_files
     from .cli.generated import Generated
 
     if arguments.check:
-        return _check(Generated(RBAC_DIRECTORY, rbac_files(), REGENERATE, owns="rbac-*.yaml"))
-    return _write_or_print(arguments.output, rbac_files(), REGENERATE, owns="rbac-*.yaml")
+        return _check(Generated(RBAC_DIRECTORY, rbac_files(), REGENERATE, owns=OWNED))
+    return _write_or_print(arguments.output, rbac_files(), REGENERATE, owns=OWNED)
 
 
 def _write_or_print(directory: Path | None, files: dict[str, str], regenerate: str, *, owns: str) -> int:
@@ -106,7 +106,8 @@ def _write_or_print(directory: Path | None, files: dict[str, str], regenerate: s
     if directory is None:
         print("---\n".join(files.values()), end="")
     else:
-        Generated(directory, files, regenerate, owns=owns).write()
+        for deleted in Generated(directory, files, regenerate, owns=owns).write():
+            print(f"deleted {deleted}: it is no longer generated", file=sys.stderr)
     return 0
 
 
