@@ -5,6 +5,7 @@ told of and otherwise left alone. What is of Slipway's group must be of a kind a
 one, left out in silence, would look like a file without a mistake.
 """
 
+import json
 import re
 import sys
 from collections.abc import Hashable, Iterator, Mapping
@@ -15,6 +16,7 @@ import yaml
 from ..api import inferenceservice, trainingjob
 from ..api.common import API_VERSION, DNS_LABEL, GROUP, OWNER_NAME, Resource
 from ..plan.observed import Obj
+from . import scalars
 
 MODELS: Mapping[str, type[Resource]] = {
     trainingjob.KIND: trainingjob.TrainingJob,
@@ -23,7 +25,12 @@ MODELS: Mapping[str, type[Resource]] = {
 NAME_MAX = {trainingjob.KIND: trainingjob.NAME_MAX, inferenceservice.KIND: inferenceservice.NAME_MAX}
 KNOWN = f"{' or '.join(MODELS)} of {API_VERSION}"
 NAMESPACE_MAX = 63
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
+MERGE = "tag:yaml.org,2002:merge"
+TAGS: Mapping[type, str] = {
+    python_type: f"tag:yaml.org,2002:{name}"
+    for python_type, name in ((bool, "bool"), (int, "int"), (float, "float"), (str, "str"), (type(None), "null"))
+}
+SHOWN_MAX = 40  # characters of a scalar
 
 
 class InvalidFile(ValueError):
@@ -31,22 +38,53 @@ class InvalidFile(ValueError):
 
 
 class StrictLoader(yaml.SafeLoader):
-    """As the API server and kubectl read YAML: a key comes once, and what looks like a time is text."""
+    """As the API server and kubectl read YAML: a key comes once and is text, and plain scalars are as scalars.py says.
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way of saying it
-        first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    Stricter than kubectl in this: a repeated key and a tag that JSON has no type for are refused.
+    """
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: tuple[bool, bool]) -> str:  # noqa: ANN401
+        if kind is not yaml.ScalarNode or not implicit[0]:
+            return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+        return MERGE if value == "<<" else TAGS[type(scalars.value_of(value))]
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401
         """Here, where `<<` has not been put in yet: what it brings may be set again."""
         node = super().compose_mapping_node(anchor)
+        node.value = [(_key(key), value) for key, value in node.value]
         seen = set[Hashable]()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+            if (key.tag, key.value) in seen:
                 raise yaml.composer.ComposerError(None, None, f'key "{key.value}" already set in map', key.start_mark)
-            seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+            seen.add((key.tag, key.value))
         return node
+
+    def construct_plain(self, node: yaml.ScalarNode) -> scalars.Scalar:
+        """A scalar without quotes, or with one of JSON's own types as its tag."""
+        text = self.construct_scalar(node)
+        value = scalars.value_of(text)
+        fits = node.tag == TAGS[type(value)] or (node.tag, type(value)) == (TAGS[float], int)
+        try:
+            if fits:
+                return scalars.as_json(value)
+            complaint = f"is no {node.tag.rpartition(':')[2]}"
+        except ValueError as error:
+            complaint = str(error)
+        raise yaml.constructor.ConstructorError(None, None, f"{text[:SHOWN_MAX]} {complaint}", node.start_mark)
+
+
+def _key(node: yaml.Node) -> yaml.ScalarNode:
+    """JSON's keys are text: kubectl writes a number's digits, and `true` or `false`."""
+    if isinstance(node, yaml.ScalarNode) and node.tag in (TAGS[str], MERGE):
+        return node
+    if isinstance(node, yaml.ScalarNode) and node.tag in (TAGS[int], TAGS[bool]):
+        text = json.dumps(scalars.value_of(node.value))
+        return yaml.ScalarNode(TAGS[str], text, node.start_mark, node.end_mark)
+    raise yaml.composer.ComposerError(None, None, "a key must be text: put it in quotes", node.start_mark)
+
+
+for tag in (TAGS[bool], TAGS[int], TAGS[float], TAGS[type(None)]):
+    StrictLoader.add_constructor(tag, StrictLoader.construct_plain)
 
 
 def documents(text: str) -> list[Obj]:

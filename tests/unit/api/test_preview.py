@@ -199,6 +199,11 @@ def test_shared_parts_are_written_out() -> None:
         (JOB.replace("steps: 5", "steps: 5, steps: 6"), 'key "steps" already set in map'),
         (JOB.replace("steps: 5", "steps: 2026-01-01"), "spec.training.steps: Input should be a valid integer"),
         (JOB.replace("steps: 5", "steps: !!timestamp 2026-13-01"), "not YAML: month must be in 1..12"),
+        (
+            JOB.replace("steps: 5", "steps: 5, optimizer: {learningRate: 1e-3}"),
+            "spec.training.optimizer.learningRate: Input should be a valid string",
+        ),
+        (JOB + "  deadlineSeconds: 1:30", "spec.deadlineSeconds: Input should be a valid integer"),
         (JOB.replace("steps: 5", "steps: 0"), "TrainingJob demo: spec.training.steps: Input should be greater"),
         (JOB + "  lottery: a", "TrainingJob demo: spec.lottery: Extra inputs are not permitted"),
         (SERVICE.replace("{uri", "{url"), "InferenceService chat: spec.model.url"),
