@@ -13,10 +13,9 @@ from typing import Any
 
 import yaml
 
-from ..api import inferenceservice, trainingjob
+from ..api import inferenceservice, scalars, trainingjob
 from ..api.common import API_VERSION, DNS_LABEL, GROUP, OWNER_NAME, Resource
 from ..plan.observed import Obj
-from . import scalars
 
 MODELS: Mapping[str, type[Resource]] = {
     trainingjob.KIND: trainingjob.TrainingJob,
@@ -25,11 +24,6 @@ MODELS: Mapping[str, type[Resource]] = {
 NAME_MAX = {trainingjob.KIND: trainingjob.NAME_MAX, inferenceservice.KIND: inferenceservice.NAME_MAX}
 KNOWN = f"{' or '.join(MODELS)} of {API_VERSION}"
 NAMESPACE_MAX = 63
-MERGE = "tag:yaml.org,2002:merge"
-TAGS: Mapping[type, str] = {
-    python_type: f"tag:yaml.org,2002:{name}"
-    for python_type, name in ((bool, "bool"), (int, "int"), (float, "float"), (str, "str"), (type(None), "null"))
-}
 SHOWN_MAX = 40  # characters of a scalar
 
 
@@ -37,16 +31,11 @@ class InvalidFile(ValueError):
     """The file cannot be planned; the message says which document and field, and what is wrong with it."""
 
 
-class StrictLoader(yaml.SafeLoader):
-    """As the API server and kubectl read YAML: a key comes once and is text, and plain scalars are as scalars.py says.
+class StrictLoader(scalars.Resolver, yaml.SafeLoader):
+    """As the API server and kubectl read YAML: a key comes once and is text, plain scalars are as api/scalars.py says.
 
     Stricter than kubectl in this: a repeated key and a tag that JSON has no type for are refused.
     """
-
-    def resolve(self, kind: type[yaml.Node], value: Any, implicit: tuple[bool, bool]) -> str:  # noqa: ANN401
-        if kind is not yaml.ScalarNode or not implicit[0]:
-            return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
-        return MERGE if value == "<<" else TAGS[type(scalars.value_of(value))]
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401
         """Here, where `<<` has not been put in yet: what it brings may be set again."""
@@ -63,7 +52,7 @@ class StrictLoader(yaml.SafeLoader):
         """A scalar without quotes, or with one of JSON's own types as its tag."""
         text = self.construct_scalar(node)
         value = scalars.value_of(text)
-        fits = node.tag == TAGS[type(value)] or (node.tag, type(value)) == (TAGS[float], int)
+        fits = node.tag == scalars.TAGS[type(value)] or (node.tag, type(value)) == (scalars.TAGS[float], int)
         try:
             if fits:
                 return scalars.as_json(value)
@@ -75,15 +64,15 @@ class StrictLoader(yaml.SafeLoader):
 
 def _key(node: yaml.Node) -> yaml.ScalarNode:
     """JSON's keys are text: kubectl writes a number's digits, and `true` or `false`."""
-    if isinstance(node, yaml.ScalarNode) and node.tag in (TAGS[str], MERGE):
+    if isinstance(node, yaml.ScalarNode) and node.tag in (scalars.TAGS[str], scalars.MERGE):
         return node
-    if isinstance(node, yaml.ScalarNode) and node.tag in (TAGS[int], TAGS[bool]):
+    if isinstance(node, yaml.ScalarNode) and node.tag in (scalars.TAGS[int], scalars.TAGS[bool]):
         text = json.dumps(scalars.value_of(node.value))
-        return yaml.ScalarNode(TAGS[str], text, node.start_mark, node.end_mark)
+        return yaml.ScalarNode(scalars.TAGS[str], text, node.start_mark, node.end_mark)
     raise yaml.composer.ComposerError(None, None, "a key must be text: put it in quotes", node.start_mark)
 
 
-for tag in (TAGS[bool], TAGS[int], TAGS[float], TAGS[type(None)]):
+for tag in (scalars.TAGS[bool], scalars.TAGS[int], scalars.TAGS[float], scalars.TAGS[type(None)]):
     StrictLoader.add_constructor(tag, StrictLoader.construct_plain)
 
 

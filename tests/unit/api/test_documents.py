@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from slipway.api.plainyaml import PlainDumper
 from slipway.cli.documents import InvalidFile, StrictLoader, documents
 from tests.crd.yamltable import READ, UNREADABLE, document
 
@@ -32,3 +33,9 @@ def test_a_key_that_comes_twice_or_is_a_fraction_is_refused(text: str) -> None:
 def test_merges_are_as_in_yaml_1_1() -> None:
     text = "{<<: [{a: 1, b: 1}, {b: 2, c: 2}], a: 3}"
     assert yaml.load(text, Loader=StrictLoader) == {"a": 3, "b": 1, "c": 2}
+
+
+def test_text_is_written_so_that_kubectl_reads_it_as_text() -> None:
+    written = yaml.dump(list(READ), Dumper=PlainDumper)
+    assert yaml.load(written, Loader=StrictLoader) == list(READ)
+    assert yaml.dump("plain", Dumper=PlainDumper).startswith("plain")

@@ -1,4 +1,5 @@
-"""What kubectl makes of a plain scalar in a YAML file, so that `slipway plan` judges what the API server would get.
+"""What kubectl makes of a plain scalar in a YAML file: `slipway plan` judges what the API server would get, and what
+`slipway render` prints comes to it as it was meant.
 
 kubectl's reader follows YAML 1.1 for `yes`, `on` and `010` (a boolean, another, and eight), and neither version for the
 rest: `1e-3` is a number, `1:30` is text, and a number too large for a float is text. Then comes JSON, which has no
@@ -7,7 +8,17 @@ infinity, and to whose readers a whole number is one however it was written. tes
 
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
+
+import yaml
+
+MERGE = "tag:yaml.org,2002:merge"
+TAGS: Mapping[type, str] = {
+    python_type: f"tag:yaml.org,2002:{name}"
+    for python_type, name in ((bool, "bool"), (int, "int"), (float, "float"), (str, "str"), (type(None), "null"))
+}
 
 Scalar = str | int | float | bool | None
 
@@ -25,6 +36,15 @@ BETWEEN_DIGITS = re.compile("(?<=[0-9])_(?=[0-9])")
 BASES = (16, 2, 8, 10)  # of INTEGER's groups
 LENGTH_MAX = 67  # of an integer of 64 bits in base two, with sign and prefix: Python refuses to read very long ones
 INT64 = 2**63
+
+
+class Resolver(yaml.resolver.BaseResolver):
+    """For a loader or a dumper of PyYAML, before its other bases: which scalars need no quotes and are what."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: tuple[bool, bool]) -> str:  # noqa: ANN401
+        if kind is not yaml.ScalarNode or not implicit[0]:
+            return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+        return MERGE if value == "<<" else TAGS[type(value_of(value))]
 
 
 def value_of(text: str) -> Scalar:
