@@ -1,5 +1,5 @@
-"""YAML as people and kubectl read it: without anchors, so that everything stands where it applies, and with quotes where
-kubectl would not see text. PyYAML does neither by itself: `1e-3` and `y` are text to it.
+"""YAML as people and kubectl read it: without anchors, so that everything stands where it applies, and with quotes
+around what kubectl would not see as text. PyYAML does neither by itself: `1e-3` and `y` are text to it.
 """
 
 import yaml

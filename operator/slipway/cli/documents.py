@@ -16,6 +16,7 @@ import yaml
 from ..api import inferenceservice, scalars, trainingjob
 from ..api.common import API_VERSION, DNS_LABEL, GROUP, OWNER_NAME, Resource
 from ..plan.observed import Obj
+from .schema import unknown_field
 
 MODELS: Mapping[str, type[Resource]] = {
     trainingjob.KIND: trainingjob.TrainingJob,
@@ -24,6 +25,12 @@ MODELS: Mapping[str, type[Resource]] = {
 NAME_MAX = {trainingjob.KIND: trainingjob.NAME_MAX, inferenceservice.KIND: inferenceservice.NAME_MAX}
 KNOWN = f"{' or '.join(MODELS)} of {API_VERSION}"
 NAMESPACE_MAX = 63
+# Of metav1.ObjectMeta, which is no part of a CRD's schema.
+METADATA_FIELDS = (
+    *("name", "generateName", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "managedFields"),
+    *("uid", "resourceVersion", "generation", "selfLink"),
+    *("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"),
+)
 SHOWN_MAX = 40  # characters of a scalar
 
 
@@ -130,6 +137,9 @@ def _check_metadata(body: Obj, where: str) -> None:
         _check_name(name, body["kind"], what)
     if not isinstance(namespace, str) or not _is_namespace(namespace):
         raise InvalidFile(f"{what}: metadata.namespace: must be a DNS label: {namespace!r}")
+    for field in metadata:
+        if field not in METADATA_FIELDS:
+            raise InvalidFile(f"{what}: metadata.{field}: {unknown_field(field, METADATA_FIELDS)}")
     for field in ("labels", "annotations"):
         if not _is_text(metadata.get(field, {})):
             raise InvalidFile(f"{what}: metadata.{field}: must hold text alone: put other values in quotes")
