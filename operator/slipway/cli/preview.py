@@ -20,6 +20,7 @@ from ..api import inferenceservice, trainingjob
 from ..api.plainyaml import PlainDumper
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
+from ..reconcile.observe import is_suspended
 from .documents import MODELS, InvalidFile, documents, of_kinds
 from .schema import schema_of, violations, without_nulls
 
@@ -129,6 +130,7 @@ def _child(ref: Ref, obj: Obj, owner: Owner, now: float) -> Child:
         deleting=False,
         created=now,
         status={},
+        suspended=is_suspended(obj),
     )
 
 

@@ -50,6 +50,14 @@ def test_a_training_job_becomes_a_claim_and_the_gang_of_its_first_attempt(shown:
     assert kinds_in(shown("render", JOB)) == [("PersistentVolumeClaim", "demo-output"), ("PyTorchJob", "demo-0")]
 
 
+def test_a_queued_job_is_shown_as_queued(shown: Any) -> None:
+    """Its gang is made suspended, and Kueue lets it run: there is none here."""
+    summary = shown("plan", JOB + "  queue: research\n")
+    assert "Queued        True     WaitingForAdmission" in summary
+    assert "Running       False    Queued: attempt 0 waits in queue research" in summary
+    assert "Queued        False    Admitted" not in summary
+
+
 def test_an_inference_service_becomes_what_serves_and_scales_it(shown: Any) -> None:
     made = {("Deployment", "chat"), ("Service", "chat"), ("ScaledObject", "chat")}
     assert set(kinds_in(shown("render", SERVICE + "---" + CLAIM))) == made
