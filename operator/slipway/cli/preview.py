@@ -21,7 +21,7 @@ from ..api.plainyaml import PlainDumper
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
 from ..reconcile.observe import is_suspended
-from .documents import MODELS, InvalidFile, documents, of_kinds
+from .documents import MODELS, InvalidFile, of_kinds
 from .schema import schema_of, violations, without_nulls
 
 PlanFunction = Callable[[Observed, float, Defaults], Plan]
@@ -81,9 +81,8 @@ def operator() -> Operator:
     return Operator(plans, importlib.import_module("slipway.kube.kinds").ref_of)
 
 
-def preview(text: str, using: Operator, now: float | None = None) -> list[Preview]:
-    """Plans of all of Slipway's resources in the YAML `text`. `now`: seconds since the epoch. Raises InvalidFile."""
-    present = documents(text)
+def preview(present: list[Obj], using: Operator, now: float | None = None) -> list[Preview]:
+    """Plans of all of Slipway's resources among `present`. `now`: seconds since the epoch. Raises InvalidFile."""
     resources = of_kinds(present, *MODELS)
     moment = time.time() if now is None else now
     return [_previewed(body, present, using, moment) for body in resources]

@@ -14,8 +14,10 @@ from slipway.api.rbac import rbac_files
 from slipway.api.reference import reference
 from slipway.cli import listing, preview, watching
 from slipway.cli.documents import InvalidFile
+from slipway.plan.observed import Obj
 
 REPOSITORY = Path(__file__).parents[3]
+SAMPLE = REPOSITORY / "workloads" / "samples" / "trainingjob-pretrain.yaml"
 
 
 def test_every_subcommand_is_carried_out_by_something() -> None:
@@ -103,38 +105,76 @@ def test_check_and_output_exclude_each_other(capsys: pytest.CaptureFixture[str])
     assert "not allowed with" in capsys.readouterr().err
 
 
+def config_map(name: str) -> str:
+    return f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}"
+
+
 @pytest.fixture
 def echoing_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     """`plan` and `render` without the real plans: what reaches them is shown instead."""
 
-    def planned(text: str, plans: object) -> str:
-        if "bad" in text:
+    def planned(present: list[Obj], plans: object) -> str:
+        names = " ".join(body["metadata"]["name"] for body in present)
+        if "bad" in names:
             raise InvalidFile("spec.nodes: must be more")
-        return text
+        return names
 
     monkeypatch.setattr(preview, "operator", lambda: None)
     monkeypatch.setattr(preview, "preview", planned)
-    monkeypatch.setattr(preview, "refusals", lambda text: [])
-    monkeypatch.setattr(preview, "summary", lambda text: f"summary of {text}")
-    monkeypatch.setattr(preview, "rendered", lambda text: f"objects of {text}")
+    monkeypatch.setattr(preview, "refusals", lambda names: [])
+    monkeypatch.setattr(preview, "summary", lambda names: f"summary of {names}")
+    monkeypatch.setattr(preview, "rendered", lambda names: f"objects of {names}")
 
 
 @pytest.mark.usefixtures("echoing_preview")
 @pytest.mark.parametrize(("command", "printed"), [("plan", "summary of it"), ("render", "objects of it")])
-def test_plan_and_render_read_a_file_or_standard_input(
+def test_plan_and_render_read_files_and_standard_input(
     command: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "job.yaml").write_text("it")
+    (tmp_path / "job.yaml").write_text(config_map("it"))
     assert main([command, "-f", str(tmp_path / "job.yaml")]) == 0
     assert capsys.readouterr().out == printed
-    monkeypatch.setattr(sys, "stdin", io.StringIO("it"))
-    assert main([command, "-f", "-"]) == 0
-    assert capsys.readouterr().out == printed
+    monkeypatch.setattr(sys, "stdin", io.StringIO(config_map("too")))
+    assert main([command, "-f", str(tmp_path / "job.yaml"), "-f", "-"]) == 0
+    assert capsys.readouterr().out == f"{printed} too"
+
+
+@pytest.mark.parametrize("command", [["plan"], ["plan", "train"], ["render"], ["render", "--target", "slurm"]])
+def test_no_file_of_several_is_left_out(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As with kubectl. Each that cannot be read is told, wherever it stands."""
+    files = {"good": SAMPLE.read_text(), "empty": "", "bad": "[", "worse": "- a"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for order in (["bad", "good", "worse"], ["worse", "bad", "empty", "good"]):
+        assert main([*command, *(word for name in order for word in ("-f", str(tmp_path / name)))]) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert f"{tmp_path}/bad: not YAML" in printed.err
+        assert f"{tmp_path}/worse: document 1 is not a Kubernetes object" in printed.err
+    assert main([*command, "-f", str(tmp_path / "empty"), "-f", str(tmp_path / "good")]) == 0
+
+
+def test_what_one_file_names_may_be_in_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service, claim = tmp_path / "service.yaml", tmp_path / "claim.yaml"
+    service.write_text(
+        "{apiVersion: slipway.dev/v1alpha1, kind: InferenceService, metadata: {name: chat},"
+        " spec: {model: {uri: 'pvc://models'}}}"
+    )
+    claim.write_text("{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: models}, status: {phase: Bound}}")
+    assert main(["plan", "-f", str(service)]) == 0
+    assert "looked for    PersistentVolumeClaim default/models" in capsys.readouterr().out
+    assert main(["plan", "-f", str(service), "-f", str(claim)]) == 0
+    assert "looked for" not in capsys.readouterr().out
+
+
+def test_a_plan_to_serve_reads_one_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "serve", "-f", "a", "-f", "b"]) == 2
+    assert capsys.readouterr().err == "slipway: `slipway plan serve` reads one file: leave out the other -f\n"
 
 
 @pytest.mark.usefixtures("echoing_preview")
 def test_an_invalid_or_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "job.yaml").write_text("bad")
+    (tmp_path / "job.yaml").write_text(config_map("bad"))
     assert main(["plan", "-f", str(tmp_path / "job.yaml")]) == 1
     assert capsys.readouterr().err == f"{tmp_path}/job.yaml: spec.nodes: must be more\n"
     assert main(["plan", "-f", str(tmp_path / "none.yaml")]) == 1

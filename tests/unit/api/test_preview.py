@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.cli.documents import InvalidFile
-from slipway.cli.preview import DEFAULTS, Operator, PlanFunction, owner_of, preview, rendered, summary
+from slipway.cli import preview as cli
+from slipway.cli.documents import InvalidFile, documents
+from slipway.cli.preview import DEFAULTS, Operator, PlanFunction, Preview, owner_of, rendered, summary
 from slipway.plan.observed import Obj, Observed, Ref
 from slipway.plan.outcome import Defaults, Delete, Plan
 
@@ -66,6 +67,10 @@ def plan_of(observed: Observed, now: float, defaults: Defaults) -> Plan:
 
 def using(plan: PlanFunction = plan_of, **others: PlanFunction) -> Operator:
     return Operator({"TrainingJob": plan, "InferenceService": plan, **others}, ref_of)
+
+
+def preview(text: str, using: Operator, now: float | None = None) -> list[Preview]:
+    return cli.preview(documents(text), using, now)
 
 
 def test_reads_are_answered_by_the_other_documents() -> None:
