@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-MERGE = "tag:yaml.org,2002:merge"
+PREFIX = "tag:yaml.org,2002:"  # which is written `!!`
+MERGE = f"{PREFIX}merge"
 TAGS: Mapping[type, str] = {
-    python_type: f"tag:yaml.org,2002:{name}"
+    python_type: PREFIX + name
     for python_type, name in ((bool, "bool"), (int, "int"), (float, "float"), (str, "str"), (type(None), "null"))
 }
 

@@ -79,8 +79,19 @@ def _key(node: yaml.Node) -> yaml.ScalarNode:
     raise yaml.composer.ComposerError(None, None, "a key must be text: put it in quotes", node.start_mark)
 
 
-for tag in (scalars.TAGS[bool], scalars.TAGS[int], scalars.TAGS[float], scalars.TAGS[type(None)]):
-    StrictLoader.add_constructor(tag, StrictLoader.construct_plain)
+def _refuse(_: StrictLoader, node: yaml.Node) -> None:
+    name = node.tag.replace(scalars.PREFIX, "!!")
+    raise yaml.constructor.ConstructorError(None, None, f"{name} is no type of JSON's: leave it out", node.start_mark)
+
+
+StrictLoader.yaml_constructors = {
+    None: _refuse,
+    **{
+        scalars.PREFIX + name: yaml.SafeLoader.yaml_constructors[scalars.PREFIX + name]
+        for name in ("str", "seq", "map")
+    },
+    **{scalars.TAGS[of]: StrictLoader.construct_plain for of in (bool, int, float, type(None))},
+}
 
 
 def documents(text: str) -> list[Obj]:

@@ -30,6 +30,21 @@ def test_a_key_that_comes_twice_or_is_a_fraction_is_refused(text: str) -> None:
         documents(document(text))
 
 
+@pytest.mark.parametrize(
+    "text", ["!!binary aGVsbG8=", "!!set {a, b}", "!!omap [a: 1]", "!!timestamp 2026-01-01", "!!timestamp x", "!mine a"]
+)
+def test_a_tag_that_json_has_no_type_for_is_refused_with_the_mend(text: str) -> None:
+    """Though kubectl makes text or a map of them, in one way or another."""
+    with pytest.raises(InvalidFile, match=f"{text.split()[0]} is no type of JSON's: leave it out"):
+        documents(document(text))
+
+
+@pytest.mark.parametrize("text", ["!!str [a]", "!!int [1]", "!!map a", "!!seq {a: 1}", "{<<: a}"])
+def test_a_tag_of_another_shape_is_refused(text: str) -> None:
+    with pytest.raises(InvalidFile, match="not YAML"):
+        documents(document(text))
+
+
 def test_merges_are_as_in_yaml_1_1() -> None:
     text = "{<<: [{a: 1, b: 1}, {b: 2, c: 2}], a: 3}"
     assert yaml.load(text, Loader=StrictLoader) == {"a": 3, "b": 1, "c": 2}

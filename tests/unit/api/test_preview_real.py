@@ -83,6 +83,24 @@ def test_a_resource_that_the_operator_would_refuse_is_a_failure(command: str, tm
     assert "PyTorchJob" in printed.out
 
 
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_a_status_of_null_is_none(command: str, shown: Any) -> None:
+    assert shown(command, JOB + "status: null") == shown(command, JOB)
+
+
+@pytest.mark.parametrize("value", [".nan", "-.inf", "!!binary aGVsbG8=", "!!set {a}", "!!timestamp 2026-01-01"])
+@pytest.mark.parametrize("field", ["command: [a, VALUE]", "podTemplate: {spec: {x: VALUE}}", "output: {claim: VALUE}"])
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_what_json_cannot_say_is_refused_in_a_sentence(
+    command: str, field: str, value: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "resources.yaml"
+    path.write_text(f"{JOB}  {field}".replace("VALUE", value))
+    assert main([command, "-f", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.startswith(f"{path}: not YAML: ")) == ("", True)
+
+
 @pytest.mark.parametrize(("command", "stream"), [("plan", "out"), ("render", "err")])
 def test_what_only_the_api_server_checks_is_told(command: str, stream: str, tmp_path: Any, capsys: Any) -> None:
     path = tmp_path / "resources.yaml"
