@@ -35,7 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand. Returns the exit code."""
     arguments = parser().parse_args(argv)
     command: str = arguments.command
-    return int(COMMANDS[command](arguments))
+    try:
+        return int(COMMANDS[command](arguments))
+    except ModuleNotFoundError as error:
+        if command not in OF_THE_OPERATOR or (error.name or "").split(".")[0] == "slipway":
+            raise
+        print(
+            f"slipway {command}: no module {error.name}: install it with `pip install 'slipway[operator]'`",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -319,6 +328,7 @@ def run(_: argparse.Namespace) -> int:
     return int(importlib.import_module("slipway.app").main() or 0)
 
 
+OF_THE_OPERATOR = ("run", "status")  # which need more than the distribution's own dependencies
 COMMANDS = {"run": run, "crds": crds, "rbac": rbac, "plan": plan, "render": render, "status": status}
 
 if __name__ == "__main__":

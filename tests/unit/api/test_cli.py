@@ -1,6 +1,9 @@
 """The command line: what each subcommand prints, writes and exits with."""
 
 import io
+import json
+import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -238,3 +241,40 @@ def test_run_starts_the_app(returned: int | None, code: int, monkeypatch: pytest
     app.main = lambda: returned  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "slipway.app", app)
     assert main(["run"]) == code
+
+
+# What a plain installation has not: the distribution's own dependencies are left.
+EXTRAS = ("kopf", "kubernetes", "aiohttp", "rich", "orjson", "prometheus_client", "opentelemetry", "uvloop")
+WITHOUT_EXTRAS = f"""
+import json, sys
+sys.modules.update(dict.fromkeys({EXTRAS}))
+from slipway.__main__ import main
+codes = [main(command) for command in json.loads(sys.argv[1])]
+sys.stderr.write(f"codes {{codes}}")
+"""
+
+
+def told_without_extras(*commands: list[str]) -> list[str]:
+    """Lines of standard error, the last with the exit codes."""
+    program = [sys.executable, "-c", WITHOUT_EXTRAS, json.dumps(commands)]
+    return subprocess.run(program, capture_output=True, text=True, timeout=60).stderr.splitlines()
+
+
+def test_what_needs_the_extra_names_it() -> None:
+    *told, codes = told_without_extras(["run"], ["status"], ["status", "-w"])
+    assert codes == "codes [1, 1, 1]"
+    modules = [re.sub("no module [a-z]+:", "no module M:", line) for line in told]
+    mend = "no module M: install it with `pip install 'slipway[operator]'`"
+    assert modules == [f"slipway {command}: {mend}" for command in ("run", "status", "status")]
+
+
+def test_the_others_need_no_extra() -> None:
+    of_file = (["plan"], ["plan", "train"], ["render"], ["render", "--target", "torchrun"])
+    told = told_without_extras(["crds"], ["rbac"], *([*command, "-f", str(SAMPLE)] for command in of_file))
+    assert told[-1] == "codes [0, 0, 0, 0, 0, 0]"
+
+
+def test_a_defect_of_slipway_s_own_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "slipway.app", None)
+    with pytest.raises(ModuleNotFoundError):
+        main(["run"])
