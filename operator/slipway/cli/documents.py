@@ -55,6 +55,15 @@ class StrictLoader(scalars.Resolver, yaml.SafeLoader):
             seen.add((key.tag, key.value))
         return node
 
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:  # noqa: ANN401
+        r"""Not half of a character, which `"\ud800"` is: nobody could write it down again."""
+        node = super().compose_scalar_node(anchor)
+        try:
+            node.value.encode()
+        except UnicodeEncodeError as error:
+            raise yaml.composer.ComposerError(None, None, "found half of a character", node.start_mark) from error
+        return node
+
     def construct_plain(self, node: yaml.ScalarNode) -> scalars.Scalar:
         """A scalar without quotes, or with one of JSON's own types as its tag."""
         text = self.construct_scalar(node)
