@@ -103,7 +103,8 @@ def _follow(gang: "Gang", recipe: dict[str, Any], output: Path, stop_at: int | N
     from tests.unit.train.support import parse
 
     calls = iter(range(1, 10**6))
-    mine = output / "job" if gang.rank == 0 else None
+    sharded = recipe["checkpoint"].get("layout") == "Sharded"
+    mine = output / "job" if gang.rank == 0 or sharded else None
     try:
         with Reporter(no_sender) as reporter:
             follow(parse(recipe), gang, mine, reporter=reporter, stop_asked=lambda: next(calls) == stop_at)
