@@ -202,8 +202,10 @@ def _check_strategy(recipe: Recipe) -> None:
         raise RecipeError("deepspeed.offload: nvme needs stage 3 and nvmePath")
     if recipe.desync == "Fail" and recipe.strategy in ("deepspeed", "parallel"):
         raise RecipeError(f"desync: {recipe.strategy} holds no copies that could be compared: leave it out")
-    if recipe.adapts and recipe.strategy != "ddp":
-        raise RecipeError("strategy: recipes lora and qlora train by ddp")
+    if recipe.recipe == "lora" and recipe.strategy not in ("ddp", "fsdp"):
+        raise RecipeError("strategy: recipe lora trains by ddp or fsdp")
+    if recipe.recipe == "qlora" and recipe.strategy != "ddp":
+        raise RecipeError("strategy: recipe qlora trains by ddp: weights of four bits are not cut into pieces")
     if recipe.strategy == "parallel":
         _check_parallel(recipe)
 

@@ -394,8 +394,13 @@ class TrainingJobSpec(Model):
         *strategy_rules(ModelSpec()),
         *ELASTIC_RULES,
         Rule(
-            f"!has(self.recipe) || !{_ADAPTS} || self.strategy == 'auto' || self.strategy == 'ddp'",
-            "recipes lora and qlora train by strategy ddp: an adapter is small",
+            "!has(self.recipe) || self.recipe != 'lora'"
+            " || (self.strategy != 'deepspeed' && self.strategy != 'parallel')",
+            "recipe lora trains by strategy ddp, or fsdp where the base model is too large for a process",
+        ),
+        Rule(
+            "!has(self.recipe) || self.recipe != 'qlora' || self.strategy == 'auto' || self.strategy == 'ddp'",
+            "recipe qlora trains by strategy ddp: weights of four bits are not cut into pieces",
         ),
         Rule(
             "!has(self.checkpoint) || self.checkpoint.layout == 'Full'"
