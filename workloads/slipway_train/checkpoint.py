@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
@@ -31,14 +30,7 @@ from .strategies.pieces import Pieces
 
 _TENSORS, _STATE, _TOKENIZER, _MANIFEST = "tensors.safetensors", "state.json", "tokenizer.json", "manifest.json"
 _WITH_IT = (_TOKENIZER, _STATE)
-_DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    SafetensorError,
-)  # what reading a damaged checkpoint may raise
+_DAMAGE = (OSError, ValueError, KeyError, TypeError)  # what reading a damaged checkpoint may raise
 _OWN_OUTPUT = "give this job an output of its own"
 _NAME = re.compile(r"step-(\d{9})")
 

@@ -169,7 +169,7 @@ def _seed(run: Run) -> None:
         torch.cuda.manual_seed(int(drawn[0]))
 
 
-def _captured(run: Run) -> Checkpoint | None:
+def captured(run: Run) -> Checkpoint | None:
     """Whole on rank 0, and nothing on the others; or in shards, of which each process has its own."""
     if run.recipe.checkpoint.layout == "Sharded":
         return replace(run.task.checkpoint(run.step, {}), pieces=run.sharded.pieces())
@@ -184,7 +184,7 @@ def _no_curve() -> None:
 def _save(run: Run, metrics: Metrics | None, tier: Tier, *, flush: bool = False) -> None:
     """Who writes hands it to their writer; all wait until all have. With `flush` until it is written."""
     began = time.monotonic()
-    made = _captured(run)
+    made = captured(run)
     if run.saving is not None and made is not None:
         run.saving.save(made, tier, curve=metrics.sync if metrics else _no_curve)
         if flush:

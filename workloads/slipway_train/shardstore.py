@@ -24,6 +24,17 @@ class Store(Protocol):
     def save(self, checkpoint: Checkpoint) -> None: ...
 
 
+class OwnShard:
+    """One process's shard by itself, written as `ShardStore` has it written, in a directory that is there: to be
+    measured."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / shard_name(0, 1)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        _write(self._path, checkpoint.pieces)
+
+
 class ShardStore:
     """`store` is rank 0's, None on the others. To be made and called by all processes, as often and in one order."""
 
@@ -54,12 +65,17 @@ class ShardStore:
     def _written(self, path: Path, pieces: Pieces) -> tuple[str | None, str]:
         """The file's digest, or None and what went wrong: that is told before it is raised, since the others wait."""
         try:
-            write_shard(path, pieces)
-            readable(path)
-            sync(path)
-            return digest_of(path), ""
+            return _write(path, pieces), ""
         except Exception as error:  # whatever it was, nobody may be left waiting for it
             return None, str(error)
+
+
+def _write(path: Path, pieces: Pieces) -> str:
+    """Onto the disk. The file's digest."""
+    write_shard(path, pieces)
+    readable(path)
+    sync(path)
+    return digest_of(path)
 
 
 def check_volume(gang: Gang, output: Path | None) -> None:
