@@ -67,9 +67,9 @@ def _check_pieces(gang: "Gang", sharded: "Sharded", state: "State | None", outpu
 
     from slipway_train.shards import Shards, shard_name, write_shard
 
-    mine = sharded.pieces()
-    names = gang.gather(shard_name(gang.rank, gang.world_size))
-    write_shard(output / names[gang.rank], mine)
+    mine = shard_name(gang.rank, gang.world_size)
+    write_shard(output / mine, sharded.pieces())
+    names = gang.gather(mine)  # all are written
     if state is not None:
         found = Shards([output / name for name in names])
         assert sorted(found) == sorted(state)

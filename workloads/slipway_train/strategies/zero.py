@@ -102,7 +102,7 @@ class Zero:
         if self._by_weight:
             tools, size = self._deepspeed.utils, parameter.ds_tensor.numel()
             start = size * self._gang.rank
-            numbers = {None: tools.safe_get_local_fp32_param(parameter)}
+            numbers: dict[str | None, torch.Tensor] = {None: tools.safe_get_local_fp32_param(parameter)}
             numbers |= {key: tools.safe_get_local_optimizer_state(parameter, key) for key in _MOMENTS}
             left = parameter.ds_numel - start  # the last piece is filled up
             return {key: each[:left] for key, each in numbers.items() if left > 0}, start
