@@ -7,7 +7,10 @@ short_files() {
   long=$(git ls-files '*.py' '*.sh' '*.go' '*.yaml' | grep -v '^charts/slipway-crds/templates/\|^tests/golden/' | xargs wc -l | awk '$2 != "total" && $1 > 500')
   [ -z "$long" ] || { echo "over 500 lines:"; echo "$long"; return 1; }
 }
-generated() { uv run --no-sync slipway crds --check && uv run --no-sync slipway rbac --check; }
+generated() {
+  uv run --no-sync slipway crds --check && uv run --no-sync slipway rbac --check &&
+    uv run --no-sync python -m tests.unit.plan.capacity.published --check
+}
 run() { uv run --no-sync "$@"; }
 
 unit() {

@@ -59,10 +59,53 @@ def _of_file(commands: "Subparsers", name: str, text: str) -> argparse.ArgumentP
 
 
 def _plan_options(command: argparse.ArgumentParser) -> None:
-    what = "train: the memory that a TrainingJob needs, and how its processes had best share the work"
-    command.add_argument("what", nargs="?", choices=["train"], help=what)
+    what = (
+        "train: the memory that a TrainingJob needs, and how its processes had best share the work;"
+        " serve: the GPUs that a model (config.json, its directory or an InferenceService) had best be served on"
+    )
+    command.add_argument("what", nargs="?", choices=["train", "serve"], help=what)
     command.add_argument("--gpu", metavar="NAME", help="with train: this GPU, whatever the file says")
-    command.add_argument("-o", "--output", choices=["table", "json"], help="with train: table when left out")
+    command.add_argument("-o", "--output", choices=["table", "json"], help="with train or serve: table when left out")
+    serve = command.add_argument_group("with serve")
+    serve.add_argument(
+        "--accelerator", action="append", metavar="NAME", help="a GPU to look at; may come several times"
+    )
+    serve.add_argument("--gpus", type=_whole, default=8, metavar="N", help="how many there are (8)")
+    serve.add_argument("--gpus-per-node", type=_whole, default=8, metavar="N", help="how many of them in a node (8)")
+    serve.add_argument("--prompt-tokens", type=_whole, default=1024, metavar="N", help="of a request (1024)")
+    serve.add_argument("--output-tokens", type=_whole, default=256, metavar="N", help="of a request (256)")
+    serve.add_argument("--rate", type=_positive, metavar="R", help="requests a second that are to be answered")
+    serve.add_argument("--ttft-ms", type=_positive, metavar="MS", help="the longest time to the first token")
+    serve.add_argument("--itl-ms", type=_positive, metavar="MS", help="the longest time between tokens")
+    serve.add_argument("--engine", choices=["vllm", "sglang"], default="vllm", help="vllm when left out")
+    serve.add_argument("--utilization", type=_share, metavar="F", help="of a GPU's memory that the engine may use")
+    serve.add_argument("--kv-cache-dtype", metavar="TYPE", help="auto, or fp8 for half of it")
+    serve.add_argument("--batched-tokens", type=_whole, metavar="N", help="the most that a step computes")
+    serve.add_argument("--price", type=_positive, metavar="DOLLARS", help="of one GPU for an hour")
+    serve.add_argument("--config", type=Path, metavar="PATH", help="config.json of an InferenceService's model")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number above zero")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above zero")
+    return number
+
+
+def _share(text: str) -> float:
+    number = _positive(text)
+    if number > 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be at most 1")
+    return number
 
 
 def _render_options(command: argparse.ArgumentParser) -> None:
@@ -122,12 +165,39 @@ def _check(*generated: "Generated") -> int:
 def plan(arguments: argparse.Namespace) -> int:
     from .cli import preview, trainplan, trainplantable
 
+    if arguments.gpu and arguments.what != "train":
+        return _misused("--gpu belongs to `slipway plan train`")
+    if arguments.what != "serve" and (misplaced := _of_serve(arguments)):
+        return _misused(f"{misplaced} belongs to `slipway plan serve`")
+    if arguments.what == "serve":
+        return _plan_serve(arguments)
     if arguments.what == "train":
         show = trainplan.as_json if arguments.output == "json" else trainplantable.as_table
         return _of_text(arguments.filename, lambda text: show(trainplan.plans(text, arguments.gpu)))
-    if arguments.gpu or arguments.output:
-        return _misused("--gpu and -o belong to `slipway plan train`")
+    if arguments.output:
+        return _misused("-o belongs to `slipway plan train` and `slipway plan serve`")
     return _of_previews(arguments.filename, preview.summary)
+
+
+def _of_serve(arguments: argparse.Namespace) -> str | None:
+    """An option of serve's that is not as its default."""
+    command = parser().parse_args(["plan", "-f", "-"])
+    common = {"command", "what", "gpu", "output", "filename"}
+    changed = (
+        name for name, value in vars(arguments).items() if name not in common and value != getattr(command, name)
+    )
+    return next((f"--{name.replace('_', '-')}" for name in changed), None)
+
+
+def _plan_serve(arguments: argparse.Namespace) -> int:
+    """Of a file, or of a model's directory."""
+    from .cli import serveplan, serveplantable
+
+    show = serveplan.as_json if arguments.output == "json" else serveplantable.as_table
+    path = Path(arguments.filename)
+    path = path / "config.json" if path.is_dir() else path
+    file = None if arguments.filename == "-" else path
+    return _of_text(str(path), lambda text: show(serveplan.plans(text, file, arguments)))
 
 
 def render(arguments: argparse.Namespace) -> int:

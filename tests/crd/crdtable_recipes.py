@@ -2,6 +2,9 @@
 
 from .crdtable import HOLDS_NUL, LONG_CLAIM, LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, changed
 
+NO_PERPLEXITY = "must be between 1 and 1000000: 1 is that of a model which is always certain, and right"
+NO_SHARE = "must be between 0 and 1: it is a share, such as 0.5 for half of them"
+
 NEEDS_BASE = "baseModel belongs to recipes sft, lora and qlora, and they need it"
 COMMAND_JOB = changed(RECIPE_JOB, {"spec": {"command": ["true"]}})
 
@@ -124,6 +127,23 @@ RECIPE_CASES = (
     # -- what the model must reach
     Case("requirement", RECIPE_JOB, {"spec.output.require": {"perplexityMost": "12.5", "bitsPerByteMost": "2"}}),
     Case("requirement of answers", LORA_JOB, {"spec.output.require": {"exactMatchLeast": "0.4", "rougeLLeast": "0.5"}}),
+    Case("the widest bounds", RECIPE_JOB, {"spec.output.require": {"perplexityMost": "1e6", "bitsPerByteMost": "8"}}),
+    Case("the strictest bounds", SFT_JOB, {"spec.output.require": {"perplexityMost": "1", "exactMatchLeast": "1"}}),
+    *(
+        Case(
+            f"{field} {bound}",
+            SFT_JOB,
+            {"spec.output.require": {field: bound}},
+            f"spec.output.require.{field}",
+            message,
+        )
+        for field, bound, message in (
+            ("perplexityMost", "0.5", NO_PERPLEXITY),
+            ("perplexityMost", "1000001", NO_PERPLEXITY),
+            ("bitsPerByteMost", "8.5", "must be between 0 and 8: a byte has no more bits, so any model would do"),
+            *((field, "50", NO_SHARE) for field in ("exactMatchLeast", "rouge1Least", "rouge2Least", "rougeLLeast")),
+        )
+    ),
     Case(
         "empty requirement",
         RECIPE_JOB,

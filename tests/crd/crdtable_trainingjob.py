@@ -250,6 +250,11 @@ TRAINING_JOB_CASES = (
         for size in ("10 Gi", "ten", "-1Gi", "1e3", "10GB")
     ),
     Case("size 0", RECIPE_JOB, {"spec.output": {"size": "0Gi"}}, "spec.output.size", "must be more than nothing"),
+    Case("the largest size", RECIPE_JOB, {"spec.output": {"size": "1023Pi"}}),
+    *(
+        Case(f"size {size}", RECIPE_JOB, {"spec.output": {"size": size}}, "spec.output.size", "must be less than 1Ei")
+        for size in ("1024Pi", f"{'9' * 30}Pi")
+    ),
     Case(
         "when deleted",
         RECIPE_JOB,
@@ -260,7 +265,7 @@ TRAINING_JOB_CASES = (
     # -- training
     *(
         Case(f"learning rate {rate}", RECIPE_JOB, {"spec.training.optimizer": {"learningRate": rate}})
-        for rate in ("0", "0.003", "3e-4", "1e2")
+        for rate in ("0", "0.003", "3e-4", "1", "1.0e0")
     ),
     *(
         Case(
@@ -272,6 +277,25 @@ TRAINING_JOB_CASES = (
         )
         for field in ("learningRate", "weightDecay")
         for text in ("-1", ".5", "1e-300", "nan", "3e-4 ")
+    ),
+    Case("weight decay of ten", RECIPE_JOB, {"spec.training.optimizer": {"weightDecay": "1e1"}}),
+    *(
+        Case(
+            f"{field} {text}",
+            RECIPE_JOB,
+            {"spec.training.optimizer": {field: text}},
+            f"spec.training.optimizer.{field}",
+            message,
+        )
+        for field, text, message in (
+            ("learningRate", "1.0001", "must be between 0 and 1: AdamW moves each weight by about so much in a step"),
+            ("learningRate", "3e99", "must be between 0 and 1: AdamW moves each weight by about so much in a step"),
+            (
+                "weightDecay",
+                "10.1",
+                "must be between 0 and 10: a step takes this times the learning rate of each weight away",
+            ),
+        )
     ),
     Case(
         "learning rate without quotes",

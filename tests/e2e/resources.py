@@ -7,6 +7,7 @@ from .kube import Kube, Obj, condition, is_false, is_true
 JOBS = "trainingjobs.slipway.dev"
 SERVICES = "inferenceservices.slipway.dev"
 PYTORCHJOBS = "pytorchjobs.kubeflow.org"
+ONE_THREAD = {"spec": {"containers": [{"name": "main", "env": [{"name": "OMP_NUM_THREADS", "value": "1"}]}]}}
 CPU_ARGUMENTS = ["--enforce-eager", "--dtype=bfloat16", "--max-model-len=128"]
 
 
@@ -24,6 +25,7 @@ def tiny_job(name: str, *, steps: int = 12, nodes: int = 2, **spec: object) -> O
             "training": {"steps": steps, "batchSize": 4},
             "checkpoint": {"everySteps": 4},
             "output": {"size": "1Gi"},
+            "podTemplate": ONE_THREAD,  # two pods share two cores
             **spec,
         },
     }

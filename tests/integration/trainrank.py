@@ -65,6 +65,7 @@ def run_rank(order: Order) -> None:
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 (for the life of the process)
     sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     os.environ.update(order.environment)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # which torch read when the parent imported it
     if order.batches is not None:
         _note_batches(order.batches)
     if order.fault is not None:

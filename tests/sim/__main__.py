@@ -1,4 +1,4 @@
-"""`python -m tests.sim`: random seeds, crash points, leaves of the CRDs; each failure is made smaller and printed."""
+"""`python -m tests.sim`: random seeds, crash points, deletions; each failure is made smaller and printed."""
 
 import argparse
 import multiprocessing
@@ -13,6 +13,8 @@ Failure = tuple[str, list[str]]
 
 def main() -> int:
     arguments = parser().parse_args()
+    if arguments.what == "count":
+        return count()
     begun, done, failures = time.perf_counter(), 0, []
     scripts = list(_scripts(arguments))
     with multiprocessing.Pool(arguments.jobs) as pool:
@@ -30,12 +32,23 @@ def main() -> int:
     return 1 if failures else 0
 
 
+def count() -> int:
+    """The figures of docs/reliability.md. Each scenario is run once, undisturbed."""
+    from .crashes import every_crash, every_deletion
+    from .scenarios.leaves import JOB_LEAVES, SERVICE_LEAVES
+    from .seeds import LEAVES, OTHERS
+
+    say(f"{len(OTHERS)} scenarios, and {len(LEAVES)} of {len(JOB_LEAVES) + len(SERVICE_LEAVES)} leaves")
+    say(f"{sum(1 for _ in every_crash()):,} crash points, {sum(1 for _ in every_deletion()):,} deletions")
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m tests.sim")
     top.add_argument(
         "what",
-        choices=("seeds", "crashes", "deletions"),
-        help="random scripts; every crash point; every time to delete",
+        choices=("seeds", "crashes", "deletions", "count"),
+        help="random scripts; every crash point; every time to delete; how many there are of each",
     )
     top.add_argument("--first", type=int, default=0)
     top.add_argument("--seeds", type=int, default=1000)

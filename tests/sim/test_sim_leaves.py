@@ -1,5 +1,7 @@
 """Which leaves of the CRDs are tried: all, or the ones that are named here with the reason."""
 
+from pathlib import Path
+
 import pytest
 
 from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
@@ -7,6 +9,7 @@ from slipway.plan.observed import Obj
 
 from .scenarios import SCENARIOS
 from .scenarios.leaves import JOB_LEAVES, SERVICE_LEAVES, Leaf, merged
+from .seeds import LEAVES, OTHERS
 
 ONE_VALUE = {"engine"}  # enums of one value: there is nothing to change to yet
 
@@ -35,6 +38,14 @@ def test_every_leaf_is_tried(definition: Obj, tried: tuple[Leaf, ...]) -> None:
 def _is_tried(leaf: str, names: set[str]) -> bool:
     """Below podTemplate.spec the schema knows nothing: some fields of core/v1 stand for all."""
     return leaf in names or any(name.startswith(f"{leaf}.") for name in names)
+
+
+def test_the_page_counts_them() -> None:
+    """docs/reliability.md; what takes longer to count, `python -m tests.sim count` does."""
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    assert f"{len(OTHERS)} scenarios and {len(LEAVES)} of single leaves" in page
+    assert f"| scenarios | {len(OTHERS)}, and {len(LEAVES)} of single leaves |" in page
+    assert f"| {len(JOB_LEAVES) + len(SERVICE_LEAVES)}: all of the schema" in page
 
 
 def test_every_leaf_has_its_scenarios() -> None:

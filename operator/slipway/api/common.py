@@ -143,16 +143,27 @@ Name = Annotated[
     Field(min_length=1, max_length=253, pattern=rf"^{SUBDOMAIN}$"),
     Schema(pattern_message=NAME_MESSAGE),
 ]
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 Quantity = Annotated[
     str,
-    Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"),
+    Field(min_length=1, max_length=32, pattern=QUANTITY),
     Schema(pattern_message='must be a quantity such as "500Mi" or "10Gi"'),
 ]
+DECIMAL = r"^[0-9]+(\.[0-9]+)?(e-?[0-9]{1,2})?$"
 Decimal = Annotated[
     str,
-    Field(min_length=1, max_length=24, pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]{1,2})?$"),
+    Field(min_length=1, max_length=24, pattern=DECIMAL),
     Schema(pattern_message='must be a decimal in quotes, such as "0.001" or "1e-3"'),
 ]
+
+
+def between(least: int, most: int, why: str) -> Schema:
+    """The bounds of a `Decimal`. What is no decimal at all is told so by its pattern alone."""
+    bounds = f"double(self) >= {least}.0 && double(self) <= {most}.0"
+    rule = f"!self.matches({cel_string(DECIMAL)}) || ({bounds})"
+    return Schema(rules=(Rule(rule, f"must be between {least} and {most}: {why}"),))
+
+
 # What the kubelet can read (github.com/distribution/reference): [registry/]path[:tag][@digest].
 _REGISTRY_PART = "[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
 _REGISTRY = rf"({_REGISTRY_PART}(\.{_REGISTRY_PART})*|\[[0-9A-Fa-f:]+\])(:[0-9]+)?"

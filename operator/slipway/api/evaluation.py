@@ -10,9 +10,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .common import Decimal, Model, Rule
+from .common import Decimal, Model, Rule, between
 
 Figure = Annotated[str, Field(max_length=24)]
+Perplexity = Annotated[Decimal, between(1, 1_000_000, "1 is that of a model which is always certain, and right")]
+BitsPerByte = Annotated[Decimal, between(0, 8, "a byte has no more bits, so any model would do")]
+Share = Annotated[Decimal, between(0, 1, "it is a share, such as 0.5 for half of them")]
 
 
 class EvaluationSpec(Model):
@@ -29,14 +32,14 @@ class EvaluationSpec(Model):
 class Requirement(Model):
     """What the model must reach on held-out data. A job that does not reach it fails, and hands on no model."""
 
-    perplexity_most: Decimal | None = Field(default=None, description="Highest perplexity per token: a decimal.")
-    bits_per_byte_most: Decimal | None = Field(default=None, description="Most bits per byte: a decimal.")
-    exact_match_least: Decimal | None = Field(
+    perplexity_most: Perplexity | None = Field(default=None, description="Highest perplexity per token: a decimal.")
+    bits_per_byte_most: BitsPerByte | None = Field(default=None, description="Most bits per byte: a decimal.")
+    exact_match_least: Share | None = Field(
         default=None, description="Smallest share of answers that equal the reference, 0 to 1: a decimal."
     )
-    rouge1_least: Decimal | None = Field(default=None, description="Least ROUGE-1 F1, 0 to 1: a decimal.")
-    rouge2_least: Decimal | None = Field(default=None, description="Least ROUGE-2 F1, 0 to 1: a decimal.")
-    rouge_l_least: Decimal | None = Field(default=None, description="Least ROUGE-L F1, 0 to 1: a decimal.")
+    rouge1_least: Share | None = Field(default=None, description="Least ROUGE-1 F1, 0 to 1: a decimal.")
+    rouge2_least: Share | None = Field(default=None, description="Least ROUGE-2 F1, 0 to 1: a decimal.")
+    rouge_l_least: Share | None = Field(default=None, description="Least ROUGE-L F1, 0 to 1: a decimal.")
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(

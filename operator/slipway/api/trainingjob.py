@@ -21,6 +21,7 @@ from .common import (
     Resource,
     Rule,
     Schema,
+    between,
     name_rule,
 )
 from .dataset import DatasetSpec
@@ -104,6 +105,7 @@ class OutputSpec(Model):
                     Rule(
                         "!isQuantity(self) || quantity(self).isGreaterThan(quantity('0'))", "must be more than nothing"
                     ),
+                    Rule("!isQuantity(self) || quantity(self).isLessThan(quantity('1Ei'))", "must be less than 1Ei"),
                 )
             ),
         ]
@@ -136,14 +138,18 @@ class OutputSpec(Model):
     )
 
 
+LearningRate = Annotated[Decimal, between(0, 1, "AdamW moves each weight by about so much in a step")]
+WeightDecay = Annotated[Decimal, between(0, 10, "a step takes this times the learning rate of each weight away")]
+
+
 class OptimizerSpec(Model):
     """AdamW with linear warm-up and cosine decay to a tenth."""
 
-    learning_rate: Decimal = Field(default="0.003", description="Highest learning rate, after warm-up: a decimal.")
+    learning_rate: LearningRate = Field(default="0.003", description="Highest learning rate, after warm-up: a decimal.")
     warmup_steps: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=20, description="Steps in which the learning rate rises from zero."
     )
-    weight_decay: Decimal = Field(default="0.1", description="Decoupled weight decay of matrices: a decimal.")
+    weight_decay: WeightDecay = Field(default="0.1", description="Decoupled weight decay of matrices: a decimal.")
 
 
 class TrainingSpec(Model):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..plan.capacity.fit import ERROR_PERCENT, gib
+from .columns import aligned
 
 PARTS = ("weights", "gradients", "optimizer", "activations", "logits", "temporary", "buckets", "overhead")
 HEAD = ("", "STRATEGY", "NEEDS", *(part.upper() for part in PARTS), "HOST", "FITS", "WHY")
@@ -18,7 +19,7 @@ def as_table(found: Sequence[dict[str, Any]]) -> str:
 def _text(plan: dict[str, Any]) -> str:
     where, room = plan["processes"], plan["room"]
     lines = [
-        f"TrainingJob {plan['job']}: {_count(plan['parameters'])} parameters in {plan['precision']}, "
+        f"TrainingJob {plan['job']}: {counted(plan['parameters'])} parameters in {plan['precision']}, "
         f"{plan['tokensPerStep']:,} tokens a step, {where['nodes']} x {where['perNode']} processes",
         _room_text(room) if room else f"Memory: not known, so nothing is refused; {plan['unknown']}.",
         f"Runs as: {plan['runsAs']['name']}.",
@@ -27,7 +28,17 @@ def _text(plan: dict[str, Any]) -> str:
     lines += [f"Note: {plan['note']}."] if plan["note"] else []
     listed = [each for each in plan["alternatives"] if each["listed"]]
     more = len(plan["alternatives"]) - len(listed)
-    return "\n".join([*lines, "", *_rows(listed), *([f"{more} more with -o json."] if more else [])]) + "\n"
+    return (
+        "\n".join(
+            [
+                *lines,
+                "",
+                *aligned([HEAD, *map(_row, listed)], NUMBERS),
+                *([f"{more} more with -o json."] if more else []),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _room_text(room: dict[str, Any]) -> str:
@@ -36,25 +47,15 @@ def _room_text(room: dict[str, Any]) -> str:
     return f"{has}; estimates are within {ERROR_PERCENT} %."
 
 
-def _count(parameters_: int) -> str:
+def counted(parameters_: int) -> str:
     for unit, size in (("B", 1_000_000_000), ("M", 1_000_000)):
         if parameters_ >= size:
             return f"{parameters_ / size:.2f} {unit}"
     return f"{parameters_:,}"
 
 
-def _rows(alternatives_: list[dict[str, Any]]) -> list[str]:
-    """The table, GiB by part of one process; NEEDS is of what the memory is for."""
-    rows = [HEAD, *(_row(each) for each in alternatives_)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return ["  ".join(_cell(row, column, widths) for column in range(len(HEAD))).rstrip() for row in rows]
-
-
-def _cell(row: tuple[str, ...], column: int, widths: list[int]) -> str:
-    return row[column].rjust(widths[column]) if column in NUMBERS else row[column].ljust(widths[column])
-
-
 def _row(each: dict[str, Any]) -> tuple[str, ...]:
+    """GiB by part of one process; NEEDS is of what the memory is for."""
     mark, sizes = "*" if each["chosen"] else "", each["bytes"]
     if sizes is None:
         return (mark, each["name"], *("-" for _ in range(len(PARTS) + 2)), "no", each["reason"])

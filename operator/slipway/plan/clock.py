@@ -19,6 +19,14 @@ def seconds(text: str) -> float:
     return moment.timestamp()
 
 
+def epoch(text: str | None) -> float | None:
+    """As `seconds`, and None for nothing or nonsense."""
+    try:
+        return seconds(text) if text else None
+    except ValueError:
+        return None
+
+
 def seconds_or(text: object, otherwise: float) -> float:
     """As `seconds`, and `otherwise` for what is no time: statuses are also written by others."""
     try:

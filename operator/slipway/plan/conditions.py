@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..api.inferenceservice import KIND as INFERENCE_SERVICE
+from ..api.trainingjob import KIND as TRAINING_JOB
 from .clock import rfc3339, seconds_or
 from .observed import Obj
 
@@ -25,6 +27,12 @@ FAILED = "Failed"
 MODEL_READY = "ModelReady"
 AVAILABLE = "Available"
 SCALING = "Scaling"
+
+# Of each kind, in the order in which its planner writes them.
+TYPES = {
+    TRAINING_JOB: (ACCEPTED, QUEUED, RUNNING, RESTARTING, COMPLETE, FAILED, READY),
+    INFERENCE_SERVICE: (ACCEPTED, MODEL_READY, AVAILABLE, SCALING, READY),
+}
 
 MESSAGE_MAX = 4096  # api.common.Condition
 EVENT_MESSAGE_MAX = 1024  # core/v1 refuses longer notes

@@ -4,6 +4,7 @@ A claim is mounted whole, never by a subPath for what is written: the kubelet ma
 root, and a volume type without fsGroup support would leave it unwritable to the pods' user.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,7 +47,12 @@ def modes(claim: Obj) -> frozenset[str]:
 
 def readers(claim: Obj) -> Access:
     """Where pods that read the claim may run: on many nodes, on one node, or only one pod at all."""
-    return _widest(modes(claim), ("ReadWriteMany", "ReadOnlyMany"))
+    return readers_by(modes(claim))
+
+
+def readers_by(access_modes: Collection[str]) -> Access:
+    """The same of a claim with these access modes."""
+    return _widest(frozenset(access_modes), ("ReadWriteMany", "ReadOnlyMany"))
 
 
 def writers(claim: Obj) -> Access:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..kube.kinds import CLAIM, INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
 from ..plan.labels import FIELD_MANAGER
 from ..plan.observed import Child, Obj, Owner, Pod, Ref
+from ..plan.pod import record as podrecord
 from . import observe
 from .keys import Key, owner_of
 from .owned import owned_digest
@@ -240,7 +241,7 @@ def _place(child: Child) -> tuple[str, str]:
 def _record(resource: Resource, body: Obj) -> Record:
     if resource in OWNERS:
         return observe.owner(body)
-    return observe.pod(body) if resource == POD else observe.child(resource, body)
+    return podrecord.pod(body) if resource == POD else observe.child(resource, body)
 
 
 def _stamp(body: Obj, record: Record) -> Stamp:

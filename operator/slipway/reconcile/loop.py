@@ -2,7 +2,7 @@
 
 A visit keeps nothing that it could not lose: a crash between any two steps repeats a step at most. What goes wrong is
 one of four things. Refused by the API server: remembered, and planned again so that the status can name it. Transient:
-the queue repeats the visit, conditions stay (outage.py). Stale: look again shortly. Without the lease: end quietly.
+the queue repeats the visit, conditions stay (trouble.py). Stale: look again shortly. Without the lease: end quietly.
 """
 
 import logging
@@ -22,16 +22,15 @@ from ..telemetry.logging import about
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import tracer
 from .apply import Applier
-from .confession import confession
 from .index import Index
 from .keys import Key
 from .memory import LAG_SECONDS, Memory, OwnerMemory, untold_seconds
 from .once import Once
-from .outage import PATIENCE_SECONDS, outage
 from .patience import said
 from .queue import Again, RetryLater
 from .status import StatusWriter
 from .trial import Trial
+from .trouble import PATIENCE_SECONDS, mistake, outage
 from .versions import digest, older
 
 ROUNDS = 6  # a plan may ask for something only after it has seen an answer; none needs more steps than these
@@ -121,9 +120,9 @@ class Reconciler:
             if error.retry_after is not None:
                 raise RetryLater(error.retry_after) from error
             raise
-        except Exception as mistake:
+        except Exception as error:
             log.exception("the visit failed by a mistake in the operator, and is repeated")
-            await self._say(key, owner, confession(owner, mistake, self._wall()) if owner else None)
+            await self._say(key, owner, mistake(key, owner, error, self._wall()) if owner else None)
             raise
         return again, "success" if again.after_seconds is None else "requeue_after"
 

@@ -5,7 +5,7 @@ takes a microsecond here. Whatever is not implemented is refused when a rule is 
 cannot silently pass; tests/crd's table and the conformance cases hold the results against the real server.
 
 Known: literals, self, oldSelf, has(), field selection, list index, ! - * / % + < <= > >= == != && || ?: in, and the
-functions size, matches, startsWith, endsWith, contains, isQuantity, quantity, isGreaterThan, isLessThan.
+functions size, double, matches, startsWith, endsWith, contains, isQuantity, quantity, isGreaterThan, isLessThan.
 """
 
 import operator
@@ -32,9 +32,10 @@ class Failed(Exception):
 
 
 TOKEN: Final = re.compile(
-    r"\s*(?:(?P<raw>r'[^']*'|r\"[^\"]*\")|(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<number>\d+)"
+    r"\s*(?:(?P<raw>r'[^']*'|r\"[^\"]*\")|(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<number>\d+(?:\.\d+)?)"
     r"|(?P<name>[A-Za-z_]\w*)|(?P<op>&&|\|\||[=!<>]=|[-+*/%<>!?:.,()\[\]]))"
 )
+NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
 POWERS: Final = {
     "||": 1,
     "&&": 2,
@@ -131,7 +132,7 @@ class _Parser:
             self._expect(")")
             return inner
         if kind in ("raw", "text", "number"):
-            value = int(text) if kind == "number" else _literal(kind, text)
+            value = _literal(kind, text)
             return lambda _s, _o: value
         if kind == "name" and self._peek() == "(":
             return self._function(text)
@@ -203,7 +204,9 @@ class _Parser:
         return lambda s, o: method(code(s, o), argument(s, o))
 
 
-def _literal(kind: str, text: str) -> str:
+def _literal(kind: str, text: str) -> Value:
+    if kind == "number":
+        return float(text) if "." in text else int(text)
     if kind == "raw":
         return text[2:-1]
     if "\\" in text:
@@ -311,6 +314,12 @@ def _remainder(left: Value, right: Value) -> int:
     return -result if left < 0 else result
 
 
+def _double(text: Value) -> float:
+    if not isinstance(text, str) or not NUMBER.fullmatch(text):
+        raise Failed(f"cannot be read as a number: {text}")
+    return float(text)
+
+
 def _is_quantity(text: Value) -> bool:
     try:
         quantities.value(text)
@@ -342,6 +351,7 @@ OPERATORS: Final[dict[str, Callable[[Value, Value], Value]]] = {
 }
 FUNCTIONS: Final[dict[str, Callable[[Value], Value]]] = {
     "size": len,
+    "double": _double,
     "isQuantity": _is_quantity,
     "quantity": _quantity,
 }

@@ -98,3 +98,9 @@ def test_what_has_ended_with_its_job_stays_though_the_gang_is_not_seen() -> None
     """A user took the label off the PyTorchJob of a job that was done: its pods were deleted with their logs."""
     unlabelled = Meddling(45.1, "unlabel", "pytorchjobs.kubeflow.org", 2)
     assert wrong("recipe completes", 1764700948, "busy", unlabelled) == []
+
+
+@pytest.mark.parametrize(("timing", "at"), [("calm", 0.1), ("busy", 4.0), ("hostile", 6.0)])
+def test_a_recipe_that_is_wrong_is_not_tried_again_where_the_watch_of_pods_is_silent(timing: str, at: float) -> None:
+    """The backend's verdict was all that was told; rank 0's pod had been read, and its exit code 2 was not used."""
+    assert wrong("recipe is wrong", 1, timing, Silence("pods", at, 60.0, False)) == []

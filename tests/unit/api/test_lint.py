@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from slipway.api.common import JsonSchema
+from slipway.api.common import DECIMAL, QUANTITY, JsonSchema
 from slipway.api.crd import KINDS, Kind, crd_files, object_schema
 from slipway.api.reference import Row, walk
 
@@ -23,6 +23,13 @@ BOOLEANS_ALLOWED = ("spec.suspend",)  # as in batch/v1 Job: what suspends jobs k
 MAPS_ALLOWED = ("spec.podTemplate.metadata.labels", "spec.podTemplate.metadata.annotations")
 # A partial core/v1 PodSpec: its schema would exceed the size of a CRD; a dry run validates it.
 PRESERVING_ALLOWED = ("spec.podTemplate.spec",)
+# The operator alone writes it, and what it counts (steps, seconds, restarts) must not be refused for being large.
+ENDLESS = ("status",)
+# What says that a text is a number, and how its bounds are written.
+BOUNDS_IN_RULES = {
+    DECIMAL: r"double\(self\) >= [\d.]+ && double\(self\) <= [\d.]+",
+    QUANTITY: r"quantity\(self\)\.isGreaterThan\(.*quantity\(self\)\.isLessThan\(",
+}
 KEYWORDS_OF_STRUCTURAL_SCHEMAS = {
     *("type", "format", "description", "default", "enum", "required", "properties", "items", "additionalProperties"),
     *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties", "pattern"),
@@ -36,6 +43,10 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=[kind.kind for kind in KI
 
 def words(path: str) -> list[str]:
     return re.findall(r"[A-Z]?[a-z]+", path.rpartition(".")[2])
+
+
+def rules_of(row: Row) -> str:
+    return " ".join(rule["rule"] for rule in row.schema.get(RULES_KEY, []))
 
 
 @each_field
@@ -64,9 +75,20 @@ def test_field_is_bounded(row: Row) -> None:
         assert "maxItems" in row.schema
     elif kind == "integer":
         assert "minimum" in row.schema
-        assert "maximum" in row.schema or row.path.startswith("status")
+        assert "maximum" in row.schema or row.path.startswith(ENDLESS)
     elif "additionalProperties" in row.schema:
         assert "maxProperties" in row.schema
+
+
+@each_field
+def test_number_in_a_text_is_bounded(row: Row) -> None:
+    for pattern, bounds in BOUNDS_IN_RULES.items():
+        assert pattern not in rules_of(row) or re.search(bounds, rules_of(row))
+
+
+def test_numbers_in_texts_are_found() -> None:
+    rules = [rules_of(row) for _, row in ROWS]
+    assert [sum(pattern in rule for rule in rules) for pattern in (DECIMAL, QUANTITY)] == [8, 1]
 
 
 @each_field

@@ -156,4 +156,4 @@ def test_what_cannot_be_planned_is_refused(told: Any, text: str, arguments: tupl
 def test_its_options_belong_to_it(capsys: pytest.CaptureFixture[str]) -> None:
     for option in (("--gpu", "L4"), ("-o", "json")):
         assert main(["plan", "-f", "none", *option]) == 2
-    assert capsys.readouterr().err.count("--gpu and -o belong to `slipway plan train`") == 2
+        assert f"{option[0]} belongs to `slipway plan train`" in capsys.readouterr().err

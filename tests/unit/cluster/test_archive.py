@@ -10,6 +10,7 @@ import pytest
 from bed.archive import digest_of, thin
 
 BASE, SOURCE = b"base layer", b"source layer"
+TAG = "slipway.local/x:dev"
 
 
 def saved_by_docker(path: Path, *, modern: bool, layers: tuple[bytes, ...] = (BASE, SOURCE)) -> Path:
@@ -19,7 +20,7 @@ def saved_by_docker(path: Path, *, modern: bool, layers: tuple[bytes, ...] = (BA
         f"blobs/sha256/{hashlib.sha256(layer).hexdigest()}" if modern else f"id{i}/layer.tar"
         for i, layer in enumerate(layers)
     ]
-    manifest = json.dumps([{"Config": "config.json", "RepoTags": ["slipway.local/x:dev"], "Layers": names}]).encode()
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": [TAG], "Layers": names}]).encode()
     with tarfile.open(path, "w") as archive:
         for name, data in [*zip(names, layers, strict=True), ("config.json", config), ("manifest.json", manifest)]:
             info = tarfile.TarInfo(name)
@@ -40,11 +41,11 @@ def blob(files: dict[str, bytes], digest: str) -> bytes:
 @pytest.mark.parametrize("modern", [False, True])
 def test_a_whole_image_is_a_complete_oci_layout(tmp_path: Path, modern: bool) -> None:
     out = io.BytesIO()
-    thin(saved_by_docker(tmp_path / "saved.tar", modern=modern), set(), out)
+    thin(saved_by_docker(tmp_path / "saved.tar", modern=modern), TAG, set(), out)
     files = contents(out.getvalue())
     [described] = json.loads(files["index.json"])["manifests"]
     manifest = json.loads(blob(files, described["digest"]))
-    assert described["annotations"] == {"io.containerd.image.name": "slipway.local/x:dev"}
+    assert described["annotations"] == {"io.containerd.image.name": TAG}
     assert [blob(files, layer["digest"]) for layer in manifest["layers"]] == [BASE, SOURCE]
     for layer in (*manifest["layers"], manifest["config"], described):
         data = blob(files, layer["digest"])
@@ -54,7 +55,7 @@ def test_a_whole_image_is_a_complete_oci_layout(tmp_path: Path, modern: bool) ->
 @pytest.mark.parametrize("modern", [False, True])
 def test_layers_that_the_node_has_are_named_but_not_moved(tmp_path: Path, modern: bool) -> None:
     out = io.BytesIO()
-    written = thin(saved_by_docker(tmp_path / "saved.tar", modern=modern), {digest_of(BASE)}, out)
+    written = thin(saved_by_docker(tmp_path / "saved.tar", modern=modern), TAG, {digest_of(BASE)}, out)
     files = contents(out.getvalue())
     manifest = json.loads(blob(files, json.loads(files["index.json"])["manifests"][0]["digest"]))
     assert [layer.digest for layer in written] == [digest_of(SOURCE)]
@@ -64,7 +65,7 @@ def test_layers_that_the_node_has_are_named_but_not_moved(tmp_path: Path, modern
 
 def test_a_layer_that_occurs_twice_is_moved_once(tmp_path: Path) -> None:
     out = io.BytesIO()
-    written = thin(saved_by_docker(tmp_path / "saved.tar", modern=False, layers=(BASE, BASE)), set(), out)
+    written = thin(saved_by_docker(tmp_path / "saved.tar", modern=False, layers=(BASE, BASE)), TAG, set(), out)
     assert len({layer.digest for layer in written}) == 1
     assert list(contents(out.getvalue()).values()).count(BASE) == 1
 
@@ -81,5 +82,5 @@ def test_a_linked_layer_of_an_older_engine_is_followed(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, "../one/layer.tar"
         archive.addfile(link)
     out = io.BytesIO()
-    assert [layer.digest for layer in thin(tmp_path / "saved.tar", set(), out)] == [digest_of(BASE)]
+    assert [layer.digest for layer in thin(tmp_path / "saved.tar", "a:b", set(), out)] == [digest_of(BASE)]
     assert BASE in contents(out.getvalue()).values()

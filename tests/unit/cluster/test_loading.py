@@ -16,16 +16,17 @@ from bed.steps import Steps
 from .fake_shell import Answer, FakeShell
 
 NODE = "slipway-control-plane"
-TAG = "slipway.local/x:dev"
+TAG, OTHER = "slipway.local/x:dev", "slipway.local/y:dev"
 LAYER = b"layer"
 
 
 def save(words: list[str]) -> str:
-    """Do what `docker save --output FILE TAG` does."""
+    """Do what `docker save --output FILE TAG...` does."""
     config = json.dumps({"rootfs": {"diff_ids": [digest_of(LAYER)]}}).encode()
-    manifest = json.dumps([{"Config": "c", "RepoTags": [TAG], "Layers": ["one/layer.tar"]}]).encode()
+    tags = words[words.index("--output") + 2 :]
+    images = [{"Config": "c", "RepoTags": [tag], "Layers": ["one/layer.tar"]} for tag in tags]
     with tarfile.open(words[words.index("--output") + 1], "w") as archive:
-        for name, data in (("one/layer.tar", LAYER), ("c", config), ("manifest.json", manifest)):
+        for name, data in (("one/layer.tar", LAYER), ("c", config), ("manifest.json", json.dumps(images).encode())):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
@@ -64,8 +65,16 @@ def test_a_changed_image_is_imported_recorded_and_the_old_one_dropped(tmp_path: 
     assert not (tmp_path / "scratch" / "saved.tar").exists()
 
 
+def test_images_are_saved_together_and_loaded_one_by_one(tmp_path: Path) -> None:
+    load, shell = loader(tmp_path, loaded="")
+    load.load([TAG, OTHER])
+    assert len(shell.ran("docker save")) == 1
+    named = [b'"io.containerd.image.name": "' + tag.encode() for tag in (TAG, OTHER)]
+    assert [[name in fed for name in named] for fed in shell.fed] == [[True, False], [False, True]]
+
+
 def test_what_another_tag_still_means_is_kept(tmp_path: Path) -> None:
-    load, shell = loader(tmp_path, loaded=f"sha256:old {TAG}\nsha256:old slipway.local/y:dev\n")
+    load, shell = loader(tmp_path, loaded=f"sha256:old {TAG}\nsha256:old {OTHER}\n")
     load.load([TAG])
     assert not shell.ran(f"docker exec {NODE} ctr --namespace=k8s.io images rm")
 

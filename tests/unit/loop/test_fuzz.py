@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from slipway.api.crd import crd_files
 from slipway.app import default_planners
 from slipway.kube.kinds import INFERENCE_SERVICE, OWNERS, TRAINING_JOB, Resource
-from slipway.reconcile.confession import REASON
 from slipway.reconcile.keys import Key
+from slipway.reconcile.trouble import MISTAKE
 
 from .bench import Bench
 from .build import body
@@ -122,7 +122,7 @@ def test_any_object_is_visited_to_the_end(resource: Resource) -> None:
     def check(one: tuple[Resource, Any, Any]) -> None:
         fake = asyncio.run(visit(*one))
         told = str([each.get("status") for path, each in fake.objects.items() if path.endswith("/fuzz")])
-        assert REASON not in told, "a mistake of the operator's"
+        assert MISTAKE not in told, "a mistake of the operator's"
 
     check()
 
@@ -145,4 +145,4 @@ def test_any_object_is_visited_to_the_end(resource: Resource) -> None:
 async def test_what_is_known_to_be_awkward(resource: Resource, spec: Any) -> None:
     fake = await visit(resource, spec, {})
     told = str([each.get("status") for path, each in fake.objects.items() if path.endswith("/fuzz")])
-    assert REASON not in told
+    assert MISTAKE not in told

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from slipway.kube.errors import ApiError
+from slipway.plan.conditions import TYPES
 from slipway.plan.observed import Observed, Owner
 from slipway.plan.training import plan as plan_training
 from slipway.reconcile import observe
-from slipway.reconcile.outage import PATIENCE_SECONDS, TYPES, outage
+from slipway.reconcile.trouble import PATIENCE_SECONDS, outage
 
 from ..plan.inference.world import world
 from .bench import Bench

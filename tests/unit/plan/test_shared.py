@@ -52,6 +52,11 @@ def test_a_time_without_an_offset_is_refused() -> None:
         clock.seconds("2027-01-15T08:00:00")
 
 
+def test_what_may_be_absent_is_none() -> None:
+    assert clock.epoch(NOW_TEXT) == NOW
+    assert [clock.epoch(text) for text in (None, "", "yesterday", "2027-01-15T08:00:00")] == [None] * 4
+
+
 def before(status: Any = "False", reason: Any = "Old") -> Any:
     return {
         "conditions": [

@@ -46,10 +46,15 @@ def unknown(spec: TrainingJobSpec) -> str:
     return f"the GPU is not known: set {SELECTOR_FIELD} to one of {', '.join(BY_PRODUCT)}, or ask with --gpu"
 
 
-def _selected(template: Obj) -> Room | None:
+def selected_device(template: Obj) -> Device | None:
+    """The GPU that a podTemplate's spec asks for by its exact label."""
     product = mapping(template.get("nodeSelector")).get(LABEL)
-    device = BY_PRODUCT.get(product) if isinstance(product, str) else None
-    return None if device is None else Room(device.memory_bytes, 1, f"{SELECTOR_FIELD} {product}", device)
+    return BY_PRODUCT.get(product) if isinstance(product, str) else None
+
+
+def _selected(template: Obj) -> Room | None:
+    device = selected_device(template)
+    return None if device is None else Room(device.memory_bytes, 1, f"{SELECTOR_FIELD} {device.product}", device)
 
 
 def _limit(template: Obj, processes: int) -> Room | None:

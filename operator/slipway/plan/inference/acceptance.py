@@ -15,7 +15,8 @@ from ..outcome import Defaults
 from ..pod.policy import violations
 from . import engine, engineargs
 from .pods import RESERVED
-from .source import URI_FIELD, Model, parse_uri
+from .served import Served
+from .source import URI_FIELD, parse_uri
 
 Check = Callable[[InferenceServiceSpec, Defaults], Finding | None]
 
@@ -64,7 +65,7 @@ def engine_arguments(spec: InferenceServiceSpec, _: Defaults) -> Finding | None:
     return Finding(objection.reason, objection.message) if objection else None
 
 
-def adapter_arguments(spec: InferenceServiceSpec, model: Model) -> Finding | None:
+def adapter_arguments(spec: InferenceServiceSpec, model: Served) -> Finding | None:
     """Of a spec that `refusal` has accepted, once its model is found."""
     objection = engineargs.check_with_adapter(spec.engine_args) if model.adapter else None
     return Finding(objection.reason, objection.message) if objection else None

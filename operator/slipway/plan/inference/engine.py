@@ -19,7 +19,7 @@ from ..outcome import Defaults
 from ..pod.expansion import literal
 from ..pod.template import container_security
 from ..volumes import mount
-from .source import Model, ModelAdapter
+from .served import Adapter, Served
 
 MODEL_VOLUME = "model"
 ADAPTER_VOLUME = "adapter"
@@ -53,7 +53,7 @@ def image(spec: InferenceServiceSpec, defaults: Defaults) -> str | None:
     return spec.image or dict(defaults.vllm_images).get(spec.accelerator) or None
 
 
-def container(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: Defaults) -> Obj:
+def container(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults: Defaults) -> Obj:
     return {
         "name": MAIN_CONTAINER,
         "image": image(spec, defaults),
@@ -74,23 +74,23 @@ def container(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: 
     }
 
 
-def model_argument(model: Model) -> str:
+def model_argument(model: Served) -> str:
     """The model's path as an element of a command."""
-    return literal(model_path(model.directory))
+    return literal(model_path(model.at.path))
 
 
-def adapter_argument(adapter: ModelAdapter) -> str:
+def adapter_argument(adapter: Adapter) -> str:
     """The adapter's path, likewise."""
-    return literal(adapter_path(adapter.directory))
+    return literal(adapter_path(adapter.at.path))
 
 
-def model_mounts(model: Model) -> list[Obj]:
+def model_mounts(model: Served) -> list[Obj]:
     """What the engine and the check read."""
     adapter = [mount(ADAPTER_VOLUME, ADAPTER_MOUNT, read_only=True)] if model.adapter else []
     return [mount(MODEL_VOLUME, MODEL_MOUNT, read_only=True), *adapter]
 
 
-def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[str]:
+def arguments(spec: InferenceServiceSpec, owner: Owner, model: Served) -> list[str]:
     """What follows `vllm serve`. The user's arguments come last; those that Slipway sets are refused among them."""
     tensor = spec.parallelism.tensor
     return [
@@ -104,7 +104,7 @@ def arguments(spec: InferenceServiceSpec, owner: Owner, model: Model) -> list[st
     ]
 
 
-def _names(owner: Owner, adapter: ModelAdapter | None) -> tuple[str, ...]:
+def _names(owner: Owner, adapter: Adapter | None) -> tuple[str, ...]:
     """What answers to the service's names: the model, or the adapter on it. The engine has no second name for an
     adapter, so it is loaded under each, and both may be in one batch. The tokenizer is the adapter's: its chat template
     is what it was trained by, which the model's own need not be."""

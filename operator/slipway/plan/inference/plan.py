@@ -14,6 +14,7 @@ from ..names import MAIN_CONTAINER
 from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Delete, Plan
 from ..pod import template as podtemplate
+from ..volumes import ClaimPath
 from . import acceptance, pods, source
 from .children import claims, deployment_ref, own, scaled_object_ref, service_ref
 from .deployment import deployment
@@ -23,11 +24,11 @@ from .scaledobject import scaled_object
 from .scaling import scaling_condition
 from .served import Served, recorded
 from .service import service
-from .source import Found, Missing, Model
+from .source import Found, Missing
 from .status import View, events, status
 
 # Stands in for a model that is not there yet, so that a bad pod template is told of before the model has been trained.
-ANY_MODEL = Model("model", "", "many", read_only_volume=False)
+ANY_MODEL = Served(ClaimPath("model", ""), ("ReadWriteMany",))
 
 
 def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
@@ -43,7 +44,7 @@ def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
     found = source.resolve(spec, observed)
     if isinstance(found, Missing):
         return _without_model(visit, spec, found)
-    if refusal := acceptance.adapter_arguments(spec, found.model):
+    if refusal := acceptance.adapter_arguments(spec, found.served):
         return visit.refused(refusal)
     return _with_model(visit, spec, found)
 
@@ -105,7 +106,7 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
 
 def _with_model(visit: _Visit, spec: InferenceServiceSpec, found: Found) -> Plan:
     owner = visit.observed.owner
-    template = pods.template(spec, owner, found.model, visit.defaults)
+    template = pods.template(spec, owner, found.served, visit.defaults)
     trial = _trial(visit, spec)(owner.namespace, template)
     names = claims(visit.observed, _refs(visit.observed, spec))
     if asks := visit.asks(trial, names.reads):
@@ -157,7 +158,7 @@ def _deployment(visit: _Visit, spec: InferenceServiceSpec, found: Found, replica
     if found.claim_lost:
         return deployment(owner, template, replicas=spec.replicas, access="many", serving=True)
     kept = serving(replicas, owner.status.get("answeredRevision", ""))
-    return deployment(owner, template, replicas=spec.replicas, access=found.model.access, serving=kept)
+    return deployment(owner, template, replicas=spec.replicas, access=found.served.narrowest.access, serving=kept)
 
 
 def _served(observed: Observed, found: Found) -> Served | None:

@@ -22,7 +22,7 @@ from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir
 from . import engine
 from .children import child_labels, selector_labels
-from .source import Model
+from .served import Served
 
 FORCED_STOP_SECONDS = 15  # after the engine's own time-out, before the kubelet kills it
 SIDECAR_RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}}
@@ -51,7 +51,7 @@ RESERVED = Reserved(
 )
 
 
-def template(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: Defaults) -> Obj:
+def template(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults: Defaults) -> Obj:
     """The PodTemplateSpec, with the user's podTemplate merged over it, without the revision."""
     user = spec.pod_template.model_dump(by_alias=True) if spec.pod_template else {}
     return merged(_rendered(spec, owner, model, defaults), user, main=MAIN_CONTAINER)
@@ -68,7 +68,7 @@ def grace_seconds(drain_seconds: int) -> int:
     return engine.ENDPOINT_SECONDS + drain_seconds + FORCED_STOP_SECONDS
 
 
-def _rendered(spec: InferenceServiceSpec, owner: Owner, model: Model, defaults: Defaults) -> Obj:
+def _rendered(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults: Defaults) -> Obj:
     # The uid tells these pods, and so their revision, from those that a deleted namesake leaves for a while.
     labels = {**child_labels(owner.name), OWNER_UID: owner.uid}
     metadata = {"labels": labels, "annotations": _scrape()}
@@ -93,7 +93,7 @@ def _scrape() -> dict[str, str]:
     }
 
 
-def _model_check(model: Model, defaults: Defaults) -> Obj:
+def _model_check(model: Served, defaults: Defaults) -> Obj:
     adapter = ["--adapter", engine.adapter_argument(model.adapter)] if model.adapter else []
     command = ["slipway-engine", "check", "--model", engine.model_argument(model), *adapter]
     return {**_helper(MODEL_CHECK_CONTAINER, command, defaults), "volumeMounts": engine.model_mounts(model)}
@@ -124,21 +124,21 @@ def _helper(name: str, command: list[str], defaults: Defaults) -> Obj:
     }
 
 
-def _volumes(spec: InferenceServiceSpec, model: Model) -> list[Obj]:
+def _volumes(spec: InferenceServiceSpec, model: Served) -> list[Obj]:
     adapter = model.adapter
     shared_memory = f"{spec.parallelism.tensor}Gi"  # what NCCL and the engine's own processes exchange
     return [
-        claim_volume(engine.MODEL_VOLUME, model.claim, read_only=model.read_only_volume),
-        *([claim_volume(engine.ADAPTER_VOLUME, adapter.claim, read_only=adapter.read_only_volume)] if adapter else ()),
+        claim_volume(engine.MODEL_VOLUME, model.at.claim, read_only=model.read_only),
+        *([claim_volume(engine.ADAPTER_VOLUME, adapter.at.claim, read_only=adapter.read_only)] if adapter else ()),
         empty_dir(engine.SCRATCH_VOLUME),
         empty_dir(engine.SHARED_MEMORY_VOLUME, in_memory=True, size_limit=shared_memory),
     ]
 
 
-def _placement(spec: InferenceServiceSpec, owner: Owner, model: Model) -> Obj:
+def _placement(spec: InferenceServiceSpec, owner: Owner, model: Served) -> Obj:
     """Where the pods may run: on one node where the claim wants it, and on nodes set apart for GPUs."""
     placement: Obj = {}
-    if model.access == "node":
+    if model.narrowest.access == "node":
         placement["affinity"] = {"podAffinity": _beside_each_other(owner)}
     if spec.accelerator == "nvidia":
         placement["tolerations"] = [GPU_TOLERATION]

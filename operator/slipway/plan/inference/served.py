@@ -8,41 +8,56 @@ for; and it has the claim's access modes, because a claim that is gone cannot be
 from dataclasses import dataclass
 
 from ..observed import Obj
-from ..volumes import ClaimPath
+from ..volumes import Access, ClaimPath, readers_by
 
 FIELD = "model"  # of the status
+NARROWER: tuple[Access, ...] = ("many", "node", "pod", "none")
 
 
 @dataclass(frozen=True, slots=True)
-class Adapter:
-    """A low-rank adapter on the model, and its rank, for which the engine reserves memory."""
+class Place:
+    """A directory that a replica mounts, and the access modes of its claim."""
 
     at: ClaimPath
     access_modes: tuple[str, ...]
+
+    @property
+    def access(self) -> Access:
+        """Where pods that mount it may run."""
+        return readers_by(self.access_modes)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the claim allows no writer at all: some drivers want to be told so."""
+        return set(self.access_modes) == {"ReadOnlyMany"}
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter(Place):
+    """A low-rank adapter on the model, and its rank, for which the engine reserves memory."""
+
     rank: int
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """`training_job` and its uid are "" where spec.model.uri named the place. With an `adapter`, that is what the job
-    wrote, and `at` the model that it was trained for.
+class Served(Place):
+    """The model's place. `training_job` and its uid are "" where spec.model.uri named it. With an `adapter`, that is
+    what the job wrote, and `at` the model that it was trained for.
     """
 
-    at: ClaimPath
-    access_modes: tuple[str, ...]
     training_job: str = ""
     training_job_uid: str = ""
     adapter: Adapter | None = None
 
     @property
-    def places(self) -> tuple[ClaimPath, ...]:
-        """The directories that a replica mounts, the model's first."""
-        return (self.at, self.adapter.at) if self.adapter else (self.at,)
+    def places(self) -> tuple[Place, ...]:
+        """All that a replica mounts, the model's first."""
+        return (self, self.adapter) if self.adapter else (self,)
 
     @property
-    def modes(self) -> tuple[tuple[str, ...], ...]:
-        """The access modes of the claim of each place."""
-        return (self.access_modes, self.adapter.access_modes) if self.adapter else (self.access_modes,)
+    def narrowest(self) -> Place:
+        """The one that leaves the pods the least choice."""
+        return max(self.places, key=lambda place: NARROWER.index(place.access))
 
     def is_replaced_by(self, other: "Served") -> bool:
         """Whether `other` is of a TrainingJob of the same name that was made anew: nobody changed the spec for it."""
@@ -85,16 +100,16 @@ def _is_adapter(found: object) -> bool:
 
 def record(served: Served) -> Obj:
     """`served` as the status holds it."""
-    place = _place(served.at, served.access_modes)
+    place = _place(served)
     if served.adapter:
-        place["adapter"] = {**_place(served.adapter.at, served.adapter.access_modes), "rank": served.adapter.rank}
+        place["adapter"] = {**_place(served.adapter), "rank": served.adapter.rank}
     if not served.training_job:
         return place
     return {**place, "trainingJob": served.training_job, "trainingJobUid": served.training_job_uid}
 
 
-def _place(at: ClaimPath, access_modes: tuple[str, ...]) -> Obj:
-    return {"claim": at.claim, "path": at.path, "accessModes": list(access_modes)}
+def _place(place: Place) -> Obj:
+    return {"claim": place.at.claim, "path": place.at.path, "accessModes": list(place.access_modes)}
 
 
 def described(served: Served) -> str:

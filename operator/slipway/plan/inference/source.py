@@ -18,50 +18,23 @@ from ...api.inferenceservice import InferenceServiceSpec
 from ...api.trainingjob import KIND, PLURAL
 from ..conditions import COMPLETE, FAILED, READY, Finding, find, is_true
 from ..observed import Obj, Observed, Ref
-from ..volumes import Access, ClaimPath, claim_ref, modes, parse_pvc, readers, unusable
+from ..volumes import ClaimPath, claim_ref, modes, parse_pvc, unusable
 from .served import Adapter, Served, described, recorded
 
 FROM_FIELD = "spec.model.from.trainingJob"
 URI_FIELD = "spec.model.uri"
 
-
 ADAPTER_RANK_MAX = 512  # of vLLM's --max-lora-rank
-NARROWER: tuple[Access, ...] = ("many", "node", "pod", "none")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelAdapter:
-    """An adapter that can be mounted beside its model."""
-
-    claim: str
-    directory: str
-    rank: int
-    read_only_volume: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model that can be mounted. `directory` is the path in the claim; `access` says where its pods may run.
-
-    `read_only_volume`: the claim allows no writer at all, and some drivers want to be told so.
-    """
-
-    claim: str
-    directory: str
-    access: Access
-    read_only_volume: bool
-    adapter: ModelAdapter | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A model that can be rendered, and what the status is to record of it.
+    """A model that can be rendered, as the status is to record it.
 
     `source_lost`: the job that wrote it is no longer to be asked; replicas start all the same.
     `claim_lost`: the claim cannot be mounted any more; what runs goes on, and nothing new can start.
     """
 
-    model: Model
     served: Served
     source_lost: Finding | None = None
     claim_lost: Finding | None = None
@@ -80,28 +53,16 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Output:
-    """What a job wrote: a model, or an `adapter` of `rank` for the model at `at`."""
-
-    at: ClaimPath
-    adapter: ClaimPath | None = None
-    rank: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _Located:
-    """The places that spec.model comes to; `field` is its path in the spec."""
+    """What spec.model comes to: where the model is, and then, if there is one, an adapter of `rank` on it. `field` is
+    its path in the spec."""
 
-    output: _Output
+    places: tuple[ClaimPath, ...]
     field: str
     job: str = ""
     job_uid: str = ""
+    rank: int = 0
     source_lost: Finding | None = None
-
-    @property
-    def places(self) -> tuple[ClaimPath, ...]:
-        """As `Served.places`."""
-        return (self.output.at, self.output.adapter) if self.output.adapter else (self.output.at,)
 
 
 def resolve(spec: InferenceServiceSpec, observed: Observed) -> Found | Missing:
@@ -122,7 +83,7 @@ def parse_uri(uri: str) -> ClaimPath:
 
 
 def _from_uri(spec: InferenceServiceSpec) -> _Located:
-    return _Located(_Output(parse_uri(spec.model.uri or "")), URI_FIELD)
+    return _Located((parse_uri(spec.model.uri or ""),), URI_FIELD)
 
 
 # ------------------------------------------------------------------ the job
@@ -133,16 +94,12 @@ def _from_job(name: str, observed: Observed, served: Served | None) -> _Located 
     if ref not in observed.read:
         return Missing(reads=(ref,))
     job = observed.read[ref]
-    uid = _uid(job)
     found = _output(name, job)
-    if isinstance(found, _Output):
-        return _Located(found, FROM_FIELD, name, uid)
-    if found.finding is None or served is None or served.training_job != name:
+    if isinstance(found, _Located) or found.finding is None or served is None or served.training_job != name:
         return found
+    places, rank = tuple(place.at for place in served.places), served.adapter.rank if served.adapter else 0
     lost = _source_lost(job, served, found.finding)
-    adapter = served.adapter
-    as_recorded = _Output(served.at, adapter.at, adapter.rank) if adapter else _Output(served.at)
-    return _Located(as_recorded, FROM_FIELD, name, served.training_job_uid, source_lost=lost)
+    return _Located(places, FROM_FIELD, name, served.training_job_uid, rank, lost)
 
 
 def _uid(job: Obj | None) -> str:
@@ -150,7 +107,8 @@ def _uid(job: Obj | None) -> str:
     return uid
 
 
-def _output(name: str, job: Obj | None) -> _Output | Missing:
+def _output(name: str, job: Obj | None) -> _Located | Missing:
+    """What the job wrote."""
     if job is None:
         message = f"{FROM_FIELD}: the namespace has no TrainingJob {name!r}: create it, or name another"
         return Missing(Finding("TrainingJobNotFound", message))
@@ -164,16 +122,16 @@ def _output(name: str, job: Obj | None) -> _Output | Missing:
         )
         return Missing(Finding("TrainingJobHasNoOutput", message), watched=True)
     if "path" not in output:
-        return _adapter(name, output)
-    return _Output(parse_pvc(f"pvc://{output['claim']}/{output['path']}"))
+        return _adapter(name, job, output)
+    return _Located((parse_pvc(f"pvc://{output['claim']}/{output['path']}"),), FROM_FIELD, name, _uid(job))
 
 
-def _adapter(name: str, output: Obj) -> _Output | Missing:
+def _adapter(name: str, job: Obj, output: Obj) -> _Located | Missing:
     """What can be served of an adapter alone: its base must be on a claim, and its rank one that the engine takes."""
     base, rank = output.get("baseUri", ""), output.get("adapterRank", 0)
     if base.startswith("pvc://") and 0 < rank <= ADAPTER_RANK_MAX:
         adapter = parse_pvc(f"pvc://{output['claim']}/{output['adapterPath']}")
-        return _Output(parse_pvc(base), adapter, rank)
+        return _Located((parse_pvc(base), adapter), FROM_FIELD, name, _uid(job), rank)
     why = (
         f"of rank {rank}, and the engine takes {ADAPTER_RANK_MAX} at most"
         if rank > ADAPTER_RANK_MAX
@@ -225,44 +183,27 @@ def _in_claims(
     ]
     finding = next((found for found in findings if found), None)
     if finding is None:
-        return _mounted(spec, located, [claim for claim in claims if claim is not None], claim_lost=None)
-    if served is None or served.places != located.places:
+        allowed = [tuple(sorted(modes(claim))) for claim in claims if claim is not None]
+        return _mounted(spec, Found(_served(located, allowed), located.source_lost))
+    if served is None or tuple(place.at for place in served.places) != located.places:
         return Missing(finding)
-    as_they_were: list[Obj] = [{"spec": {"accessModes": list(modes)}} for modes in served.modes]
+    as_they_were = [place.access_modes for place in served.places]
     lost = Finding(finding.reason, f"{finding.message}; the replicas that run go on serving, but no new one can start")
-    return _mounted(spec, located, as_they_were, claim_lost=lost)
+    return _mounted(spec, Found(_served(located, as_they_were), located.source_lost, lost))
 
 
-def _mounted(
-    spec: InferenceServiceSpec, located: _Located, claims: Sequence[Obj], *, claim_lost: Finding | None
-) -> Found | Missing:
-    most = spec.scaling.max_replicas if spec.scaling else spec.replicas
-    claim, access = _narrowest(located.places, claims)
-    if access == "pod" and most > 1:
-        return Missing(_one_pod_only(spec, claim, most))
-    model = _model(located, access, [modes(claim) == {"ReadOnlyMany"} for claim in claims])
-    served = _record(located, [tuple(sorted(modes(claim))) for claim in claims])
-    return Found(model, served, located.source_lost, claim_lost)
+def _served(located: _Located, allowed: Sequence[tuple[str, ...]]) -> Served:
+    """With the access modes of each place's claim."""
+    (at, *adapters), (modes_of_model, *others) = located.places, allowed
+    adapter = Adapter(adapters[0], others[0], located.rank) if adapters else None
+    return Served(at, modes_of_model, located.job, located.job_uid, adapter)
 
 
-def _narrowest(places: Sequence[ClaimPath], claims: Sequence[Obj]) -> tuple[str, Access]:
-    """The claim that leaves the pods the least choice, and what it leaves."""
-    found = [(place.claim, readers(claim)) for place, claim in zip(places, claims, strict=True)]
-    return max(found, key=lambda each: NARROWER.index(each[1]))
-
-
-def _model(located: _Located, access: Access, read_only: Sequence[bool]) -> Model:
-    output = located.output
-    adapter = None
-    if output.adapter:
-        adapter = ModelAdapter(output.adapter.claim, output.adapter.path, output.rank, read_only[-1])
-    return Model(output.at.claim, output.at.path, access, read_only[0], adapter)
-
-
-def _record(located: _Located, allowed: Sequence[tuple[str, ...]]) -> Served:
-    output = located.output
-    adapter = Adapter(output.adapter, allowed[-1], output.rank) if output.adapter else None
-    return Served(output.at, allowed[0], located.job, located.job_uid, adapter)
+def _mounted(spec: InferenceServiceSpec, found: Found) -> Found | Missing:
+    most, narrowest = spec.scaling.max_replicas if spec.scaling else spec.replicas, found.served.narrowest
+    if narrowest.access == "pod" and most > 1:
+        return Missing(_one_pod_only(spec, narrowest.at.claim, most))
+    return found
 
 
 def _one_pod_only(spec: InferenceServiceSpec, claim: str, most: int) -> Finding:

@@ -47,6 +47,12 @@ def left_seconds(situation: Situation) -> float | None:
     return next((left for count in LEFT if (left := count(situation)) is not None), None)
 
 
+def is_due(situation: Situation) -> bool:
+    """Whether there is a change now, without what it would be."""
+    left = left_seconds(situation)
+    return left is not None and left <= 0
+
+
 def told(situation: Situation, changed: Size | None, *, attempt: int) -> Size | None:
     """status.elastic, with what this plan decided: `changed`, or by another restart all nodes, or what it was."""
     if situation.spec.elastic is None or changed is not None:

@@ -5,15 +5,15 @@ missing after all of them ran is a failure here. Success wins over everything: r
 cut off at that moment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .. import conditions, names
 from ..clock import seconds_or
-from ..observed import Obj, Ref
+from ..observed import Obj, Pod, Ref
 from . import claims, requirement
 from .failure import GANG_FAILED, Failure, of_failed
-from .lost import lost_pod, rank_0_live, rank_0_ref
+from .lost import known, lost_pod, rank_0_ref
 from .situation import Situation, is_rank_0
 from .stall import stalled
 from .termination import INVALID_RECIPE, exit_code, failed, is_cause
@@ -62,11 +62,7 @@ def succeeded(situation: Situation) -> bool:
     """Rank 0's pod has succeeded, by the index or by a live read, or the backend says so."""
     if situation.gang is None:
         return False
-    return (
-        _rank_0_succeeded(situation)
-        or _succeeded_live(situation)
-        or conditions.is_true(situation.gang.status, "Succeeded")
-    )
+    return _rank_0_succeeded(situation, known(situation)) or conditions.is_true(situation.gang.status, "Succeeded")
 
 
 def to_read(situation: Situation) -> tuple[Ref, ...]:
@@ -78,19 +74,16 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
     return tuple(ref for ref in wanted if ref not in situation.observed.read)
 
 
-def _rank_0_succeeded(situation: Situation) -> bool:
-    return any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in situation.pods)
+def _rank_0_succeeded(situation: Situation, pods: Iterable[Pod]) -> bool:
+    return any(is_rank_0(situation, pod) and pod.phase == "Succeeded" for pod in pods)
 
 
 def last_words_to_read(situation: Situation) -> tuple[Ref, ...]:
     """Rank 0's pod, where its success is known but not by its own event: when that comes, the pod may be gone, and
     with it the evaluation."""
     ref = rank_0_ref(situation)
-    return () if _rank_0_succeeded(situation) or ref in situation.observed.read else (ref,)
-
-
-def _succeeded_live(situation: Situation) -> bool:
-    return bool(rank_0_live(situation).get("status", {}).get("phase") == "Succeeded")
+    told = _rank_0_succeeded(situation, situation.pods)
+    return () if told or ref in situation.observed.read else (ref,)
 
 
 def failure(situation: Situation) -> Failure | None:
@@ -102,7 +95,7 @@ def failure(situation: Situation) -> Failure | None:
 
 
 def _invalid_recipe(situation: Situation) -> Failure | None:
-    pods = [pod for pod in situation.pods if not pod.deleting and exit_code(pod) == INVALID_RECIPE]
+    pods = [pod for pod in known(situation) if not pod.deleting and exit_code(pod) == INVALID_RECIPE]
     return of_failed(pods[0]) if pods else None
 
 

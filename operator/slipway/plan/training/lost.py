@@ -5,7 +5,8 @@ so a pod that seems to be missing, or not to have started, is read live before i
 """
 
 from .. import conditions, labels
-from ..observed import Obj, Ref
+from ..observed import Pod, Ref
+from ..pod import record
 from .failure import POD_LOST, Failure, of_taken
 from .situation import Situation
 
@@ -57,11 +58,12 @@ def rank_0_ref(situation: Situation) -> Ref:
     return _pod_ref(situation, pod_names(situation)[0])
 
 
-def rank_0_live(situation: Situation) -> Obj:
-    """Rank 0's pod as it was read live, {} where it was not, or is another's."""
-    pod = situation.observed.read.get(rank_0_ref(situation)) or {}
-    ours = pod.get("metadata", {}).get("labels", {}).get(labels.OWNER_UID) == situation.observed.owner.uid
-    return pod if ours else {}
+def known(situation: Situation) -> tuple[Pod, ...]:
+    """The pods of the attempt by the index, and then rank 0's as it was read live, where it was: the watch may be
+    behind."""
+    body = situation.observed.read.get(rank_0_ref(situation)) or {}
+    ours = body.get("metadata", {}).get("labels", {}).get(labels.OWNER_UID) == situation.observed.owner.uid
+    return (*situation.pods, record.pod(body)) if ours else situation.pods
 
 
 def pod_names(situation: Situation) -> list[str]:

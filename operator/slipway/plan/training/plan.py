@@ -13,6 +13,7 @@ The algorithm ("attempts are created once", docs/architecture.md), derived anew 
 Each step leads to the next by way of what is observed, so a crash between any two repeats a step at most.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -121,9 +122,16 @@ def _question_of_gang(situation: Situation) -> Plan | None:
 def _to_read_before_the_end(situation: Situation) -> tuple[Ref, ...]:
     """Everything that `lost.to_read` names has been read."""
     unread = ended.to_read(situation)
-    asked = suspension.asked(situation) or elastic.resize(situation)
-    ends = asked or ended.failure(situation) or deadlines.exceeded(situation)
-    return unread if unread and ends else ()
+    return unread if unread and any(ends(situation) for ends in ENDS) else ()
+
+
+# What ends an attempt, if rank 0 and the gang do not say otherwise.
+ENDS: tuple[Callable[[Situation], object], ...] = (
+    suspension.asked,
+    elastic.is_due,
+    ended.failure,
+    deadlines.exceeded,
+)
 
 
 def _try(situation: Situation, trial: tuple[str, Obj]) -> Plan | None:

@@ -15,12 +15,12 @@ from ..observed import Obj, Owner
 from . import claims, deadlines, queue, restarting, stall
 from .ended import End
 from .history import History
-from .lost import rank_0_live
+from .lost import known
 from .requirement import NOT_MET
 from .running import NOT_ACCEPTED
 from .situation import Situation, is_rank_0
 from .size import Size
-from .termination import evaluation, live_evaluation
+from .termination import evaluation
 
 IN_PROGRESS = "InProgress"
 
@@ -144,8 +144,8 @@ def _evaluation(situation: Situation, end: End | None) -> Obj | None:
     before: Obj | None = situation.observed.owner.status.get("evaluation")
     if end is None or not (end.success or end.reason == NOT_MET):
         return before
-    told = next((evaluation(pod) for pod in situation.pods if is_rank_0(situation, pod)), None)
-    return told or live_evaluation(rank_0_live(situation)) or before
+    told = (evaluation(pod) for pod in known(situation) if is_rank_0(situation, pod))
+    return next((found for found in told if found), before)
 
 
 def _output(situation: Situation, end: End | None) -> Obj | None:

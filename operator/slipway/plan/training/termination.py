@@ -73,21 +73,7 @@ def why_failed(pod: Pod) -> str:
 
 def evaluation(pod: Pod) -> Obj | None:
     """status.evaluation, from rank 0's pod after success, or where the model is not good enough."""
-    return _evaluation(_message(pod).get("evaluation"))
-
-
-def live_evaluation(pod: Obj) -> Obj | None:
-    """The same, from the pod as it was read live; {} of one that ended and said nothing, None of one that has not."""
-    containers = pod.get("status", {}).get("containerStatuses") or ()
-    states = [each.get("state") or {} for each in containers if each.get("name") == CONTAINER]
-    ended = [state["terminated"] for state in states if state.get("terminated")]
-    if not ended:
-        return None
-    return _evaluation(_parsed(str(ended[0].get("message") or "")).get("evaluation")) or {}
-
-
-def _evaluation(found: object) -> Obj | None:
-    """Of what the launcher said, what is as it should be."""
+    found = _message(pod).get("evaluation")
     if not isinstance(found, dict):
         return None
     needed = {name: found.get(name) for name in ("bitsPerByte", "unigramBitsPerByte")}
@@ -153,12 +139,8 @@ def _signal_name(number: int) -> str:
 
 def _message(pod: Pod) -> Mapping[str, Any]:
     main = main_container(pod)
-    return _parsed(main.message) if main else {}
-
-
-def _parsed(message: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(message)
+        found = json.loads(main.message) if main else {}
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -64,10 +64,10 @@ def _layer(archive: tarfile.TarFile, member: str, diff_id: str) -> Blob:
     return Blob(info.name, digest, info.size, f"{LAYER}+gzip" if compressed else LAYER)
 
 
-def thin(saved: Path, present: Collection[str], out: IO[bytes]) -> list[Blob]:
-    """Write the one image in `saved` to `out` in OCI form, without the layers in `present`; return those written."""
+def thin(saved: Path, tag: str, present: Collection[str], out: IO[bytes]) -> list[Blob]:
+    """Write one image of `saved` to `out` in OCI form, without the layers in `present`; return those written."""
     with tarfile.open(saved) as archive, tarfile.open(fileobj=out, mode="w|") as target:
-        entry = json.loads(_read(archive, "manifest.json"))[0]
+        [entry] = [each for each in json.loads(_read(archive, "manifest.json")) if tag in each["RepoTags"]]
         config = _read(archive, entry["Config"])
         diff_ids = json.loads(config)["rootfs"]["diff_ids"]
         layers = [_layer(archive, member, diff_id) for member, diff_id in zip(entry["Layers"], diff_ids, strict=True)]
@@ -75,7 +75,7 @@ def thin(saved: Path, present: Collection[str], out: IO[bytes]) -> list[Blob]:
         document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config_blob.descriptor()}
         manifest = json.dumps({**document, "layers": [layer.descriptor() for layer in layers]}).encode()
         _add(target, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
-        _add(target, "index.json", _index(manifest, entry["RepoTags"]))
+        _add(target, "index.json", _index(manifest, tag))
         for blob in (config, manifest):
             _add(target, _blob_path(digest_of(blob)), blob)
         written = [layer for layer in {layer.digest: layer for layer in layers}.values() if layer.digest not in present]
@@ -86,10 +86,10 @@ def thin(saved: Path, present: Collection[str], out: IO[bytes]) -> list[Blob]:
     return written
 
 
-def _index(manifest: bytes, tags: list[str]) -> bytes:
+def _index(manifest: bytes, tag: str) -> bytes:
     described = {"mediaType": MANIFEST, "digest": digest_of(manifest), "size": len(manifest)}
-    named = [{**described, "annotations": {"io.containerd.image.name": tag}} for tag in tags]
-    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": named}).encode()
+    named = {**described, "annotations": {"io.containerd.image.name": tag}}
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [named]}).encode()
 
 
 def _blob_path(digest: str) -> str:

@@ -47,34 +47,38 @@ class Loader:
         if not nodes:
             raise Failure(f"cluster {self._cluster.name} has no running node: run `up` first")
         have = {node: self._loaded(node) for node in nodes}
+        identities = {tag: self._identity(tag) for tag in tags}
+        lacking = {tag: [node for node in nodes if have[node].get(tag) != identities[tag]] for tag in tags}
         for tag in tags:
-            identity = self._identity(tag)
-            lacking = [node for node in nodes if have[node].get(tag) != identity]
-            if lacking:
-                self._move(tag, identity, lacking)
-                for node in lacking:
-                    self._forget(node, have[node].get(tag))
-            else:
+            if not lacking[tag]:
                 self._steps.skip(f"load {tag}", "there")
+        moved = {tag: where for tag, where in lacking.items() if where}
+        if moved:
+            self._move(moved, identities)
+        for tag, where in moved.items():
+            for node in where:
+                self._forget(node, have[node].get(tag))
 
-    def _move(self, tag: str, identity: str, nodes: list[str]) -> None:
+    def _move(self, moved: dict[str, list[str]], identities: dict[str, str]) -> None:
+        """Save them together: what images share, torch for one, is then written once."""
         saved = self._places.scratch / "saved.tar"
         saved.parent.mkdir(parents=True, exist_ok=True)
-        with self._steps.step(f"load {tag}: docker save"):
-            self._shell.run(["docker", "save", "--output", saved, tag])
+        with self._steps.step(f"docker save {' '.join(moved)}"):
+            self._shell.run(["docker", "save", "--output", saved, *moved])
         try:
-            for node in nodes:
-                with self._steps.step(f"load {tag} into {node}"):
-                    self._import(saved, node)
-                    self._shell.run(record_command(node, tag, identity))
+            for tag, nodes in moved.items():
+                for node in nodes:
+                    with self._steps.step(f"load {tag} into {node}"):
+                        self._import(saved, tag, node)
+                        self._shell.run(record_command(node, tag, identities[tag]))
         finally:
             saved.unlink(missing_ok=True)
 
-    def _import(self, saved: Path, node: str) -> None:
+    def _import(self, saved: Path, tag: str, node: str) -> None:
         present = set(self._shell.run(in_node(node, "ctr", "--namespace=k8s.io", "content", "ls", "--quiet")).split())
 
         def write(out: IO[bytes]) -> None:
-            written = thin(saved, present, out)
+            written = thin(saved, tag, present, out)
             megabytes = sum(layer.size for layer in written) / 1e6
             self._steps.say(f"  {len(written)} layer(s) that {node} lacks, {megabytes:.0f} MB")
 

@@ -17,8 +17,11 @@ def test_figures_are_plausible(device: Device) -> None:
     assert 10 * GIB < device.memory_bytes < 200 * GIB
     assert 10 < device.memory_bytes / device.memory_bytes_per_second * 1000 < 90, "milliseconds to read it all"
     assert device.host_bytes_per_second <= device.link_bytes_per_second < device.memory_bytes_per_second
-    if device.bf16_flops is not None:
-        assert 100 < device.bf16_flops / device.memory_bytes_per_second < 450, "operations for each byte"
+    assert 100 < device.fp16_flops / device.memory_bytes_per_second < 450, "operations for each byte"
+    assert device.bf16_flops in (None, device.fp16_flops)
+    assert device.fp8_flops is None or 1.9 < device.fp8_flops / device.fp16_flops < 2.1
+    assert (device.dollars_per_hour is None) == (device.price_source is None), "a price that nobody published"
+    assert device.dollars_per_hour is None or 0.3 < device.dollars_per_hour < 10
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import pytest
 
 from slipway.api.inferenceservice import InferenceServiceSpec
 from slipway.plan.conditions import Finding
-from slipway.plan.inference.source import Missing, Model, resolve
+from slipway.plan.inference.served import Served
+from slipway.plan.inference.source import Missing, resolve
 from slipway.plan.observed import Obj, Observed
+from slipway.plan.volumes import ClaimPath
 
 from .world import (
     CLAIM,
@@ -25,12 +27,12 @@ from .world import (
 COMPLETE = condition("Complete", "True")
 
 
-def resolved(body: Obj, **read: Obj | None) -> Model | Missing:
+def resolved(body: Obj, **read: Obj | None) -> Served | Missing:
     """`read` by the short names job and claim."""
     names = {"job": JOB, "claim": CLAIM, "job_claim": JOB_CLAIM}
     observed = Observed(owner(body), read={names[name]: value for name, value in read.items()})
     found = resolve(InferenceServiceSpec.model_validate(body), observed)
-    return found if isinstance(found, Missing) else found.model
+    return found if isinstance(found, Missing) else found.served
 
 
 def test_uri_asks_for_its_claim() -> None:
@@ -44,18 +46,19 @@ def test_job_is_asked_for_before_its_claim() -> None:
 
 
 def test_uri_names_claim_and_directory() -> None:
-    assert resolved(spec(), claim=claim("ReadWriteMany")) == Model("models", "llama", "many", read_only_volume=False)
+    assert resolved(spec(), claim=claim("ReadWriteMany")) == Served(ClaimPath("models", "llama"), ("ReadWriteMany",))
 
 
 def test_uri_may_be_the_root_of_the_claim() -> None:
     body = spec(model={"uri": "pvc://models"})
-    assert resolved(body, claim=claim()) == Model("models", "", "many", read_only_volume=False)
+    assert resolved(body, claim=claim()) == Served(ClaimPath("models", ""), ("ReadWriteMany",))
 
 
 def test_complete_job_names_claim_and_directory() -> None:
     complete = job(COMPLETE, output={"claim": "stdlib-output", "path": "uid-7/model"})
     found = resolved(from_job(), job=complete, job_claim=claim("ReadWriteOnce"))
-    assert found == Model("stdlib-output", "uid-7/model", "node", read_only_volume=False)
+    at = ClaimPath("stdlib-output", "uid-7/model")
+    assert found == Served(at, ("ReadWriteOnce",), "stdlib", "uid-7")
 
 
 @pytest.mark.parametrize(
@@ -70,8 +73,8 @@ def test_complete_job_names_claim_and_directory() -> None:
 )
 def test_access_modes_decide_where_pods_may_run(modes: tuple[str, ...], access: str, read_only: bool) -> None:
     found = resolved(spec(), claim=claim(*modes))
-    assert isinstance(found, Model)
-    assert (found.access, found.read_only_volume) == (access, read_only)
+    assert isinstance(found, Served)
+    assert (found.access, found.read_only) == (access, read_only)
 
 
 def test_missing_job() -> None:
@@ -162,7 +165,7 @@ def test_one_pod_claim_refuses_more_replicas(fields: Obj, field: str, most: int)
 @pytest.mark.parametrize("fields", [{"replicas": 0}, {"replicas": 1}, {"replicas": 5, "scaling": {"maxReplicas": 1}}])
 def test_one_pod_claim_allows_one_replica_or_none(fields: Obj) -> None:
     body = spec(**fields)
-    assert isinstance(resolved(body, claim=claim("ReadWriteOncePod")), Model)
+    assert isinstance(resolved(body, claim=claim("ReadWriteOncePod")), Served)
 
 
 # The same, as a plan

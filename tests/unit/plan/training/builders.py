@@ -218,7 +218,15 @@ def with_gang(
     return observed(owner(spec, status), **{"children": children, "pods": pods, **changes})
 
 
-LIVE: Obj = {"metadata": {"labels": {"slipway.dev/owner-uid": UID}}, "status": {"phase": "Running"}}
+def live(phase: str = "Running", attempt: int = 0, uid: str = UID, **terminated: Any) -> Obj:
+    """Rank 0's pod as a live read has it; `terminated` is how its container ended."""
+    metadata = {"name": f"{JOB}-{attempt}-master-0", "labels": {"slipway.dev/owner-uid": uid}}
+    states = [{"name": "pytorch", "state": {"terminated": terminated}}] if terminated else []
+    body: Obj = apart({"metadata": metadata, "status": {"phase": phase, "containerStatuses": states}})
+    return body
+
+
+LIVE = live()
 
 
 def failing(*pods: Any, **changes: Any) -> Any:

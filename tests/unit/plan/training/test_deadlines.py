@@ -12,7 +12,6 @@ from .builders import (
     NOW,
     NOW_TEXT,
     RECIPE,
-    UID,
     Obj,
     conditions,
     container,
@@ -21,6 +20,7 @@ from .builders import (
     gang,
     gang_pods,
     gang_ref,
+    live,
     planned,
     pod,
     pod_ref,
@@ -74,8 +74,7 @@ def test_the_end_says_why_and_stops_the_gang() -> None:
 
 def test_before_the_end_it_is_read_whether_the_job_is_done() -> None:
     assert running(100, since(100), read={}).reads == (pod_ref("demo-0-master-0"), gang_ref())
-    succeeded = {"metadata": {"labels": {"slipway.dev/owner-uid": UID}}, "status": {"phase": "Succeeded"}}
-    made = running(100, since(100), read={**NOT_OVER, pod_ref("demo-0-master-0"): succeeded})
+    made = running(100, since(100), read={**NOT_OVER, pod_ref("demo-0-master-0"): live("Succeeded")})
     assert told(made)["Complete"][0] == "True"
 
 

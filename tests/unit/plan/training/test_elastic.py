@@ -25,6 +25,7 @@ from .builders import (
     fresh,
     gang,
     gang_ref,
+    live,
     planned,
     pod,
     pod_ref,
@@ -303,14 +304,8 @@ def test_after_a_while_it_tries_all_nodes() -> None:
 def test_before_a_gang_is_given_up_it_is_read_whether_it_is_done() -> None:
     what = seen(*runs(3, 1), attempt=1, nodes=3, status=small(), read={})
     assert planned(what).reads == (pod_ref("demo-1-master-0"), gang_ref(1))
-    done = {**READ, pod_ref("demo-1-master-0"): LIVE_SUCCESS}
+    done = {**READ, pod_ref("demo-1-master-0"): live("Succeeded", 1)}
     assert said(planned(replace(what, read=done)))["Complete"][0] == "True"
-
-
-LIVE_SUCCESS = {
-    "metadata": {"labels": {"slipway.dev/owner-uid": "11111111-2222-3333-4444-555555555555"}},
-    "status": {"phase": "Succeeded"},
-}
 
 
 def test_with_all_nodes_there_is_nothing_to_grow_to() -> None:

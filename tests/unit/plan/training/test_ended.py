@@ -27,7 +27,9 @@ from .builders import (
     failing,
     fresh,
     gang,
+    gang_ref,
     goes_on,
+    live,
     planned,
     pod,
     pod_ref,
@@ -168,17 +170,44 @@ def test_a_success_that_is_known_before_the_pods_own_event_takes_the_evaluation_
     """The pod may be gone, with its message, before the watch tells of its end."""
     what = with_gang(pod(), backend=backend_condition("Succeeded"), status=running_status())
     assert planned(what).reads == (RANK_0,)
-    terminated = {"exitCode": 0, "message": json.dumps({"evaluation": GOOD})}
-    ended_now = {"phase": "Succeeded", "containerStatuses": [{"name": "pytorch", "state": {"terminated": terminated}}]}
-    made = planned(replace(what, read={RANK_0: {**LIVE, "status": ended_now}}))
+    ended_now: Any = {"exitCode": 0, "message": json.dumps({"evaluation": GOOD})}
+    made = planned(replace(what, read={RANK_0: live("Succeeded", **ended_now)}))
     assert made.status["evaluation"] == GOOD
-    another = {"metadata": {"labels": {"slipway.dev/owner-uid": "another"}}, "status": ended_now}
+    another = live("Succeeded", uid="another", **ended_now)
     for nothing in (None, another, {**LIVE, "status": {"containerStatuses": [{"name": "pytorch"}]}}):
         made = planned(replace(what, read={RANK_0: nothing}))
         assert (told(made)["Complete"][0], made.status.get("evaluation")) == ("True", None)
 
 
 # Failures and their words
+
+
+@pytest.mark.parametrize("pods", [(), (pod(), pod("worker-0"))])
+def test_a_recipe_that_is_wrong_is_read_where_the_watch_is_behind(pods: Any) -> None:
+    """The backend's word is all that the watches tell; nothing but rank 0 says that no restart mends it."""
+    what = with_gang(*pods, backend=backend_condition("Failed"), status={"attempt": 0})
+    assert planned(what).reads == (RANK_0, gang_ref())
+    made = planned(replace(what, read={RANK_0: live("Failed", exitCode=2, message=rank(code=2)), gang_ref(): {}}))
+    assert told(made)["Failed"][1] == "RecipeError"
+    assert made.status["lastFailure"]["exitCode"] == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        live("Failed", exitCode=1, message="peers hung up"),
+        live("Failed", uid="another", exitCode=2),
+        {**live("Failed", exitCode=2), "metadata": {**LIVE["metadata"], "deletionTimestamp": NOW_TEXT}},
+    ],
+    ids=["gone", "any other failure", "another job's", "being deleted"],
+)
+def test_else_the_backends_word_stands(said: Any) -> None:
+    """Rank 0 may have failed in consequence: without its peers' pods nobody knows whose fault it was."""
+    read = {RANK_0: said, gang_ref(): {}}
+    made = planned(with_gang(pod(), pod("worker-0"), backend=backend_condition("Failed"), read=read))
+    assert (made.status["lastFailure"]["reason"], made.status["attempt"]) == ("GangFailed", 1)
+    assert "node" not in made.status["lastFailure"]
 
 
 def test_a_restart_writes_the_next_attempt_and_does_nothing_else() -> None:

@@ -24,6 +24,7 @@ from .builders import (
     gang_pods,
     gang_ref,
     goes_on,
+    live,
     observed,
     owner,
     planned,
@@ -134,8 +135,7 @@ def test_a_failed_pod_says_more_than_a_lost_one() -> None:
 
 
 def live_rank_0(phase: Any, uid: Any = UID) -> Any:
-    labels = {"slipway.dev/owner-uid": uid}
-    return {pod_ref("demo-0-master-0"): {"metadata": {"labels": labels}, "status": {"phase": phase}}, gang_ref(): {}}
+    return {pod_ref("demo-0-master-0"): live(phase, uid=uid), gang_ref(): {}}
 
 
 @pytest.mark.parametrize("peer", [pod("worker-0", deleting=True), failed("worker-0")])

@@ -18,6 +18,7 @@ from .builders import (
     failed,
     fresh,
     gang_ref,
+    live,
     planned,
     pod,
     pod_ref,
@@ -179,18 +180,12 @@ def test_without_a_requirement_nothing_is_compared() -> None:
     assert told(succeeded(BAD, LORA))["Complete"][0] == "True"
 
 
-def live(evaluation: Any) -> Obj:
-    state = {"terminated": {"exitCode": 0, "message": said(evaluation)}}
-    status = {"phase": "Succeeded", "containerStatuses": [{"name": "pytorch", "state": state}]}
-    return {"metadata": {"labels": {"slipway.dev/owner-uid": UID}}, "status": status}
-
-
 @pytest.mark.parametrize(("evaluation", "kind"), [(GOOD, "Complete"), (BAD, "Failed")])
 def test_the_pod_is_read_where_the_backends_word_came_first(evaluation: Any, kind: str) -> None:
     early: Any = {"spec": REQUIRED, "backend": backend_condition("Succeeded"), "status": running_status()}
     rank_0 = pod_ref(f"{JOB}-0-master-0")
     assert planned(with_gang(pod(), **early)).reads == (rank_0,)
-    made = planned(with_gang(pod(), read={rank_0: live(evaluation)}, **early))
+    made = planned(with_gang(pod(), read={rank_0: live("Succeeded", exitCode=0, message=said(evaluation))}, **early))
     assert told(made)[kind][0] == "True"
 
 
@@ -222,6 +217,14 @@ def test_no_rule_mends_a_model_that_is_not_good_enough() -> None:
     assert (made.status["lastFailure"]["reason"], made.status["lastFailure"]["exitCode"]) == ("RequirementNotMet", 3)
     assert "rule" not in made.status["lastFailure"]
     assert (made.status["attempt"], "restarts" in made.status) == (0, False)
+
+
+def test_the_trainers_refusal_is_read_where_the_watch_is_behind() -> None:
+    late: Any = {"backend": backend_condition("Failed"), "status": running_status()}
+    read: Any = {pod_ref(f"{JOB}-0-master-0"): live("Failed", exitCode=3, message=refusal(BAD)), gang_ref(): {}}
+    made = planned(with_gang(pod(), pod("worker-0"), spec=REQUIRED, read=read, **late))
+    assert told(made)["Failed"][1] == "RequirementNotMet"
+    assert made.status["evaluation"] == BAD
 
 
 def test_a_3_of_a_program_that_knows_no_requirement_is_any_failure() -> None:

@@ -13,11 +13,11 @@ from .builders import (
     NOW,
     NOW_TEXT,
     RECIPE,
-    UID,
     conditions,
     failed,
     gang_pods,
     gang_ref,
+    live,
     planned,
     pod,
     pod_ref,
@@ -99,9 +99,7 @@ def test_rules_decide_about_a_stall_as_about_any_failure() -> None:
 def test_before_it_counts_it_is_read_whether_the_job_is_done() -> None:
     made = visited(pace(steps=10, took=200, idle=300), read={})
     assert made.reads == (pod_ref("demo-0-master-0"), gang_ref())
-    labels = {"slipway.dev/owner-uid": UID}
-    done = {"metadata": {"labels": labels}, "status": {"phase": "Succeeded"}}
-    made = visited(pace(steps=10, took=200, idle=300), read={**READ, pod_ref("demo-0-master-0"): done})
+    made = visited(pace(steps=10, took=200, idle=300), read={**READ, pod_ref("demo-0-master-0"): live("Succeeded")})
     assert told(made)["Complete"][0] == "True"
 
 

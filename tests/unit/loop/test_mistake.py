@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
+from slipway.plan.conditions import TYPES
 from slipway.plan.observed import Observed, Owner
 from slipway.plan.outcome import Defaults, Plan
 from slipway.reconcile import observe
-from slipway.reconcile.confession import confession
 from slipway.reconcile.queue import Again
+from slipway.reconcile.trouble import mistake
 
 from .bench import Bench
-from .build import JOB_PATH, job
+from .build import JOB, JOB_PATH, job
 from .fakeapi import FakeApi
 
 STATUS = f"PATCH {JOB_PATH}/status"
@@ -66,18 +67,22 @@ def owner(*conditions: Any, **status: Any) -> Owner:
 def test_what_else_the_status_says_stays() -> None:
     accepted = {"type": "Accepted", "status": "True", "reason": "Accepted"}
     was = {"type": "Ready", "status": "False", "reason": "Running", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-    plan = confession(owner(accepted, was, attempt=3), KeyError(), 0.0)
+    plan = mistake(JOB, owner(accepted, was, attempt=3), KeyError(), 0.0)
     assert plan is not None
     assert plan.status["attempt"] == 3
-    first, second = plan.status["conditions"]
+    first, *others, last = plan.status["conditions"]
     assert first == accepted
-    assert (second["status"], second["reason"]) == ("False", "OperatorError")
-    assert second["lastTransitionTime"] == "2026-01-01T00:00:00Z"
-    assert "(KeyError): see" in second["message"]
-    assert "(ValueError: " + "x" * 199 + "…)" in str(confession(owner(), ValueError("x" * 1000), 0.0))
+    assert {(c["status"], c["reason"], c["message"]) for c in others} == {
+        ("Unknown", "OperatorError", "see condition Ready")
+    }
+    assert [c["type"] for c in (first, *others, last)] == [*TYPES["TrainingJob"]]
+    assert (last["status"], last["reason"]) == ("False", "OperatorError")
+    assert last["lastTransitionTime"] == "2026-01-01T00:00:00Z"
+    assert "(KeyError): see" in last["message"]
+    assert "(ValueError: " + "x" * 199 + "…)" in str(mistake(JOB, owner(), ValueError("x" * 1000), 0.0))
 
 
 @pytest.mark.parametrize("kind", ["Complete", "Failed"])
 def test_a_job_that_is_over_stays_over(kind: str) -> None:
-    assert confession(owner({"type": kind, "status": "True", "reason": kind}), KeyError(), 0.0) is None
-    assert confession(owner({"type": kind, "status": "False", "reason": kind}), KeyError(), 0.0) is not None
+    assert mistake(JOB, owner({"type": kind, "status": "True", "reason": kind}), KeyError(), 0.0) is None
+    assert mistake(JOB, owner({"type": kind, "status": "False", "reason": kind}), KeyError(), 0.0) is not None

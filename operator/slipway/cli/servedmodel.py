@@ -1,0 +1,168 @@
+"""Which model `slipway plan serve` is asked about, and what its file says of how it is served.
+
+Decided here: a file is a model's config.json (or the directory with it, whose index of weights is then believed), or it
+holds InferenceServices. The model of such a one is what `--config` names, or what a pretrain TrainingJob in the same
+file makes. What engineArgs say of memory is read; what they say that is not planned for is told.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..api import inferenceservice, trainingjob
+from ..api.inferenceservice import InferenceService, InferenceServiceSpec
+from ..api.trainingjob import ModelSpec, TrainingJob
+from ..plan.capacity.configreader import Unplannable
+from ..plan.capacity.decoder import Decoder, decoder_of
+from ..plan.capacity.decoderconfig import decoder_from
+from ..plan.capacity.devices import Device
+from ..plan.capacity.model import shape_of
+from ..plan.capacity.room import selected_device
+from ..plan.inference.enginetable import read
+from ..plan.observed import Obj
+from .documents import InvalidFile, documents
+from .preview import owner_of
+
+CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
+UNPLANNED = frozenset(
+    {"--cpu-offload-gb", "--speculative-config", "--enable-lora", "--data-parallel-size", "--quantization"}
+    | {"--block-size", "--num-gpu-blocks-override", "--kv-cache-memory-bytes", "--decode-context-parallel-size"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model, and what its InferenceService says: None where it does not, or there is none."""
+
+    name: str
+    decoder: Decoder
+    device: Device | None = None
+    tensor: int | None = None
+    context_tokens: int | None = None
+    utilization: float | None = None
+    cache_dtype: str | None = None
+    batched_tokens: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def served(text: str, file: Path | None, config: Path | None) -> list[Served]:
+    """Of a file's text; `file` is where it is from, `config` what --config names. Raises InvalidFile."""
+    parsed = _json(text)
+    if isinstance(parsed, Mapping) and "apiVersion" not in parsed:
+        if config is not None:
+            raise InvalidFile("--config: belongs to a file with InferenceServices, and this is a model's config.json")
+        return [Served((found := _decoder(parsed, file)).name, found)]
+    bodies = documents(text)
+    services = [body for body in bodies if body["kind"] == inferenceservice.KIND]
+    if not services:
+        raise InvalidFile(f"is neither a model's {CONFIG} nor does it hold an {inferenceservice.KIND}")
+    jobs = {body["metadata"]["name"]: body for body in bodies if body["kind"] == trainingjob.KIND}
+    return [_of_service(body, jobs, config) for body in services]
+
+
+def _json(text: str) -> object:
+    """What is no JSON is YAML, whose own reader complains of it."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if text.lstrip().startswith("{"):
+            raise InvalidFile(f"not JSON: {error}") from error
+        return None
+
+
+def _decoder(config: object, file: Path | None) -> Decoder:
+    """Named after its directory, or after a file of another name, beside which no weights are looked for."""
+    directory = file.resolve().parent if file and file.name == CONFIG else None
+    name = directory.name if directory else file.stem if file else ""
+    try:
+        return decoder_from(config, name=name, counted_bytes=_counted_bytes(directory) if directory else None)
+    except Unplannable as error:
+        raise InvalidFile(str(error)) from error
+
+
+def _counted_bytes(directory: Path) -> int | None:
+    """Of the weights beside a config.json, by their index or their only file."""
+    index, weights = directory / INDEX, directory / WEIGHTS
+    if index.is_file():
+        total = json.loads(index.read_text(encoding="utf-8")).get("metadata", {}).get("total_size")
+        return total if isinstance(total, int) and total > 0 else None
+    return weights.stat().st_size if weights.is_file() else None
+
+
+def _of_service(body: Obj, jobs: Mapping[str, Obj], config: Path | None) -> Served:
+    owner = owner_of(body)
+    spec = InferenceService.read({"spec": owner.spec}).spec
+    name = f"{owner.namespace}/{owner.name}"
+    if spec.accelerator == "cpu":
+        raise InvalidFile(f"InferenceService {name}: spec.accelerator is cpu: only GPUs are planned for")
+    template = spec.pod_template.spec if spec.pod_template else {}
+    arguments = _arguments(spec.engine_args, name)
+    return Served(
+        name=name,
+        decoder=_model(spec, jobs, config, name),
+        device=selected_device(template),
+        tensor=spec.parallelism.tensor,
+        context_tokens=arguments.get("--max-model-len"),
+        utilization=arguments.get("--gpu-memory-utilization"),
+        cache_dtype=arguments.get("--kv-cache-dtype"),
+        batched_tokens=arguments.get("--max-num-batched-tokens"),
+        notes=tuple(_unplanned(spec.engine_args)),
+    )
+
+
+def _model(spec: InferenceServiceSpec, jobs: Mapping[str, Obj], config: Path | None, name: str) -> Decoder:
+    if config is not None:
+        return _at(config)
+    if spec.model.source is None:
+        raise InvalidFile(
+            f"InferenceService {name}: spec.model.uri: cannot be read from here: name its {CONFIG}, --config"
+        )
+    job = jobs.get(spec.model.source.training_job)
+    field = f"InferenceService {name}: spec.model.from.trainingJob: {spec.model.source.training_job}"
+    if job is None:
+        raise InvalidFile(f"{field}: is not in this file: add it, or name the model's {CONFIG} with --config")
+    made = TrainingJob.read({"spec": owner_of(job).spec}).spec
+    if made.recipe != "pretrain":
+        raise InvalidFile(
+            f"{field}: recipe {made.recipe} does not say how large its model is: name its {CONFIG}, --config"
+        )
+    return decoder_of(shape_of(made.model or ModelSpec()))
+
+
+def _at(path: Path) -> Decoder:
+    file = path / CONFIG if path.is_dir() else path
+    try:
+        return _decoder(_json(file.read_text(encoding="utf-8")), file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFile(f"--config: {error}") from error
+
+
+def _arguments(engine_args: Sequence[str], name: str) -> dict[str, Any]:
+    """Of --flag=value elements, those that memory depends on."""
+    kinds = {
+        "--max-model-len": int,
+        "--max-num-batched-tokens": int,
+        "--gpu-memory-utilization": float,
+        "--kv-cache-dtype": str,
+    }
+    found: dict[str, Any] = {}
+    for argument in (read(at, text) for at, text in enumerate(engine_args)):
+        if argument.flag not in kinds or argument.value is None:
+            continue
+        try:
+            found[argument.flag] = kinds[argument.flag](argument.value)
+        except ValueError:
+            what = "write it as a plain number to have it planned for"
+            raise InvalidFile(f"InferenceService {name}: {argument.path}: {argument.text}: {what}") from None
+    return found
+
+
+def _unplanned(engine_args: Sequence[str]) -> list[str]:
+    arguments = [read(at, text) for at, text in enumerate(engine_args)]
+    return [
+        f"{each.path}: {each.flag} changes memory, and is not planned for"
+        for each in arguments
+        if each.flag in UNPLANNED
+    ]

@@ -1,0 +1,205 @@
+"""`slipway plan serve`: the table and the JSON, from a config.json, a directory or an InferenceService."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.__main__ import main
+
+LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+}
+SERVICE = """
+apiVersion: slipway.dev/v1alpha1
+kind: InferenceService
+metadata: {name: chat, namespace: team}
+spec:
+  model: {uri: pvc://models/llama}
+  accelerator: nvidia
+  parallelism: {tensor: 2}
+  engineArgs: [--max-model-len=8192, --gpu-memory-utilization=0.5, --kv-cache-dtype=fp8, --enable-lora]
+  podTemplate: {spec: {nodeSelector: {nvidia.com/gpu.product: NVIDIA-H200}}}
+"""
+TRAINED = """
+apiVersion: slipway.dev/v1alpha1
+kind: InferenceService
+metadata: {name: mine}
+spec: {model: {from: {trainingJob: small}}, accelerator: nvidia}
+---
+apiVersion: slipway.dev/v1alpha1
+kind: TrainingJob
+metadata: {name: small}
+spec:
+  recipe: pretrain
+  model: {vocabSize: 512, contextLength: 2048, hiddenSize: 96, layers: 2, heads: 4, kvHeads: 2}
+  dataset: {uri: "file:///data"}
+  training: {steps: 5}
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    directory = tmp_path / "llama"
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps(LLAMA))
+    return directory
+
+
+@pytest.fixture
+def told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """What `slipway plan serve` prints for a path, or for a text in a file, and its exit code's error."""
+
+    def tell(what: Path | str, *arguments: str, code: int = 0) -> str:
+        path = what if isinstance(what, Path) else tmp_path / "service.yaml"
+        if isinstance(what, str):
+            path.write_text(what)
+        assert main(["plan", "serve", "-f", str(path), *arguments]) == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
+
+    return tell
+
+
+def test_the_table_says_what_is_best_and_why_not_the_others(told: Any, model: Path) -> None:
+    lines = told(model, "--accelerator", "H100-80GB", "--gpus", "2").splitlines()
+    assert lines[:3] == [
+        "llama: 8.03 B parameters; vllm, up to 2 GPUs.",
+        "Asked: 1,024 tokens in and 256 out. Times and rates are estimates (docs/planner.md).",
+        "Serve it on: H100-80GB TP1.",
+    ]
+    head = "GPU CUT GPUS WEIGHTS KV TOKENS AT ONCE TTFT MS ITL MS TOKENS/S $/M WHY"
+    assert " ".join(lines[4].split()) == head
+    assert " ".join(lines[5].split()).startswith("* H100-80GB TP1 1 x 2 15.0 ")
+    assert lines[5].endswith("the least money per token")
+    assert lines[-1].endswith("more with -o json.")
+
+
+def test_json_has_every_alternative(told: Any, model: Path) -> None:
+    (plan,) = json.loads(told(model / "config.json", "--accelerator", "A100-80GB", "-o", "json"))
+    assert plan["model"] == "llama"
+    assert plan["parameters"] == 8_030_257_152
+    assert (plan["engine"], plan["utilization"], plan["weightsFrom"]) == ("vllm", 0.92, "config")
+    chosen = [each for each in plan["alternatives"] if each["chosen"]]
+    assert [each["name"] for each in chosen] == [plan["chosen"]] == ["A100-80GB TP1"]
+    assert chosen[0]["kvBytesPerToken"] == 131072
+    assert sum(chosen[0]["bytesPerGpu"][part] for part in ("weights", "step", "runtime", "kv")) == pytest.approx(
+        chosen[0]["bytesPerGpu"]["usable"], abs=2
+    )
+    assert chosen[0]["itlSecondsAtPeak"] < chosen[0]["itlSeconds"]
+    assert {each["precision"] for each in plan["alternatives"]} == {"as is", "int4"}, "an A100 multiplies no fp8"
+    assert all(each["reason"] for each in plan["alternatives"])
+
+
+def test_weights_beside_a_config_are_believed(told: Any, model: Path) -> None:
+    index = {"metadata": {"total_size": 20_000_000_000}, "weight_map": {}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    (plan,) = json.loads(told(model, "--accelerator", "H200", "-o", "json"))
+    assert plan["weightsFrom"] == "files"
+    (one,) = [each for each in plan["alternatives"] if each["name"] == "H200 TP1"]
+    assert one["bytesPerGpu"]["weights"] == 20_000_000_000
+
+
+def test_flags_of_demand(told: Any, model: Path) -> None:
+    flags = ["--rate", "40", "--ttft-ms", "500", "--itl-ms", "30", "--prompt-tokens", "2000", "--output-tokens", "100"]
+    text = told(model, "--accelerator", "H100-80GB", *flags)
+    asked = "2,000 tokens in and 100 out, 40 requests a second, TTFT at most 500 ms, ITL at most 30 ms."
+    assert f"Asked: {asked}" in text
+    (priced,) = json.loads(told(model, "--accelerator", "L4", "--price", "0.7", "-o", "json"))
+    assert priced["alternatives"][0]["dollarsPerMillionTokens"] > 0
+    assert priced["alternatives"][0]["priceSource"] == "--price"
+
+
+def test_an_inference_service_says_how_it_is_served(told: Any, model: Path) -> None:
+    (plan,) = json.loads(told(SERVICE, "--config", str(model), "-o", "json"))
+    assert (plan["model"], plan["utilization"]) == ("team/chat", 0.5)
+    assert plan["asked"]["name"] == "H200 TP2"
+    assert {each["accelerator"] for each in plan["alternatives"]} == {"H200"}
+    assert plan["alternatives"][0]["kvBytesPerToken"] in (65536, 32768), "keys and values of 8 bits"
+    assert plan["notes"] == ["spec.engineArgs[3]: --enable-lora changes memory, and is not planned for"]
+    text = told(SERVICE, "--config", str(model))
+    assert "As the file has it, H200 TP2: runs: " in text
+    assert told(SERVICE, "--config", str(model), "--utilization", "0.9", "--accelerator", "L40S").count("L40S") > 2
+
+
+def test_a_model_that_a_job_of_the_same_file_makes(told: Any) -> None:
+    (plan,) = json.loads(told(TRAINED, "--accelerator", "L4", "--prompt-tokens", "100", "-o", "json"))
+    assert plan["model"] == "default/mine"
+    assert plan["parameters"] == 252_288
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "complaint"),
+    [
+        (SERVICE, [], "InferenceService team/chat: spec.model.uri: cannot be read from here"),
+        (SERVICE, ["--config", "/nowhere"], "--config: [Errno 2] No such file"),
+        (SERVICE.replace("nvidia\n", "cpu\n").replace("{tensor: 2}", "{}"), [], "spec.accelerator is cpu: only GPUs"),
+        (SERVICE.replace("8192", "8k"), [], "spec.engineArgs[0]: --max-model-len=8k: write it as a plain number"),
+        (SERVICE.replace("accelerator", "accelerators"), [], "accelerators: "),
+        (TRAINED.replace("name: small}", "name: other}"), [], "trainingJob: small: is not in this file"),
+        (TRAINED.split("---")[1], [], "is neither a model's config.json nor does it hold an InferenceService"),
+        ("{", [], "not JSON: "),
+        ('{"model_type": "llama"}', [], "config.json: num_hidden_layers or "),
+        (json.dumps(LLAMA), [], "--accelerator: name a GPU, or several"),
+        (
+            json.dumps(LLAMA),
+            ["--accelerator", "H1000"],
+            "--accelerator H1000: not a GPU that is known; it is one of T4",
+        ),
+        (json.dumps(LLAMA), ["--accelerator", "L4", "--accelerator", "T4", "--price", "1"], "--price: is of one kind"),
+        (json.dumps(LLAMA), ["--accelerator", "L4", "--prompt-tokens", "131072"], "are more than the model's context"),
+        (
+            json.dumps(LLAMA),
+            ["--accelerator", "L4", "--kv-cache-dtype", "int2"],
+            "--kv-cache-dtype int2: is not planned",
+        ),
+        (json.dumps(LLAMA), ["--accelerator", "L4", "--config", "x"], "--config: belongs to a file with"),
+    ],
+)
+def test_what_is_wrong_is_named(told: Any, text: str, arguments: list[str], complaint: str) -> None:
+    assert complaint in told(text, *arguments, code=1)
+
+
+def test_a_request_is_no_longer_than_the_engine_takes(told: Any, model: Path) -> None:
+    found = told(SERVICE, "--config", str(model), "--prompt-tokens", "8000", code=1)
+    assert "8000 and 256 are more than spec.engineArgs' --max-model-len, 8192: lower one" in found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["plan", "-f", "x", "--gpus", "4"], "--gpus belongs to `slipway plan serve`"),
+        (["plan", "train", "-f", "x", "--rate", "4"], "--rate belongs to `slipway plan serve`"),
+        (["plan", "serve", "-f", "x", "--gpu", "L4"], "--gpu belongs to `slipway plan train`"),
+        (["plan", "-f", "x", "-o", "json"], "-o belongs to `slipway plan train` and `slipway plan serve`"),
+    ],
+)
+def test_flags_of_another_plan(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "complaint"),
+    [
+        ("--gpus", "0", "must be a whole number above zero"),
+        ("--gpus", "two", "must be a whole number above zero"),
+        ("--rate", "-1", "must be a number above zero"),
+        ("--itl-ms", "nan", "must be a number above zero"),
+        ("--utilization", "1.5", "must be at most 1"),
+        ("--engine", "tgi", "invalid choice"),
+    ],
+)
+def test_values_that_no_flag_takes(flag: str, value: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "serve", "-f", "x", f"{flag}={value}"])
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
