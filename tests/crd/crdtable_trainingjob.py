@@ -210,6 +210,20 @@ TRAINING_JOB_CASES = (
         "spec.dataset.include[0]",
         "is relative to uri: must not start with /",
     ),
+    *(
+        Case(f"pattern {pattern}", RECIPE_JOB, {"spec.dataset.include": ["**", "a/**", pattern]})
+        for pattern in ("**/a*", "*/**/b", "*.*")
+    ),
+    *(
+        Case(
+            f"pattern {pattern}",
+            RECIPE_JOB,
+            {"spec.dataset.include": [pattern]},
+            "spec.dataset.include[0]",
+            "** must stand alone between slashes: **/*.txt, not **.txt",
+        )
+        for pattern in ("**.txt", "a/b**", "***", "a**/b")
+    ),
     Case(
         "pattern given twice",
         RECIPE_JOB,
