@@ -50,17 +50,25 @@ RECIPE_CASES = (
         "spec",
         "strategy parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed",
     ),
+    Case(
+        "lora by deepspeed",
+        LORA_JOB,
+        {"spec.strategy": "deepspeed"},
+        "spec",
+        "recipe lora trains by strategy ddp, or fsdp where the base model is too large for a process",
+    ),
     *(
         Case(
-            f"lora by {name}",
+            f"qlora by {name}",
             LORA_JOB,
-            {"spec.strategy": name},
+            {"spec.recipe": "qlora", "spec.strategy": name},
             "spec",
-            "recipes lora and qlora train by strategy ddp: an adapter is small",
+            "recipe qlora trains by strategy ddp: weights of four bits are not cut into pieces",
         )
         for name in ("fsdp", "deepspeed")
     ),
-    Case("lora by ddp", LORA_JOB, {"spec.strategy": "ddp"}),
+    *(Case(f"lora by {name}", LORA_JOB, {"spec.strategy": name}) for name in ("auto", "ddp", "fsdp")),
+    Case("qlora by ddp", LORA_JOB, {"spec.recipe": "qlora", "spec.strategy": "ddp"}),
     # -- adapter
     Case(
         "adapter", LORA_JOB, {"spec.adapter": {"rank": 8, "targetModules": ["q_proj"]}, "spec.output.merge": "merged"}

@@ -354,6 +354,13 @@ TRAINING_JOB_CASES = (
         for checkpoint in ({"everySteps": 10, "memoryEvery": 10}, {"memoryEvery": 100})
     ),
     Case(
+        "shards in memory",
+        RECIPE_JOB,
+        {"spec.strategy": "fsdp", "spec.checkpoint": {"layout": "Sharded", "memoryEvery": 5}},
+        "spec.checkpoint",
+        "memoryEvery keeps whole checkpoints: leave it out with layout Sharded",
+    ),
+    Case(
         "mode",
         RECIPE_JOB,
         {"spec.checkpoint": {"mode": "async"}},
