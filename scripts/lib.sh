@@ -1,6 +1,8 @@
 # Sourced by every script: strict mode, the cache, uv, and steps that print how long they took.
 set -euo pipefail
+PLANNED=$(grep -c '^step ' "$0" 2>/dev/null) || PLANNED=  # before cd: $0 may be relative; none where a shell sources this
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export HOME=${HOME:-~}  # the user's own, where a service manager or container sets none
 export SLIPWAY_CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 export PATH="$SLIPWAY_CACHE/bin:$SLIPWAY_CACHE/uv/bin:$PATH"
 export PYTHONUNBUFFERED=1 UV_NO_PROGRESS=1
@@ -9,10 +11,10 @@ export PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$SLIPWAY_CACHE/pycache"
 bed() { python3 tests/e2e/cluster "$@"; }
 STEPS=()
 
-# step NAME COMMAND...: run it, say how long it took, stop at its failure
+# step NAME COMMAND...: run it, say which of the script's steps it is and how long it took, stop at its failure
 step() {
   local name=$1 begin=$SECONDS; shift
-  echo "--- $name"
+  echo "--- $name${PLANNED:+ ($((${#STEPS[@]} + 1)) of $PLANNED)}"
   if ! "$@"; then echo "--- $name FAILED after $((SECONDS - begin)) s" >&2; exit 1; fi
   STEPS+=("$(printf '%6d s  %s' $((SECONDS - begin)) "$name")")
 }

@@ -12,7 +12,7 @@ scripts/setup.sh
 step "generated files" regenerate
 step "training, every strategy through every fault" uv run --no-sync pytest -p no:cacheprovider --timeout 900 -s -m verify tests/integration
 step "system packages" bed setup
-step "a cluster of two nodes" uv run --no-sync pytest -p no:cacheprovider -v -m verify tests/e2e
+step "a cluster of two nodes" uv run --no-sync pytest -p no:cacheprovider --timeout 1800 -v -m verify tests/e2e
 step "simulation, fresh seeds" env SEEDS="${SEEDS:-50000}" scripts/sim.sh
 step "simulation, crash points" env WHAT=crashes scripts/sim.sh
 step "simulation, deletions" env WHAT=deletions scripts/sim.sh

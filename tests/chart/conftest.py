@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from slipway.cli.documents import StrictLoader
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "slipway"
 Rendered = list[dict[str, Any]]
@@ -32,14 +34,15 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
 def template(
     values: dict[str, Any] | None = None, *, release: str = "slipway", namespace: str = "slipway-system"
 ) -> Rendered:
-    """All objects that the chart renders with `values`, helm test hooks included. Raises on helm's error."""
+    """All objects that the chart renders with `values`, helm test hooks included. Raises on helm's error, and on a key
+    that comes twice: helm lets it pass, kustomize and other readers of what it renders do not."""
     answer = helm(
         "template", release, str(CHART), "--namespace", namespace, "--kube-version", "1.34.0",
         *(f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()),
     )  # fmt: skip
     if answer.returncode:
         raise ValueError(answer.stderr)
-    return [document for document in yaml.safe_load_all(answer.stdout) if document]
+    return [document for document in yaml.load_all(answer.stdout, Loader=StrictLoader) if document]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The slipway chart: what it renders, what it refuses, and that its pods are restricted."""
 
 import tomllib
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -114,6 +115,47 @@ def test_every_default_is_in_the_schema() -> None:
     walk(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "")
 
 
+def empty(value: object) -> bool:
+    return value in ("", [], {})
+
+
+def test_only_what_is_empty_by_default_may_be_taken_away() -> None:
+    """`key: null` takes a default away. Templates go through values, or write them down: those must stay. What only
+    passes through to Kubernetes (an object without properties of ours) may go."""
+    schema = yaml.safe_load((CHART / "values.schema.json").read_text())
+
+    def walk(value: dict[str, Any], node: dict[str, Any], path: str) -> None:
+        properties = node["properties"]
+        ours = {key for key in value if properties[key].get("type") != "object" or "properties" in properties[key]}
+        assert set(node.get("required", [])) == {key for key in ours if not empty(value[key])}, path
+        for key in ours:
+            if isinstance(value[key], dict):
+                walk(value[key], properties[key], f"{path}.{key}")
+
+    walk(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "")
+
+
+@pytest.mark.parametrize("key", ["prices", "images.vllm", "gateway", "gateway.service", "operator.image"])
+def test_a_default_that_was_taken_away_is_named(render: Render, key: str) -> None:
+    with pytest.raises(ValueError, match=f"missing property '{key.split('.')[-1]}'"):
+        render({key: None})
+
+
+def test_an_empty_default_that_was_taken_away_changes_nothing(render: Render) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def paths(value: dict[str, Any], path: str) -> Iterator[str]:
+        for key, inner in value.items():
+            if empty(inner):
+                yield f"{path}{key}"
+            elif isinstance(inner, dict):
+                yield from paths(inner, f"{path}{key}.")
+
+    without = dict.fromkeys(paths(values, ""))
+    assert {"operator.podAnnotations", "prometheus.url", "fullnameOverride"} <= without.keys()
+    assert render(without) == render()
+
+
 def test_the_operator_is_told_where_everything_is(render: Render) -> None:
     seen = environment(render({"prometheus.url": "http://p:9090", "images.trainer": "r/t@sha256:00"}))
     assert seen["SLIPWAY_PROGRESS_URL"] == "http://slipway-leader.slipway-system.svc:8090/v1/progress"
@@ -173,6 +215,37 @@ def test_names_fit_whatever_the_release_is_called(render: Render) -> None:
         )
         <= 63
     )
+
+
+@pytest.mark.parametrize(("part", "port"), [("operator", "8080"), ("gateway", "8081")])
+def test_a_pods_own_annotations_win(render: Render, part: str, port: str) -> None:
+    values = {f"{part}.podAnnotations": {"prometheus.io/scrape": "false", "image": "sha256:00"}}
+    assert one(render(values), "Deployment", f"slipway-{part}")["spec"]["template"]["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "false",
+        "prometheus.io/port": port,
+        "prometheus.io/path": "/metrics",
+        "image": "sha256:00",
+    }
+
+
+@pytest.mark.parametrize("release", ["my.rel", "9a"])
+def test_a_release_whose_name_no_service_can_have_is_refused(render: Render, release: str) -> None:
+    with pytest.raises(ValueError, match=f"no Service may be called {release}-slipway-gateway"):
+        render(release=release)
+    assert render({"fullnameOverride": "mine"}, release=release)
+
+
+def test_what_yaml_would_take_for_something_else_stays_text(render: Render) -> None:
+    """The API server refuses `instance: on`: a label is text."""
+    values = {"fullnameOverride": "on", "operator.priorityClassName": "on", "operator.image": "1e3"}
+    objects = render(values, release="on")
+    assert {each["metadata"]["labels"]["app.kubernetes.io/instance"] for each in objects} == {"on"}
+    spec = pods(objects)["on-operator"]
+    [container] = spec["containers"]
+    assert (spec["priorityClassName"], container["image"]) == ("on", "1e3")
+    assert {"name": "SLIPWAY_LEASE_NAME", "value": "on"} in container["env"]
+    selected = one(objects, "Deployment", "on-operator")["spec"]["selector"]["matchLabels"]
+    assert selected["app.kubernetes.io/instance"] == "on"
 
 
 def test_selectors_do_not_change_between_versions(render: Render) -> None:

@@ -15,6 +15,7 @@ from .kube import Failed, Kube, Obj, condition, is_true
 NAMESPACE = "demo"
 JOB = "stdlib"
 SAMPLES = ROOT / "workloads/samples"
+STEPS = 7  # those of main, and of story
 BEGAN = time.monotonic()
 
 
@@ -24,9 +25,9 @@ def say(text: str, *, end: str = "\n") -> None:
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
+def step(number: int, name: str) -> Iterator[None]:
     begin = time.monotonic()
-    say(f"{name} ...")
+    say(f"{name} ({number} of {STEPS}) ...")
     yield
     say(f"{name}: done in {time.monotonic() - begin:.1f} s")
 
@@ -61,15 +62,15 @@ def describe(obj: Obj) -> str:
 
 def story(kube: Kube, namespace: str) -> Obj:
     """Train, serve, ask; returns the InferenceService. What is there already is taken up where it stands."""
-    with step("TrainingJob: two pods, DDP, the standard library's source"):
+    with step(5, "TrainingJob: two pods, DDP, the standard library's source"):
         job = train(kube, namespace)
     found = job["status"].get("evaluation", {})
     say(
         f"  held-out files: {found.get('bitsPerByte')} bits per byte; unigram entropy {found.get('unigramBitsPerByte')}"
     )
-    with step("InferenceService: vLLM with the trained model"):
+    with step(6, "InferenceService: vLLM with the trained model"):
         service = serve(kube, namespace)
-    with step("a chat through the gateway"):
+    with step(7, "a chat through the gateway"):
         chat(kube, service["status"]["modelName"])
     return service
 
@@ -104,15 +105,15 @@ def chat(kube: Kube, model: str) -> None:
 
 
 def main() -> None:
-    with step("system packages"):
+    with step(1, "system packages"):
         bed("setup")
-    with step("cluster, training-operator"):
+    with step(2, "cluster, training-operator"):
         bed("up", "--addons", "training-operator")  # KEDA and Prometheus are for scaling, which is not shown here
-    with step("images"):
+    with step(3, "images"):
         bed("images", "operator", "gateway", "trainer", "vllm")
         bed("load", *sorted(set(IMAGES.values())))
     kube = connect()
-    with step("helm install slipway-crds and slipway"):
+    with step(4, "helm install slipway-crds and slipway"):
         install(kube)
         restricted_namespace(kube, NAMESPACE)
     story(kube, NAMESPACE)

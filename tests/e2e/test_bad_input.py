@@ -135,6 +135,7 @@ def test_an_engine_argument_that_vllm_does_not_have_is_named(kube: Kube, namespa
 
 
 def test_a_service_is_accepted_as_soon_as_its_spec_is_mended(kube: Kube, namespace: str) -> None:
+    """What Slipway refuses, and what only the API server does: the port."""
     model = {"uri": "pvc://none/model"}
     kube.apply(namespace, service("flag", model, engineArgs=["--gpu-memory-utilization=7"]))
     words = "spec.engineArgs[0]: --gpu-memory-utilization must be above 0 and at most 1"
@@ -142,8 +143,13 @@ def test_a_service_is_accepted_as_soon_as_its_spec_is_mended(kube: Kube, namespa
     kube.apply(namespace, service("flag", model, podTemplate={"spec": {"nodeSelector": ["disk"]}}))
     words = "spec.podTemplate.spec.nodeSelector: must be a map, not a list"
     kube.until(namespace, SERVICES, "flag", says("Accepted", "InvalidPodTemplate", words), seconds=SOON)
-    kube.apply(namespace, service("flag", model))
-    kube.until(namespace, SERVICES, "flag", is_true("Accepted"), seconds=SOON)
+    for port, seen in (
+        (99999, says("Accepted", "InvalidPodTemplate", "containers[0].ports", "Invalid value: 99999")),
+        (9999, is_true("Accepted")),
+    ):
+        main = {"name": "main", "ports": [{"containerPort": port}]}
+        kube.apply(namespace, service("flag", model, podTemplate={"spec": {"containers": [main]}}))
+        kube.until(namespace, SERVICES, "flag", seen, seconds=SOON)
 
 
 def test_a_services_missing_claim_is_named(kube: Kube, namespace: str) -> None:

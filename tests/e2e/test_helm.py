@@ -7,7 +7,7 @@ import pytest
 
 from .install import SYSTEM, install, upgrade
 from .kube import Kube, is_true
-from .resources import JOBS, command_job
+from .resources import JOBS, SERVICES, command_job, service
 
 pytestmark = [pytest.mark.level(1), pytest.mark.feature("helm"), pytest.mark.runs_last]
 
@@ -31,14 +31,19 @@ def test_an_upgrade_leaves_what_runs_alone(kube: Kube, namespace: str) -> None:
 
 
 def test_uninstall_and_install_again_lose_nothing(kube: Kube, namespace: str) -> None:
-    kube.apply(namespace, command_job("kept", "true"))
+    kube.apply(namespace, command_job("kept", "true"), service("kept", {"uri": "pvc://kept-output/model"}))
+    kube.until(namespace, SERVICES, "kept", lambda seen: "status" in seen, seconds=30)
     before = kube.until(namespace, JOBS, "kept", is_true("Complete"), seconds=120)
     kube.helm("uninstall", "slipway", "-n", SYSTEM, "--wait")
     kube.helm("uninstall", "slipway-crds", "-n", SYSTEM, "--wait")
-    left = kube.get(namespace, JOBS, "kept")
+    left, served = (kube.get(namespace, kind, "kept") for kind in (JOBS, SERVICES))
     assert left is not None
     assert left["status"] == before["status"]
+    assert served is not None
     assert kube.get(namespace, "persistentvolumeclaim", "kept-output") is not None
     install(kube)
     after = kube.until(namespace, JOBS, "kept", is_true("Complete"), seconds=60)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    again = kube.get(namespace, SERVICES, "kept")
+    assert again is not None
+    assert again["metadata"]["uid"] == served["metadata"]["uid"]

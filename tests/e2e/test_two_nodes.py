@@ -50,7 +50,7 @@ for _ in range(int(sys.argv[2])):
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[Kube]:
     """The cluster, and whatever became of it is taken away."""
-    bed("up", "--name", CLUSTER, "--nodes", "2", "--no-addons")
+    bed("up", "--name", CLUSTER, "--nodes", "2", "--addons")  # alone: none
     try:
         bed("load", "--name", CLUSTER, base.TAG)
         yield Kube(CACHE / f"{CLUSTER}.kubeconfig")

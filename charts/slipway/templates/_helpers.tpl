@@ -1,11 +1,11 @@
+{{- /* Services are named after it, and theirs are the strictest of names: no dot, and a letter first. */ -}}
 {{- define "slipway.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- $long := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
+{{- $name := .Values.fullnameOverride | default $long -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $name) -}}
+{{- fail (printf "no Service may be called %s-gateway: a name has lower-case letters, digits and hyphens, and a letter first. Call the release something else than %s, or set fullnameOverride." $name .Release.Name) -}}
 {{- end -}}
+{{- $name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- /* Cluster-scoped names carry the namespace: what is there says whose it is. */ -}}
@@ -30,7 +30,7 @@
 
 {{- define "slipway.labels" -}}
 app.kubernetes.io/part-of: slipway
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
@@ -38,7 +38,20 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{- define "slipway.selector" -}}
 app.kubernetes.io/name: {{ .name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+{{- end -}}
+
+{{- /* The labels of what a selector chooses. Not both of the above: each has the instance, and a key may come once. */ -}}
+{{- define "slipway.partLabels" -}}
+app.kubernetes.io/name: {{ .name }}
+{{ include "slipway.labels" .root }}
+{{- end -}}
+
+{{- /* How a pod is scraped, unless the user's own annotations say otherwise. */ -}}
+{{- define "slipway.podAnnotations" -}}
+{{- $annotations := dict "prometheus.io/scrape" "true" "prometheus.io/port" .port "prometheus.io/path" "/metrics" -}}
+{{- range $key, $value := .more }}{{ $_ := set $annotations $key $value }}{{ end -}}
+{{- toYaml $annotations -}}
 {{- end -}}
 
 {{- define "slipway.podSecurity" -}}
@@ -66,7 +79,7 @@ tolerations: {{- toYaml . | nindent 2 }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -43,6 +43,18 @@ class FakeShell:
                 return answer if isinstance(answer, str) else answer(words)
         return ""
 
+    def follow(
+        self,
+        argv: Sequence[str | Path],
+        line: Callable[[str], None],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record the command, and hand on its answer line by line."""
+        for printed in self.run(argv, cwd=cwd, env=env).splitlines():
+            line(printed)
+
     def ok(self, argv: Sequence[str | Path], *, timeout_seconds: float = 60) -> bool:
         """Whether the table has no failure for this command."""
         try:

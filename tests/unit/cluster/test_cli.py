@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def test_env_is_for_eval_and_nothing_else(
     assert (
         capsys.readouterr().out == f'export KUBECONFIG={places.kubeconfig("two")}\nexport PATH={places.bin}:"$PATH"\n'
     )
+
+
+def test_env_is_for_eval_whatever_the_cache_is_called(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache = tmp_path / "it's $HOME; a cache"
+    monkeypatch.setenv("SLIPWAY_CACHE", str(cache))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert cli.main(["env"]) == 0
+    script = f'{capsys.readouterr().out}printf "%s\\n" "$KUBECONFIG" "$PATH"'
+    shown = subprocess.run(["sh", "-c", script], env={"PATH": "/bin"}, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines() == [str(cache / "slipway.kubeconfig"), f"{cache / 'bin'}:/bin"]
 
 
 def test_load_needs_to_know_what() -> None:

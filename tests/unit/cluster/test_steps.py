@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import inspect
 import io
+import re
 
 import pytest
-from bed.steps import Steps
+from bed.steps import Steps, numbered
+
+from tests.e2e import demo
 
 
 def steps_at(*seconds: float) -> tuple[Steps, io.StringIO]:
@@ -16,6 +20,11 @@ def test_a_step_says_how_long_it_took() -> None:
     with steps.step("build"):
         pass
     assert out.getvalue() == "[   0.0s] build ...\n[   4.5s] build: done in 4.5s\n"
+
+
+def test_items_say_how_far_they_are_unless_there_is_one_alone() -> None:
+    assert list(numbered(["a", "b"])) == [("a", " (1 of 2)"), ("b", " (2 of 2)")]
+    assert list(numbered(["a"])) == [("a", "")]
 
 
 def test_a_step_that_fails_says_so_and_lets_the_error_through() -> None:
@@ -32,3 +41,8 @@ def test_the_summary_lists_the_longest_first_and_leaves_out_the_short() -> None:
             pass
     steps.summary()
     assert [line.split()[-1] for line in out.getvalue().splitlines()[-2:]] == ["long", "short"]
+
+
+def test_the_demo_counts_its_steps() -> None:
+    order = inspect.getsource(demo.main) + inspect.getsource(demo.story)
+    assert [int(number) for number in re.findall(r"with step\((\d+), ", order)] == list(range(1, demo.STEPS + 1))

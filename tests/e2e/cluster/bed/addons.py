@@ -19,7 +19,7 @@ from bed.modes import PUBLISHED_PROMETHEUS, Mode
 from bed.places import CLUSTER_DIR, Places
 from bed.programs import pinned_version
 from bed.shell import Failure
-from bed.steps import Steps
+from bed.steps import Steps, numbered
 
 TRAINING_OPERATOR = ("training-operator", "github.com/kubeflow/training-operator")
 KEDA = ("keda", "github.com/kedacore/keda/v2")
@@ -69,33 +69,36 @@ class Addons:
 
     def install(self, names: Sequence[str]) -> None:
         """Apply these add-ons, then wait for them: they start side by side."""
-        for addon in names:
-            with self._steps.step(f"add-on {addon}: apply"):
+        for addon, place in numbered(names):
+            with self._steps.step(f"add-on {addon}: apply{place}"):
                 self._apply(addon)
-        waits = {"prometheus": self._prometheus, "training-operator": self._training_operator, "keda": self._keda}
-        for addon in names:
-            waits[addon]()
+        waits = {
+            "prometheus": ("it runs", self._prometheus),
+            "training-operator": ("it accepts a PyTorchJob", self._training_operator),
+            "keda": ("the external metrics API is available", self._keda),
+        }
+        for addon, place in numbered(names):
+            what, wait = waits[addon]
+            with self._steps.step(f"add-on {addon}: wait until {what}{place}"):
+                wait()
 
     def _prometheus(self) -> None:
-        with self._steps.step("add-on prometheus: wait"):
-            self._rollout("monitoring", "prometheus")
+        self._rollout("monitoring", "prometheus")
 
     def _training_operator(self) -> None:
-        with self._steps.step("add-on training-operator: wait until it accepts a PyTorchJob"):
-            self._rollout("kubeflow", "training-operator")
-            self._until_accepted()
+        self._rollout("kubeflow", "training-operator")
+        self._until_accepted()
 
     def _keda(self) -> None:
-        with self._steps.step("add-on keda: wait until the external metrics API is available"):
-            for deployment in ("keda-operator", "keda-metrics-apiserver", "keda-admission"):
-                self._rollout("keda", deployment)
-            self._cluster.kubectl(
-                "wait",
-                "--for=condition=Available",
-                EXTERNAL_METRICS,
-                f"--timeout={READY_SECONDS}s",
-                timeout_seconds=300,
-            )
+        for deployment in ("keda-operator", "keda-metrics-apiserver", "keda-admission"):
+            self._rollout("keda", deployment)
+        self._cluster.kubectl(
+            "wait",
+            "--for=condition=Available",
+            EXTERNAL_METRICS,
+            f"--timeout={READY_SECONDS}s",
+            timeout_seconds=300,
+        )
 
     def _apply(self, addon: str) -> None:
         source = {"training-operator": TRAINING_OPERATOR, "keda": KEDA}.get(addon)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from bed.places import Places, from_environment
 from bed.setup import install_packages
 from bed.shell import Failure, RealShell, Shell
 from bed.status import print_status
-from bed.steps import Steps
+from bed.steps import Steps, numbered
 
 CLUSTER_PROGRAMS = ("kubectl", "kind", "helm")
 
@@ -71,7 +72,8 @@ def images(bed: Bed) -> None:
     """Build container images: the named ones, or all."""
     check_images(bed.options.names)
     bed.ready_engine()
-    for name in bed.options.names or ["node", "addons", *catalog.PRODUCT_IMAGES]:
+    for name, place in numbered(bed.options.names or ["node", "addons", *catalog.PRODUCT_IMAGES]):
+        bed.steps.say(f"images: {name}{place}")
         match name:
             case "node":
                 bed.images.node()
@@ -124,9 +126,10 @@ def down(bed: Bed) -> None:
 
 def env(bed: Bed) -> None:
     """Print what a shell needs to use the cluster, for eval."""
-    sys.stdout.write(
-        f'export KUBECONFIG={bed.places.kubeconfig(bed.options.name)}\nexport PATH={bed.places.bin}:"$PATH"\n'
+    kubeconfig, programs = (
+        shlex.quote(str(path)) for path in (bed.places.kubeconfig(bed.options.name), bed.places.bin)
     )
+    sys.stdout.write(f'export KUBECONFIG={kubeconfig}\nexport PATH={programs}:"$PATH"\n')
 
 
 COMMANDS: dict[str, Callable[[Bed], None]] = {

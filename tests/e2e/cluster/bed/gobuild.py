@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bed import stamps
+from bed.compiling import Compiling
 from bed.places import MODULES, Places
 from bed.programs import BY_NAME, PROGRAMS, Program, ldflags
 from bed.shell import Failure, Shell
-from bed.steps import Steps
+from bed.steps import Steps, numbered
 
 GO_VERSION = "1.26"  # the newest that a module asks for
 GO_CACHE_LIMIT_BYTES = 12 * 1024**3
@@ -58,8 +59,8 @@ class GoBuilder:
             return
         if not shutil.which("go"):
             raise Failure(f"`go` is not on PATH: programs are built from Go modules. Install Go {GO_VERSION} or newer")
-        for batch in batches(stale):
-            with self._steps.step(f"go build {' '.join(program.name for program in batch)}"):
+        for batch, place in numbered(batches(stale)):
+            with self._steps.step(f"go build {' '.join(program.name for program in batch)}{place}"):
                 self._build_batch(batch)
         self._trim_go_cache()
 
@@ -96,11 +97,11 @@ class GoBuilder:
         out = self._places.scratch / "go" / batch[0].name
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        self._shell.run(
-            ["go", "build", "-ldflags", ldflags(batch[0]), "-o", f"{out}/", *(program.package for program in batch)],
-            cwd=MODULES / batch[0].module_dir,
-            env=self.environment(),
-        )
+        where, packages = MODULES / batch[0].module_dir, [program.package for program in batch]
+        compiling, env = Compiling(self._steps), self.environment()
+        self._shell.follow(["go", "list", "-deps", *packages], compiling.listed, cwd=where, env=env)
+        command = ["go", "build", "-v", "-ldflags", ldflags(batch[0]), "-o", f"{out}/", *packages]
+        self._shell.follow(command, compiling.built, cwd=where, env=env)
         self._places.bin.mkdir(parents=True, exist_ok=True)
         for program in batch:
             (out / binary_name(program.package)).replace(self._places.bin / program.name)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
@@ -30,6 +31,17 @@ class Shell(Protocol):
         """Run to the end and return stdout; raise Failure, with the end of stderr, if it did not succeed."""
         ...
 
+    def follow(
+        self,
+        argv: Sequence[str | Path],
+        line: Callable[[str], None],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run to the end, handing on each line as it is printed; raise Failure, with the last ones, as run does."""
+        ...
+
     def ok(self, argv: Sequence[str | Path], *, timeout_seconds: float = 60) -> bool:
         """Whether it ran and exited with zero."""
         ...
@@ -44,6 +56,7 @@ class Shell(Protocol):
 
 
 TAIL_CHARACTERS = 3000
+TAIL_LINES = 100
 
 
 def _words(argv: Sequence[str | Path]) -> list[str]:
@@ -52,6 +65,10 @@ def _words(argv: Sequence[str | Path]) -> list[str]:
 
 def _failed(argv: list[str], code: int, text: str) -> Failure:
     return Failure(f"`{' '.join(argv)[:400]}` exited with {code}:\n{text.strip()[-TAIL_CHARACTERS:]}")
+
+
+def _not_installed(argv: list[str]) -> Failure:
+    return Failure(f"`{argv[0]}` is not installed; `setup` installs what is needed")
 
 
 class RealShell:
@@ -82,12 +99,42 @@ class RealShell:
                 check=False,
             )
         except FileNotFoundError as error:
-            raise Failure(f"`{words[0]}` is not installed; `setup` installs what is needed") from error
+            raise _not_installed(words) from error
         except subprocess.TimeoutExpired as error:
             raise Failure(f"`{' '.join(words)[:400]}` took longer than {timeout_seconds:.0f}s") from error
         if done.returncode:
             raise _failed(words, done.returncode, done.stdout[-TAIL_CHARACTERS:] + done.stderr)
         return done.stdout
+
+    def follow(
+        self,
+        argv: Sequence[str | Path],
+        line: Callable[[str], None],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """See Shell.follow."""
+        words, last = _words(argv), deque[str](maxlen=TAIL_LINES)
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                text=True,
+                errors="replace",
+            )
+        except FileNotFoundError as error:
+            raise _not_installed(words) from error
+        with process:
+            for printed in process.stdout or ():
+                last.append(printed)
+                line(printed.rstrip())
+        if process.returncode:
+            raise _failed(words, process.returncode, "".join(last))
 
     def ok(self, argv: Sequence[str | Path], *, timeout_seconds: float = 60) -> bool:
         """See Shell.ok."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TextIO, TypeVar
+
+Item = TypeVar("Item")
+
+
+def numbered(items: Sequence[Item]) -> Iterator[tuple[Item, str]]:
+    """Each item with the words that say how far it is, to put into a step's name: ` (2 of 7)`; none for one alone."""
+    for number, item in enumerate(items, start=1):
+        yield item, f" ({number} of {len(items)})" if len(items) > 1 else ""
 
 
 @dataclass
