@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cli.generated import Generated
     from .cli.preview import Preview
+    from .plan.observed import Obj
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -24,7 +25,7 @@ CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
 REFERENCE_FILE = Path("docs/api.md")
 RBAC_DIRECTORY = Path("charts/slipway/templates")
 HOW = (
-    "with default settings and no cluster; claims that they name are looked for in the file. Exits with 1 where the"
+    "with default settings and no cluster; claims that they name are looked for in the files. Exits with 1 where the"
     " operator would not accept one of them. Does not check the API server's own rules on values and on fields together"
     " (CEL): `kubectl apply --dry-run=server -f FILE` does."
 )
@@ -34,7 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand. Returns the exit code."""
     arguments = parser().parse_args(argv)
     command: str = arguments.command
-    return int(COMMANDS[command](arguments))
+    try:
+        return int(COMMANDS[command](arguments))
+    except ModuleNotFoundError as error:
+        if command not in OF_THE_OPERATOR or (error.name or "").split(".")[0] == "slipway":
+            raise
+        print(
+            f"slipway {command}: no module {error.name}: install it with `pip install 'slipway[operator]'`",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,7 +67,10 @@ def parser() -> argparse.ArgumentParser:
 
 def _of_file(commands: "Subparsers", name: str, text: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=f"{text}, {HOW}")
-    command.add_argument("-f", "--filename", required=True, metavar="FILE", help="YAML; - is standard input")
+    files = "YAML; - is standard input; may come several times: all files together are looked at"
+    command.add_argument(
+        "-f", "--filename", required=True, action="append", dest="filenames", metavar="FILE", help=files
+    )
     return command
 
 
@@ -124,26 +137,26 @@ def _generator(command: argparse.ArgumentParser, directory: Path) -> None:
 
 
 def crds(arguments: argparse.Namespace) -> int:
-    from .api.crd import REGENERATE, crd_files
+    from .api.crd import OWNED, REGENERATE, crd_files
     from .api.reference import reference
     from .cli.generated import Generated
 
     files = crd_files()
     if arguments.check:
         page = Generated(REFERENCE_FILE.parent, {REFERENCE_FILE.name: reference()}, REGENERATE)
-        return _check(Generated(CRDS_DIRECTORY, files, REGENERATE, owns="*.yaml"), page)
+        return _check(Generated(CRDS_DIRECTORY, files, REGENERATE, owns=OWNED), page)
     if arguments.docs:
         Generated(arguments.docs.parent, {arguments.docs.name: reference()}, REGENERATE).write()
-    return _write_or_print(arguments.output, files, REGENERATE, owns="*.yaml")
+    return _write_or_print(arguments.output, files, REGENERATE, owns=OWNED)
 
 
 def rbac(arguments: argparse.Namespace) -> int:
-    from .api.rbac import REGENERATE, rbac_files
+    from .api.rbac import OWNED, REGENERATE, rbac_files
     from .cli.generated import Generated
 
     if arguments.check:
-        return _check(Generated(RBAC_DIRECTORY, rbac_files(), REGENERATE, owns="rbac-*.yaml"))
-    return _write_or_print(arguments.output, rbac_files(), REGENERATE, owns="rbac-*.yaml")
+        return _check(Generated(RBAC_DIRECTORY, rbac_files(), REGENERATE, owns=OWNED))
+    return _write_or_print(arguments.output, rbac_files(), REGENERATE, owns=OWNED)
 
 
 def _write_or_print(directory: Path | None, files: dict[str, str], regenerate: str, *, owns: str) -> int:
@@ -152,7 +165,8 @@ def _write_or_print(directory: Path | None, files: dict[str, str], regenerate: s
     if directory is None:
         print("---\n".join(files.values()), end="")
     else:
-        Generated(directory, files, regenerate, owns=owns).write()
+        for deleted in Generated(directory, files, regenerate, owns=owns).write():
+            print(f"deleted {deleted}: it is no longer generated", file=sys.stderr)
     return 0
 
 
@@ -176,16 +190,16 @@ def plan(arguments: argparse.Namespace) -> int:
         return _plan_serve(arguments)
     if arguments.what == "train":
         show = trainplan.as_json if arguments.output == "json" else trainplantable.as_table
-        return _of_text(arguments.filename, lambda text: show(trainplan.plans(text, arguments.gpu)))
+        return _of_files(arguments.filenames, lambda present: show(trainplan.plans(present, arguments.gpu)))
     if arguments.output:
         return _misused("-o belongs to `slipway plan train` and `slipway plan serve`")
-    return _of_previews(arguments.filename, preview.summary)
+    return _of_previews(arguments.filenames, preview.summary)
 
 
 def _of_serve(arguments: argparse.Namespace) -> str | None:
     """An option of serve's that is not as its default."""
     command = parser().parse_args(["plan", "-f", "-"])
-    common = {"command", "what", "gpu", "output", "filename"}
+    common = {"command", "what", "gpu", "output", "filenames"}
     changed = (
         name for name, value in vars(arguments).items() if name not in common and value != getattr(command, name)
     )
@@ -197,9 +211,12 @@ def _plan_serve(arguments: argparse.Namespace) -> int:
     from .cli import serveplan, serveplantable
 
     show = serveplan.as_json if arguments.output == "json" else serveplantable.as_table
-    path = Path(arguments.filename)
+    filename, *others = arguments.filenames
+    if others:
+        return _misused("`slipway plan serve` reads one file: leave out the other -f")
+    path = Path(filename)
     path = path / "config.json" if path.is_dir() else path
-    file = None if arguments.filename == "-" else path
+    file = None if filename == "-" else path
     return _of_text(str(path), lambda text: show(serveplan.plans(text, file, arguments)))
 
 
@@ -209,45 +226,67 @@ def render(arguments: argparse.Namespace) -> int:
     if arguments.run and arguments.target != "torchrun":
         return _misused("--run belongs to --target torchrun")
     if arguments.target == "kubernetes":
-        code = _of_previews(arguments.filename, preview.rendered)
+        code = _of_previews(arguments.filenames, preview.rendered)
         if code == 0:  # not on standard output, which may be piped to kubectl
             print(preview.UNCHECKED, end="", file=sys.stderr)
         return code
     show = targets.run if arguments.run else targets.SCRIPTS[arguments.target]
-    return _of_text(arguments.filename, show)
+    return _of_files(arguments.filenames, show)
 
 
-def _of_previews(filename: str, show: "Callable[[Sequence[Preview]], str]") -> int:
-    """Prints what is made of a file's previews; a resource that the operator would refuse is a failure."""
+def _of_previews(filenames: Sequence[str], show: "Callable[[Sequence[Preview]], str]") -> int:
+    """Prints what is made of the files' previews; a resource that the operator would refuse is a failure."""
     from .cli import preview
 
     refusals: list[str] = []
 
-    def shown(text: str) -> str:
-        previews = preview.preview(text, preview.operator())
+    def shown(present: "list[Obj]") -> str:
+        previews = preview.preview(present, preview.operator())
         refusals.extend(preview.refusals(previews))
         return show(previews)
 
-    code = _of_text(filename, shown)
+    code = _of_files(filenames, shown)
     for refusal in refusals:
-        print(f"{filename}: {refusal}", file=sys.stderr)
+        print(f"{', '.join(filenames)}: {refusal}", file=sys.stderr)
     return 1 if refusals else code
+
+
+def _of_files(filenames: Sequence[str], show: "Callable[[list[Obj]], str]") -> int:
+    """Prints what is made of the objects of all files together. Each file that cannot be read is told."""
+    from .cli.documents import documents
+
+    present: list[Obj] = []
+
+    def collect(text: str) -> str:
+        present.extend(documents(text))
+        return ""
+
+    unreadable = max(_of_text(filename, collect) for filename in filenames)
+    return unreadable or _shown(", ".join(filenames), lambda: show(present))
 
 
 def _of_text(filename: str, show: Callable[[str], str]) -> int:
     """Prints what is made of a file's text."""
+
+    def text() -> str:
+        return sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
+
+    return _shown(filename, lambda: show(text()))
+
+
+def _shown(where: str, make: Callable[[], str]) -> int:
+    """Prints what is made of what is in the files `where`."""
     from .cli.documents import InvalidFile
 
     try:
-        text = sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
-        shown = show(text)
+        shown = make()
     except (OSError, InvalidFile) as error:
-        print(f"{filename}: {error}", file=sys.stderr)
+        print(f"{where}: {error}", file=sys.stderr)
         return 1
     except UnicodeDecodeError as error:
-        return _unreadable(filename, f"not UTF-8, from byte {error.start} on: save it as UTF-8")
+        return _unreadable(where, f"not UTF-8, from byte {error.start} on: save it as UTF-8")
     except RecursionError:
-        return _unreadable(filename, "its values are nested too deeply to be read")
+        return _unreadable(where, "its values are nested too deeply to be read")
     print(shown, end="")
     return 0
 
@@ -304,6 +343,7 @@ def run(_: argparse.Namespace) -> int:
     return int(importlib.import_module("slipway.app").main() or 0)
 
 
+OF_THE_OPERATOR = ("run", "status")  # which need more than the distribution's own dependencies
 COMMANDS = {
     "run": run,
     "crds": crds,

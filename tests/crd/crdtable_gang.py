@@ -137,7 +137,22 @@ GANG_CASES = (
             'must be the key of a node label, such as "topology.kubernetes.io/zone"',
         )
         for field in ("required", "preferred")
-        for key in ("a b", "/rack", "Zone/rack", "rack/")
+        for key in ("a b", "/rack", "Zone/rack", "rack/", "a..b/rack", "a-./rack", "a.-b/rack", "a/b/rack")
+    ),
+    *(
+        Case(
+            f"topology of a long {field} {key!r}",
+            RECIPE_JOB,
+            {"spec.queue": "gpus", f"{SCHEDULING}.topology": {field: key}},
+            f"{SCHEDULING}.topology.{field}",
+            "no node can have it: at most 253 characters before the '/', and 63 behind it",
+        )
+        for field in ("required", "preferred")
+        for key in ("r" * 64, "a/" + "r" * 64, "a" * 254 + "/rack")
+    ),
+    *(
+        Case(f"topology of {key!r}", RECIPE_JOB, {"spec.queue": "gpus", f"{SCHEDULING}.topology": {"required": key}})
+        for key in ("r" * 63, "a" * 253 + "/" + "R" * 63, "a.b-c.d/Rack_1.x")
     ),
     *(
         Case(

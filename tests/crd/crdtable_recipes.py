@@ -6,6 +6,7 @@ NO_PERPLEXITY = "must be between 1 and 1000000: 1 is that of a model which is al
 NO_SHARE = "must be between 0 and 1: it is a share, such as 0.5 for half of them"
 
 NEEDS_BASE = "baseModel belongs to recipes sft, lora and qlora, and they need it"
+EVALUATION_OF_ANSWERS = "evaluation belongs to recipes sft, lora and qlora: only they answer prompts"
 COMMAND_JOB = changed(RECIPE_JOB, {"spec": {"command": ["true"]}})
 
 RECIPE_CASES = (
@@ -49,17 +50,25 @@ RECIPE_CASES = (
         "spec",
         "strategy parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed",
     ),
+    Case(
+        "lora by deepspeed",
+        LORA_JOB,
+        {"spec.strategy": "deepspeed"},
+        "spec",
+        "recipe lora trains by strategy ddp, or fsdp where the base model is too large for a process",
+    ),
     *(
         Case(
-            f"lora by {name}",
+            f"qlora by {name}",
             LORA_JOB,
-            {"spec.strategy": name},
+            {"spec.recipe": "qlora", "spec.strategy": name},
             "spec",
-            "recipes lora and qlora train by strategy ddp: an adapter is small",
+            "recipe qlora trains by strategy ddp: weights of four bits are not cut into pieces",
         )
         for name in ("fsdp", "deepspeed")
     ),
-    Case("lora by ddp", LORA_JOB, {"spec.strategy": "ddp"}),
+    *(Case(f"lora by {name}", LORA_JOB, {"spec.strategy": name}) for name in ("auto", "ddp", "fsdp")),
+    Case("qlora by ddp", LORA_JOB, {"spec.recipe": "qlora", "spec.strategy": "ddp"}),
     # -- adapter
     Case(
         "adapter", LORA_JOB, {"spec.adapter": {"rank": 8, "targetModules": ["q_proj"]}, "spec.output.merge": "merged"}
@@ -102,6 +111,11 @@ RECIPE_CASES = (
         SFT_JOB,
         {"spec.dataset.cleaning": {"duplicates": "near", "languages": ["en"], "scrub": ["email", "key"]}},
     ),
+    *(
+        Case(f"{base['spec']['recipe']} cleaned by length {lengths}", base, {"spec.dataset.cleaning": lengths})
+        for base in (RECIPE_JOB, SFT_JOB)
+        for lengths in ({"charactersMost": 1}, {"charactersLeast": 10, "charactersMost": 10})
+    ),
     Case(
         "no length is right",
         SFT_JOB,
@@ -118,7 +132,11 @@ RECIPE_CASES = (
     ),
     # -- what the model must reach
     Case("requirement", RECIPE_JOB, {"spec.output.require": {"perplexityMost": "12.5", "bitsPerByteMost": "2"}}),
-    Case("requirement of answers", LORA_JOB, {"spec.output.require": {"exactMatchLeast": "0.4", "rougeLLeast": "0.5"}}),
+    *(
+        Case(f"requirement of {field}", LORA_JOB, {"spec.output.require": {field: "0.4"}, **more})
+        for field in ("exactMatchLeast", "rouge1Least", "rouge2Least", "rougeLLeast")
+        for more in ({}, {"spec.evaluation": {"prompts": 1}})
+    ),
     Case("the widest bounds", RECIPE_JOB, {"spec.output.require": {"perplexityMost": "1e6", "bitsPerByteMost": "8"}}),
     Case("the strictest bounds", SFT_JOB, {"spec.output.require": {"perplexityMost": "1", "exactMatchLeast": "1"}}),
     *(
@@ -180,11 +198,17 @@ RECIPE_CASES = (
             ("sft", SFT_JOB, {"spec.evaluation": {"prompts": 0}}),
         )
     ),
+    *(
+        Case(f"evaluation of {base['spec']['recipe']} {evaluation}", base, {"spec.evaluation": evaluation})
+        for base in (SFT_JOB, LORA_JOB)
+        for evaluation in ({}, {"prompts": 0}, {"prompts": 8, "answerTokens": 16})
+    ),
+    Case("evaluation of command", COMMAND_JOB, {"spec.evaluation": {}}, "spec", EVALUATION_OF_ANSWERS),
     Case(
         "evaluation of pretrain",
         RECIPE_JOB,
         {"spec.evaluation": {}},
         "spec",
-        "evaluation belongs to recipes sft, lora and qlora: only they answer prompts",
+        EVALUATION_OF_ANSWERS,
     ),
 )

@@ -275,4 +275,39 @@ STRATEGY_CASES = (
         "spec.parallel",
         "schedule Interleaved1F1B needs a pipeline of 2 or more",
     ),
+    # -- checkpoints in shards
+    *(
+        Case(f"shards by {name}", RECIPE_JOB, {"spec.strategy": name, "spec.checkpoint": {"layout": "Sharded"}})
+        for name in ("fsdp", "deepspeed")
+    ),
+    Case("shards by parallel", gang(1), {"spec.checkpoint": {"layout": "Sharded"}}),
+    *(
+        Case(
+            f"shards by {name}",
+            RECIPE_JOB,
+            {"spec.strategy": name, "spec.checkpoint": {"layout": "Sharded"}},
+            "spec",
+            "checkpoint.layout Sharded needs strategy fsdp, deepspeed or parallel: with ddp, which auto may choose,"
+            " every process holds the whole model",
+        )
+        for name in ("auto", "ddp")
+    ),
+    Case(
+        "shards from several pods on a claim of Slipway's",
+        RECIPE_JOB,
+        {"spec.strategy": "fsdp", "spec.checkpoint": {"layout": "Sharded"}, "spec.nodes": 2},
+        "spec",
+        "checkpoint.layout Sharded is written from every pod, and the claim that Slipway makes is one pod's: with"
+        " several nodes name a ReadWriteMany claim as output.claim",
+    ),
+    Case(
+        "shards from several pods on a claim",
+        RECIPE_JOB,
+        {
+            "spec.strategy": "fsdp",
+            "spec.checkpoint": {"layout": "Sharded"},
+            "spec.nodes": 2,
+            "spec.output": {"claim": "shared"},
+        },
+    ),
 )

@@ -210,6 +210,20 @@ TRAINING_JOB_CASES = (
         "spec.dataset.include[0]",
         "is relative to uri: must not start with /",
     ),
+    *(
+        Case(f"pattern {pattern}", RECIPE_JOB, {"spec.dataset.include": ["**", "a/**", pattern]})
+        for pattern in ("**/a*", "*/**/b", "*.*")
+    ),
+    *(
+        Case(
+            f"pattern {pattern}",
+            RECIPE_JOB,
+            {"spec.dataset.include": [pattern]},
+            "spec.dataset.include[0]",
+            "** must stand alone between slashes: **/*.txt, not **.txt",
+        )
+        for pattern in ("**.txt", "a/b**", "***", "a**/b")
+    ),
     Case(
         "pattern given twice",
         RECIPE_JOB,
@@ -338,6 +352,13 @@ TRAINING_JOB_CASES = (
             "memoryEvery must be less than everySteps (100 when left out): it saves nothing else",
         )
         for checkpoint in ({"everySteps": 10, "memoryEvery": 10}, {"memoryEvery": 100})
+    ),
+    Case(
+        "shards in memory",
+        RECIPE_JOB,
+        {"spec.strategy": "fsdp", "spec.checkpoint": {"layout": "Sharded", "memoryEvery": 5}},
+        "spec.checkpoint",
+        "memoryEvery keeps whole checkpoints: leave it out with layout Sharded",
     ),
     Case(
         "mode",

@@ -1,6 +1,7 @@
 """Every row of the table against the real API server, and no rule without a row."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,20 +35,41 @@ def test_case(make: Maker, case: Case) -> None:
     assert f"{case.field}: " in message
 
 
-def rules_in_types() -> set[tuple[str, str, str]]:
-    """(kind, path of the field, message) of every CEL rule; the path of a list's item ends in []."""
-    return {
-        (kind.kind, row.path, rule["message"])
-        for kind in KINDS
-        for row in walk(object_schema(kind))
-        for rule in row.schema.get(RULES_KEY, [])
-    }
+def rules_in_types() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """(kind, path of the field, rule) of every CEL rule; the path of a list's item ends in []."""
+    for kind in KINDS:
+        for row in walk(object_schema(kind)):
+            for rule in row.schema.get(RULES_KEY, []):
+                yield kind.kind, row.path, rule
 
 
 def test_every_rule_has_a_case_that_it_refuses() -> None:
     shown = {(case.base["kind"], re.sub(r"\[\d+\]", "[]", case.field), case.message) for case in CASES}
     fixed = {("TrainingJob", "spec", f"{field} {IMMUTABLE}") for field in FIXED}  # test_spec_cannot_change
-    assert rules_in_types() - shown == fixed
+    assert {(kind, path, rule["message"]) for kind, path, rule in rules_in_types()} - shown == fixed
+
+
+def has_path(value: Any, path: str) -> bool:
+    """Whether the field is there; [] in the path stands for any item of the list."""
+    first, _, rest = path.partition(".")
+    found = value.get(first.removesuffix("[]"))
+    if found is None or not rest:
+        return found is not None
+    return any(has_path(each, rest) for each in (found if first.endswith("[]") else [found]))
+
+
+def test_every_field_that_a_rule_asks_for_is_in_a_case_that_is_accepted() -> None:
+    """Else the rule might refuse every use of it. What may change at all has its own tests."""
+    asked = {
+        (kind, f"{path}.{field}")
+        for kind, path, rule in rules_in_types()
+        if "oldSelf" not in rule["rule"]
+        for field in re.findall(r"has\(self\.([\w.]+)\)", rule["rule"])
+    }
+    accepted = [case.body() for case in CASES if not case.message]
+    shown = {(kind, path) for kind, path in asked for body in accepted if body["kind"] == kind and has_path(body, path)}
+    assert len(asked) > 30
+    assert sorted(asked - shown) == []
 
 
 def test_every_field_of_a_job_is_tried_to_change() -> None:

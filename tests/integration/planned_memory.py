@@ -100,7 +100,7 @@ def predicted(case: Case, processes: int) -> int:
     each, load = estimate(case, processes), load_of(case.spec(processes))
     if case.measure == "torch":
         return max(each.total, each.states + CHECKPOINT_BYTES * parameters(load.shape)) - each.overhead
-    return needed_bytes(each, load, "cpu", sharing=1)
+    return needed_bytes(each, resolved(case.spec(processes)), load, "cpu", sharing=1)
 
 
 def _measured(cases: tuple[Case, ...], processes: int) -> list[int]:

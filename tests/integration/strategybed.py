@@ -34,7 +34,7 @@ def train(recipe: dict[str, Any], output: Path, *, processes: int, nodes: int = 
     run(_follow, recipe, output, processes=processes, nodes=nodes, stop_at=stop_at)
     lines = [json.loads(line) for line in (output / "job" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
-    record = output / "job" / "model" / "slipway.json"
+    record = output / "job" / ("adapter" if recipe["recipe"] == "lora" else "model") / "slipway.json"
     bits = float(json.loads(record.read_text())["evaluation"]["bitsPerByte"]) if record.exists() else None
     return Curve([line["loss"] for line in lines], bits)
 
@@ -75,6 +75,7 @@ def _process(
         "LOCAL_RANK": str(rank % per_node),
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(per_node),
+        "GROUP_RANK": str(rank // per_node),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
@@ -103,7 +104,8 @@ def _follow(gang: "Gang", recipe: dict[str, Any], output: Path, stop_at: int | N
     from tests.unit.train.support import parse
 
     calls = iter(range(1, 10**6))
-    mine = output / "job" if gang.rank == 0 else None
+    sharded = recipe["checkpoint"].get("layout") == "Sharded"
+    mine = output / "job" if gang.rank == 0 or sharded else None
     try:
         with Reporter(no_sender) as reporter:
             follow(parse(recipe), gang, mine, reporter=reporter, stop_asked=lambda: next(calls) == stop_at)

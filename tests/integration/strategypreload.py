@@ -5,6 +5,7 @@ import os
 os.environ["DS_ACCELERATOR"] = "cpu"
 
 import deepspeed  # noqa: F401
+import peft  # noqa: F401
 
 import slipway_train.course
 import slipway_train.strategies.ddp

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from slipway_train.batch import Batch
     from slipway_train.config import Recipe
     from slipway_train.gang import Gang
-    from slipway_train.strategies import Sharded
+    from slipway_train.strategies import Sharded, State
 
 ROWS = 12  # three processes share them, too
 STEPS = 3
@@ -49,6 +49,7 @@ def _steps(gang: "Gang", recipe: dict[str, Any], output: Path, _stop_at: int | N
     losses = _losses(gang, sharded, batch)
     state = sharded.capture()
     assert (state is None) == (gang.rank != 0)
+    _check_pieces(gang, sharded, state, output)
     fresh = shard(_model(what), what, gang)
     fresh.restore(state)
     more = [
@@ -58,6 +59,21 @@ def _steps(gang: "Gang", recipe: dict[str, Any], output: Path, _stop_at: int | N
     if state is not None:
         found = Steps(means, losses, went_on=more[0], restored=more[1], names=sorted(state))
         (output / "steps.json").write_text(json.dumps(asdict(found)))
+
+
+def _check_pieces(gang: "Gang", sharded: "Sharded", state: "State | None", output: Path) -> None:
+    """What all processes hold, put together from their files, is what rank 0 has captured, bit for bit."""
+    import torch
+
+    from slipway_train.shards import Shards, shard_name, write_shard
+
+    mine = shard_name(gang.rank, gang.world_size)
+    write_shard(output / mine, sharded.pieces())
+    names = gang.gather(mine)  # all are written
+    if state is not None:
+        found = Shards([output / name for name in names])
+        assert sorted(found) == sorted(state)
+        assert all(torch.equal(found[name], state[name]) for name in state)
 
 
 def _step(gang: "Gang", sharded: "Sharded", batch: "Batch", parts: int) -> float:

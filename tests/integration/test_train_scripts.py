@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.cli.targets import SCRIPTS
 from tests.fakeslurm import programs
 from tests.fakeslurm.__main__ import STATE
+from tests.unit.api.scriptbed import script_of
 from tests.unit.train.support import write_dataset
 
 pytestmark = [pytest.mark.level(2), pytest.mark.feature("training")]
@@ -59,7 +59,7 @@ def test_slurm_and_this_machine_train_alike(tmp_path: Path) -> None:
     write_dataset(data)
 
     programs(slurm / "bin")
-    (slurm / "job.sh").write_text(SCRIPTS["slurm"](job(data)))
+    (slurm / "job.sh").write_text(script_of("slurm", job(data)))
     run(["sbatch", "job.sh"], slurm, **{STATE: str(slurm / "state")})
 
     (here / "job.yaml").write_text(job(data))

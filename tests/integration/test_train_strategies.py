@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
-from tests.unit.train.support import recipe_json, write_dataset
+from tests.unit.train.support import instruct_json, recipe_json, write_dataset, write_instructions
 
 from .strategybed import Curve, train
 from .strategysteps import Steps, steps
@@ -32,8 +33,13 @@ def recipe(dataset: Path, strategy: str, *, accumulate: int = 1, **changes: Any)
 
 
 @pytest.fixture(scope="module")
-def alone(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Curve:
-    curve = train(recipe(dataset, "ddp"), tmp_path_factory.mktemp("alone"), processes=1)
+def alone_at(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("alone")
+
+
+@pytest.fixture(scope="module")
+def alone(dataset: Path, alone_at: Path) -> Curve:
+    curve = train(recipe(dataset, "ddp"), alone_at, processes=1)
     assert len(curve.losses) == STEPS
     assert curve.losses[-1] < curve.losses[0] - 1, "it learns"
     return curve
@@ -154,3 +160,65 @@ def test_bf16_is_near(
     found = steps(what, tmp_path, processes=processes, nodes=nodes)
     assert found.means == pytest.approx(one_process.means, rel=BF16_TOLERANCE)
     assert found.means != pytest.approx(one_process.means, rel=1e-6), "it was computed in bf16"
+
+
+@pytest.fixture(scope="module")
+def instructions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("instructions")
+    write_instructions(root / "rows.jsonl")
+    return root
+
+
+@pytest.fixture(scope="module")
+def adapted(
+    alone: Curve, alone_at: Path, instructions: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Curve]:
+    """An adapter by ddp, on the model of `alone`: where it is, and its curve."""
+    assert alone.bits_per_byte is not None, "there is a model"
+    root = tmp_path_factory.mktemp("adapted")
+    curve = train(adapting(alone_at, instructions, "ddp"), root, processes=2)
+    assert curve.losses[-1] < curve.losses[0], "it learns"
+    return root, curve
+
+
+def adapting(output: Path, rows: Path, strategy: str, **changes: Any) -> dict[str, Any]:
+    """An adapter with dropout, on the model in `output`; some rows are too long for it."""
+    base = output / "job" / "model"
+    data = {"path": str(rows), "heldOutPercent": 20, "badRowsPercent": 40}
+    fixed = {"adapter": {"dropoutPercent": 5}, "evaluation": {"prompts": 0}, "checkpoint": {"everySteps": 100}}
+    model = {"path": str(base), "contextLength": MODEL["contextLength"]}
+    whole = instruct_json(base, rows, "lora", strategy=strategy, training=TRAINING, dataset=data, baseModel=model)
+    return whole | fixed | changes
+
+
+@pytest.mark.parametrize(
+    ("strategy", "processes", "nodes", "changes"),
+    [gang("fsdp"), gang("fsdp", fsdp={"shard": "gradients"}, activationCheckpointing="full")],
+)
+def test_an_adapter_on_a_base_in_pieces(
+    strategy: str,
+    processes: int,
+    nodes: int,
+    changes: dict[str, Any],
+    adapted: tuple[Path, Curve],
+    alone_at: Path,
+    instructions: Path,
+    tmp_path: Path,
+) -> None:
+    """The curve and the adapter of ddp, stopped and gone on from shards that hold nothing of the base."""
+    at, usual = adapted
+    shards = {"checkpoint": {"everySteps": 100, "layout": "Sharded"}}
+    asked = adapting(alone_at, instructions, strategy, **changes) | shards
+    train(asked, tmp_path, processes=processes, nodes=nodes, stop_at=5)
+    files = list((tmp_path / "job" / "checkpoints" / "step-000000005").glob("shard-*"))
+    saved = {name for file in files for name in load_file(file)}
+    assert len(files) == processes
+    assert saved
+    assert all(".lora_" in name for name in saved), "the base is no part of a checkpoint"
+    curve = train(asked, tmp_path, processes=processes, nodes=nodes)
+    assert curve.losses == pytest.approx(usual.losses, rel=TOLERANCE)
+    assert curve.bits_per_byte == pytest.approx(usual.bits_per_byte, rel=TOLERANCE)
+    adapters = [load_file(each / "job" / "adapter" / "adapter_model.safetensors") for each in (at, tmp_path)]
+    assert adapters[0].keys() == adapters[1].keys()
+    for name, expected in adapters[0].items():
+        assert adapters[1][name].sub(expected).norm() <= 0.01 * expected.norm(), name

@@ -98,7 +98,7 @@ class Bed:
     def _start(self, rank: int, common: dict[str, str], fault: Fault | None) -> BaseProcess:
         own = {name: value.format(rank=rank) for name, value in self.variables.items()}
         environment = common | own | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-        if rank == 0:
+        if rank == 0 or '"Sharded"' in common["SLIPWAY_RECIPE"]:
             environment["SLIPWAY_OUTPUT_DIR"] = str(self.output)
         batches = self.root / "batches" if rank == 0 else None
         order = Order(environment, self._log(rank), (str(self.output), str(self.memory)), fault, batches)

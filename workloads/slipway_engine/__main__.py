@@ -59,7 +59,7 @@ def check(model: Path, adapter: Path | None, termination_log: Path) -> int:
         return 0
     sys.stderr.write(found + "\n")
     with contextlib.suppress(OSError):  # outside Kubernetes there is none, and the exit code says it all the same
-        termination_log.write_bytes(found.encode()[:TERMINATION_BYTES_MAX])
+        termination_log.write_bytes(found.encode(errors="backslashreplace")[:TERMINATION_BYTES_MAX])
     return 1
 
 

@@ -6,11 +6,11 @@ where, and what to do, in one sentence that Kubernetes shows as the container's 
 The ordered list `CHECKS` is the documentation. Only headers of weights are read, so that a large model costs no time.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .jsonfile import parsed
 from .weights import weights_problem
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -124,7 +124,7 @@ def adapter_low_rank(adapter: Path) -> str | None:
 
 def _object(path: Path) -> dict[str, Any]:
     """Raises ValueError, with the place, when the file holds no JSON object."""
-    found = json.loads(path.read_bytes())
+    found = parsed(path.read_bytes())
     if not isinstance(found, dict):
         raise ValueError(f"it holds a {type(found).__name__}")
     return found

@@ -5,10 +5,11 @@ length, little endian, the header as JSON, then the tensors), so a copy that was
 not opened.
 """
 
-import json
 import struct
 from collections.abc import Collection
 from pathlib import Path
+
+from .jsonfile import parsed
 
 SAFETENSORS_INDEX = "model.safetensors.index.json"
 PICKLE_INDEX = "pytorch_model.bin.index.json"
@@ -60,7 +61,7 @@ def _verify_index(index: Path) -> None:
 def _shards(index: Path) -> dict[str, set[str]]:
     """Tensor names by shard; a shard is a plain name beside the index."""
     try:
-        weight_map = json.loads(index.read_bytes())["weight_map"]
+        weight_map = parsed(index.read_bytes())["weight_map"]
         shards: dict[str, set[str]] = {name: set() for name in weight_map.values()}
         for tensor, name in weight_map.items():
             shards[name].add(tensor)
@@ -80,9 +81,9 @@ def _verify_file(path: Path) -> Collection[str] | None:
     size_bytes = path.stat().st_size
     raw = _header(path, size_bytes)
     try:
-        tensors = {name: entry for name, entry in json.loads(raw).items() if name != "__metadata__"}
+        tensors = {name: entry for name, entry in parsed(raw).items() if name != "__metadata__"}
         data_bytes = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError):
         raise Unusable(f"{path} is damaged: its safetensors header cannot be read; copy it again") from None
     expected_bytes = 8 + len(raw) + data_bytes
     if size_bytes != expected_bytes:

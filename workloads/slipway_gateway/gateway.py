@@ -45,6 +45,7 @@ class Gateway:
         table.on_ready = self.holding.release
         table.on_stopped = self._service_stopped
         table.on_gone = self._service_gone
+        access_log.on_dropped = self.metrics.log_lines_dropped.inc
 
     def now(self) -> float:
         """A steady clock, in seconds. Not the loop's: uvloop's counts whole milliseconds."""

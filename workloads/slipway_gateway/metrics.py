@@ -85,6 +85,9 @@ class Metrics:
         self.discovery = self._counter(
             "discovery_events_total", "What the source of routes said, by kind of object and event.", ("kind", "event")
         )
+        self.log_lines_dropped = self._counter(
+            "access_log_lines_dropped_total", "Requests whose line in the access log could not be written.", ()
+        )
 
         self._answers: dict[tuple[Labels, int], Counter] = {}
         self._times: dict[Labels, tuple[Histogram, Histogram]] = {}

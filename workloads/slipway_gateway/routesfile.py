@@ -9,11 +9,12 @@ A file that cannot be read at start ends the program; later, the last good route
 
 import asyncio
 import logging
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .metrics import Metrics
 from .routes import ServiceKey, ServiceRecord, Table
@@ -58,10 +59,22 @@ class RoutesFile(BaseModel):
 
     services: list[RoutedService]
 
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        """Of a service that is there twice, one entry's endpoints would be lost without a word."""
+        times = Counter(service.key for service in self.services)
+        if twice := [str(key) for key, count in times.items() if count > 1]:
+            raise ValueError(f"services: {', '.join(twice)} twice or more: put all endpoints into one entry")
+        return self
+
 
 def read(path: Path) -> RoutesFile:
     """Raises OSError, yaml.YAMLError or ValueError, whose text says where the mistake is."""
-    return RoutesFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply to be read: services is a list of name, namespace, endpoints") from None
+    return RoutesFile.model_validate(found)
 
 
 def apply(found: RoutesFile, table: Table) -> None:

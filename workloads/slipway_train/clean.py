@@ -3,6 +3,9 @@
 Writes rows as JSON lines: what was a row stays one, with all its fields, and a file of text becomes {"text": ...}.
 The report on stdout is JSON: documents read, kept, dropped by each filter, and bad rows. Equal input and options give
 equal bytes. Memory is a document, and what duplicates need (cleaning/duplicates.py).
+
+Decided here: what is replaced is a directory that this program made, or an empty one, and never a part of the input: a
+slip of the hand must not cost the raw data. A made one is known by an empty file, which no dataset reads (tree.py).
 """
 
 import argparse
@@ -26,9 +29,10 @@ from .files import whole_directory
 from .rows.bad import BadRows
 from .rows.conversation import BadRow, conversation, encodable, text_of
 from .rows.reading import has_rows, read_rows
-from .tree import Tree, open_tree
+from .tree import Tree, local_path, open_tree
 
 SHARD_BYTES = 256 << 20
+_MADE_HERE = ".slipway-clean"
 _PATTERNS = ("**/*.txt", "**/*.jsonl", "**/*.ndjson", "**/*.parquet", "**/*.arrow")
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -52,11 +56,14 @@ def clean(
     address: str, patterns: tuple[str, ...], output: Path, spec: CleaningSpec, bad: BadRows, field: str = "text"
 ) -> dict[str, Any]:
     """Cleans into the directory `output`, which appears whole or not at all; the result is the report."""
+    output = output.resolve()
+    _check_output(output, local_path(address))
     check_known(tuple(spec.languages or ()))
     tree = open_tree(address, patterns)
     check_splits(tree)
     judge = Judge(spec)
     with whole_directory(output) as partial:
+        (partial / _MADE_HERE).touch()
         shards = _Shards(partial)
         for row, text in _documents(tree, spec, bad, field):
             if not judge.drops(look(spec, text)):
@@ -71,6 +78,19 @@ def clean(
         "badRows": bad.bad,
         "badRowExamples": bad.examples,
     }
+
+
+def _check_output(output: Path, source: Path | None) -> None:
+    """Raises RecipeError where something would be replaced that this program did not make."""
+    if source and (output.is_relative_to(source.resolve()) or source.resolve().is_relative_to(output)):
+        raise RecipeError(f"--output: {output} and --input {source} overlap: name a directory beside the input")
+    if output.exists() and not output.is_dir():
+        raise RecipeError(f"--output: {output} is no directory: name one, or remove it")
+    if output.is_dir() and any(output.iterdir()) and not (output / _MADE_HERE).exists():
+        raise RecipeError(
+            f"--output: {output} holds files, and no {_MADE_HERE}, by which a directory of this program is known: "
+            "name another, or empty it"
+        )
 
 
 def _documents(tree: Tree, spec: CleaningSpec, bad: BadRows, field: str) -> Iterator[tuple[Row, str]]:
@@ -145,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", required=True, help="directory, or an address such as s3://bucket/path")
     parser.add_argument("--include", action="append", help=f"glob pattern, may be repeated; {' '.join(_PATTERNS)}")
     parser.add_argument("--text-field", default="text", help="of a row; a row without it is a conversation")
-    parser.add_argument("--output", required=True, help="directory to make; one that is there is replaced")
+    parser.add_argument("--output", required=True, help="directory to make; one that this program made is replaced")
     parser.add_argument("--duplicates", default="exact", help="keep, exact or near")
     parser.add_argument("--similarity-percent", type=int, default=80)
     parser.add_argument("--characters-least", type=int, default=0)

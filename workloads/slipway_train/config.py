@@ -143,7 +143,7 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
     _check_base(recipe)
     _check_requirement(recipe)
     _check_strategy(recipe)
-    _check_checkpoint(recipe.checkpoint)
+    _check_checkpoint(recipe.checkpoint, recipe.strategy)
     return recipe
 
 
@@ -202,8 +202,10 @@ def _check_strategy(recipe: Recipe) -> None:
         raise RecipeError("deepspeed.offload: nvme needs stage 3 and nvmePath")
     if recipe.desync == "Fail" and recipe.strategy in ("deepspeed", "parallel"):
         raise RecipeError(f"desync: {recipe.strategy} holds no copies that could be compared: leave it out")
-    if recipe.adapts and recipe.strategy != "ddp":
-        raise RecipeError("strategy: recipes lora and qlora train by ddp")
+    if recipe.recipe == "lora" and recipe.strategy not in ("ddp", "fsdp"):
+        raise RecipeError("strategy: recipe lora trains by ddp or fsdp")
+    if recipe.recipe == "qlora" and recipe.strategy != "ddp":
+        raise RecipeError("strategy: recipe qlora trains by ddp: weights of four bits are not cut into pieces")
     if recipe.strategy == "parallel":
         _check_parallel(recipe)
 
@@ -241,7 +243,11 @@ def feed_forward_width(hidden_size: int) -> int:
     return -(-hidden_size * 8 // 3 // 32) * 32
 
 
-def _check_checkpoint(checkpoint: CheckpointSpec) -> None:
+def _check_checkpoint(checkpoint: CheckpointSpec, strategy: StrategyName) -> None:
+    if checkpoint.layout == "Sharded" and strategy == "ddp":
+        raise RecipeError("checkpoint.layout: with ddp every process holds the whole model: use Full")
+    if checkpoint.layout == "Sharded" and checkpoint.memory_every:
+        raise RecipeError("checkpoint.memoryEvery: what is kept in memory is whole: leave it out with layout Sharded")
     if checkpoint.every_steps and checkpoint.every_seconds:
         raise RecipeError("checkpoint: everySteps and everySeconds exclude each other: leave one out")
     between = checkpoint.steps_between

@@ -21,6 +21,7 @@ from .pace import Pace
 from .progress import Reporter
 from .recipes import make_task
 from .saving import Saving
+from .shardstore import ShardStore, check_volume
 from .stragglers import Stragglers
 from .strategies.choose import shard
 from .utilization import of_gang
@@ -44,6 +45,8 @@ def follow(
     if finished is not None:
         log.info(event("already_finished", step=finished.step, **finished.evaluation))
         return finished
+    if recipe.checkpoint.layout == "Sharded":
+        check_volume(gang, output_dir)
     run = _prepare(recipe, gang, output, watchdog or Watchdog.of(recipe.stall, log.error))  # not entered: it sleeps
     train(run, _observers(run, reporter), stop_asked)
     return run.task.finish(run.step, run.sharded, output)
@@ -75,7 +78,7 @@ def _prepare(recipe: Recipe, gang: Gang, output: Output | None, watchdog: Watchd
             threads=torch.get_num_threads(),
         )
     )
-    saving = _saving(recipe, output, step or None)
+    saving = _saving(recipe, gang, output, step or None)
     return Run(recipe, gang, task, sharded, output, saving, watchdog, clock, step=step, utilization=utilization)
 
 
@@ -94,7 +97,10 @@ def _observers(run: Run, reporter: Reporter) -> list[Observer]:
     return [*watching, stragglers, pace]
 
 
-def _saving(recipe: Recipe, output: Output | None, step: int | None) -> Saving | None:
+def _saving(recipe: Recipe, gang: Gang, output: Output | None, step: int | None) -> Saving | None:
+    if recipe.checkpoint.layout == "Sharded":
+        shards = ShardStore(gang, output.checkpoints if output else None)
+        return Saving(recipe.checkpoint, shards, None, saved_step=step)
     if output is None:
         return None
     return Saving(recipe.checkpoint, output.checkpoints, output.memory, saved_step=step)

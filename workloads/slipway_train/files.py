@@ -22,13 +22,18 @@ def whole_directory(target: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     yield partial
     for path in partial.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # some writers make them 0600, and the server is another user
+        readable(path)
         sync(path)
     sync(partial)
     if target.exists():
         remove_directory(target)
     partial.rename(target)
     sync(target.parent)
+
+
+def readable(path: Path) -> None:
+    """Some writers make files 0600, and the server is another user."""
+    path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def remove_directory(path: Path) -> None:

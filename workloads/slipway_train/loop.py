@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -88,7 +88,8 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """One attempt, and how far it is. `step` counts finished optimizer steps; rank 0 has the output and saves.
+    """One attempt, and how far it is. `step` counts finished optimizer steps; rank 0 has the output. Who has `saving`
+    saves: rank 0, or all with a shard each.
 
     `notes` is what the next line of the metrics says besides: whoever has something to say puts it there.
     """
@@ -155,7 +156,7 @@ def _step(run: Run, batch: Batch, rate: float, *, stop: bool) -> tuple[float, bo
     _seed(run)
     parts = share.split(run.recipe.training.accumulation_steps)
     mine = run.sharded.step(parts, targets=batch.targets, rate=rate)
-    due = run.saving.due(run.step + 1) if run.saving else Tier.NONE
+    due = run.saving.due(run.step + 1) if run.saving and run.output else Tier.NONE
     loss, stops, tier = run.gang.sum([mine, float(stop), float(due)])
     return loss, stops > 0, Tier(int(tier))
 
@@ -168,12 +169,24 @@ def _seed(run: Run) -> None:
         torch.cuda.manual_seed(int(drawn[0]))
 
 
-def _save(run: Run, metrics: Metrics | None, tier: Tier, *, flush: bool = False) -> None:
-    """Rank 0 hands it to its writer; the others wait until it has. With `flush` until it is written."""
-    began = time.monotonic()
+def captured(run: Run) -> Checkpoint | None:
+    """Whole on rank 0, and nothing on the others; or in shards, of which each process has its own."""
+    if run.recipe.checkpoint.layout == "Sharded":
+        return replace(run.task.checkpoint(run.step, {}), pieces=run.sharded.pieces())
     state = run.sharded.capture()
-    if run.saving is not None and metrics is not None and state is not None:
-        run.saving.save(run.task.checkpoint(run.step, state), tier, curve=metrics.sync)
+    return None if state is None else run.task.checkpoint(run.step, state)
+
+
+def _no_curve() -> None:
+    """Rank 0 has it."""
+
+
+def _save(run: Run, metrics: Metrics | None, tier: Tier, *, flush: bool = False) -> None:
+    """Who writes hands it to their writer; all wait until all have. With `flush` until it is written."""
+    began = time.monotonic()
+    made = captured(run)
+    if run.saving is not None and made is not None:
+        run.saving.save(made, tier, curve=metrics.sync if metrics else _no_curve)
         if flush:
             run.saving.flush()
     (stall_seconds,) = run.gang.sum([time.monotonic() - began if run.gang.rank == 0 else 0.0])

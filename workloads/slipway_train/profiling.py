@@ -22,11 +22,12 @@ from .compute import ComputeClock
 from .config import Recipe
 from .gang import Gang
 from .logs import log
-from .loop import Run, Task, advance
+from .loop import Run, Task, advance, captured
 from .memory import Memory, measured
 from .recipes import make_task
 from .roofline import asked, best, is_operation
 from .saving import Saving
+from .shardstore import OwnShard
 from .strategies.choose import shard
 from .tiers import Tier
 from .watchdog import Watchdog
@@ -114,11 +115,13 @@ def _profiler(device: torch.device) -> profile:
 def _checkpoint(run: Run, directory: Path) -> tuple[float, float]:
     """How long a checkpoint as the recipe has it holds up the steps, and how long it takes in all."""
     with tempfile.TemporaryDirectory(dir=directory) as name:
-        saving = Saving(run.recipe.checkpoint, CheckpointStore(Path(name), keep=1), None, saved_step=None)
+        sharded = run.recipe.checkpoint.layout == "Sharded"
+        store = OwnShard(Path(name)) if sharded else CheckpointStore(Path(name), keep=1)
+        saving = Saving(run.recipe.checkpoint, store, None, saved_step=None)
         began = time.perf_counter()
-        state = run.sharded.capture()
-        if state is not None:
-            saving.save(run.task.checkpoint(run.step, state), Tier.VOLUME, curve=lambda: None)
+        made = captured(run)
+        if made is not None:
+            saving.save(made, Tier.VOLUME, curve=lambda: None)
         stall = time.perf_counter() - began
         saving.flush()
         return stall, time.perf_counter() - began

@@ -1,4 +1,5 @@
-"""Rank 0's checkpoints while it trains: what is due goes to its tier, by the writer.
+"""Checkpoints while it trains: what is due goes to its tier, by the writer. Rank 0 has one of these, and where each
+process writes a shard all have.
 
 Decided here: the curve is on the disk before the checkpoint that goes on from it, or a node that dies between the two
 would leave a hole in it. Memory that cannot hold what was asked for is the recipe's mistake: no restart mends it.
@@ -12,6 +13,7 @@ from slipway.api.trainingjob import CheckpointSpec
 from .checkpoint import Checkpoint, CheckpointStore
 from .errors import RecipeError
 from .logs import event, log
+from .shardstore import Store
 from .tiers import Schedule, Tier
 from .writer import Writer
 
@@ -20,7 +22,7 @@ class Saving:
     """`memory` is None where nothing is to be kept there. `saved_step` is of the newest complete one on the volume."""
 
     def __init__(
-        self, spec: CheckpointSpec, volume: CheckpointStore, memory: CheckpointStore | None, *, saved_step: int | None
+        self, spec: CheckpointSpec, volume: Store, memory: CheckpointStore | None, *, saved_step: int | None
     ) -> None:
         self.saved_step = saved_step
         self._volume = volume

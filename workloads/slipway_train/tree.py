@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from fsspec.implementations.arrow import ArrowFSWrapper
 
+_FIELD = "dataset.uri"  # what the user wrote; SLIPWAY_RECIPE's dataset.path is made from it
 _STATE, _SPLITS = "state.json", "dataset_dict.json"
 _ARROW = {"s3": "S3FileSystem", "gs": "GcsFileSystem"}
 # What AWS's and Google's own clients call a store that is not theirs; pyarrow reads the rest of the environment itself.
@@ -52,13 +53,19 @@ def open_tree(address: str, patterns: tuple[str, ...]) -> Tree:
     return _as_saved(tree)
 
 
+def local_path(address: str) -> Path | None:
+    """Where in this file system `address` is; None of an object store."""
+    path = address.removeprefix("file://").removeprefix("local://")
+    return None if _REMOTE.match(path) else Path(path)
+
+
 def _local(root: Path, patterns: tuple[str, ...]) -> Tree:
     if not root.is_dir():
-        raise RecipeError(f"dataset.path: {root} is not a directory in this pod")
+        raise RecipeError(f"{_FIELD}: {root} is not a directory in this pod")
     try:
         found = {path for pattern in patterns for path in root.glob(pattern)}
-    except (ValueError, NotImplementedError) as error:
-        raise RecipeError(f"dataset.include: {error}") from None
+    except (ValueError, NotImplementedError, IndexError) as error:  # the last where a pattern is "." alone
+        raise _wrong(patterns, error) from None
     files = [path for path in found if path.is_file() and not path.is_symlink()]
     sizes = {str(path.relative_to(root)): path.stat().st_size for path in files}
     return _tree(str(root), sizes, lambda name: (root / name).open("rb"))
@@ -72,15 +79,22 @@ def _remote(address: str, patterns: tuple[str, ...]) -> Tree:
     try:
         files, root = (_arrow(scheme), rest) if scheme in _ARROW else fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
-        raise RecipeError(f"dataset.path: nothing here reads {address}: {error}") from None
+        raise RecipeError(f"{_FIELD}: nothing here reads {address}: {error}") from None
     root = root.rstrip("/")
-    wanted = re.compile("|".join(fsspec.utils.glob_translate(pattern) for pattern in patterns))
+    try:
+        wanted = re.compile("|".join(fsspec.utils.glob_translate(pattern) for pattern in patterns))
+    except ValueError as error:
+        raise _wrong(patterns, error) from None
     try:
         found = dict(_listed(files, root))
     except Exception as error:  # each driver has errors of its own; what they say is all there is
-        raise RecipeError(f"dataset.path: {address} cannot be listed: {type(error).__name__}: {error}") from error
+        raise RecipeError(f"{_FIELD}: {address} cannot be listed: {type(error).__name__}: {error}") from error
     sizes = {name: size for name, size in found.items() if wanted.match(name)}
     return _tree(address, sizes, lambda name: files.open(f"{root}/{name}", "rb"))
+
+
+def _wrong(patterns: tuple[str, ...], error: Exception) -> RecipeError:
+    return RecipeError(f"dataset.include: {', '.join(patterns)}: {error}")
 
 
 def _arrow(scheme: str) -> "ArrowFSWrapper":
@@ -129,9 +143,7 @@ def _named(tree: Tree, directory: str) -> Iterator[str]:
         yield from inside
         return
     if state.get("_indices_data_files") or state.get("_indices_files"):
-        raise RecipeError(
-            f"dataset.path: {directory or '.'} is a selection of rows: call flatten_indices, save it anew"
-        )
+        raise RecipeError(f"{_FIELD}: {directory or '.'} is a selection of rows: call flatten_indices, save it anew")
     files = {str(each["filename"]) for each in state.get("_data_files") or ()}
     yield from (name for name in inside if name.rpartition("/")[2] in files)
 

@@ -38,6 +38,10 @@ Include = Annotated[
                 rules=(
                     NO_PARENT_DIRECTORY,
                     Rule("!self.startsWith('/')", "is relative to uri: must not start with /"),
+                    Rule(
+                        r"!self.matches(r'[^/]\*\*|\*\*[^/]')",
+                        "** must stand alone between slashes: **/*.txt, not **.txt",
+                    ),
                     NO_NUL,
                 )
             ),

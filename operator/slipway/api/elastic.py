@@ -29,8 +29,8 @@ class ElasticSpec(Model):
     )
     wait_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=WAIT_SECONDS,
-        description="Seconds in which no pod of an attempt gets a node while some find none, before the gang goes on "
-        "with those that have one.",
+        description="Seconds in which no pod of an attempt gets a node while some find none, or no quota, before the "
+        "gang goes on with those that have one.",
     )
     grow_after_seconds: Annotated[int, Field(ge=1, le=SECONDS_MAX)] = Field(
         default=GROW_SECONDS,

@@ -119,13 +119,14 @@ class StallSpec(Model):
 
 
 class Pace(Model):
-    """How fast rank 0's pod steps, which a stall is measured by."""
+    """How fast rank 0's pod steps, which a stall is measured by: from here to progress.step."""
 
     pod_uid: Annotated[str, Field(max_length=64, alias="podUID")] = Field(description="Rank 0's pod.")
     from_step: Annotated[int, Field(ge=0)] = Field(description="The first step that the pod reported.")
     from_time: Timestamp = Field(description="When that came.")
-    step: Annotated[int, Field(ge=0)] = Field(description="The newest step that is shown.")
-    step_time: Timestamp = Field(description="When that came.")
+    step_time: Timestamp = Field(
+        description="When progress.step was first reported; later reports of the same step move progress.updated alone."
+    )
 
 
 class LastFailure(Model):

@@ -20,9 +20,17 @@ NodeLabel = Annotated[
     Field(
         min_length=1,
         max_length=317,
-        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        pattern=rf"^({SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
     ),
-    Schema(pattern_message='must be the key of a node label, such as "topology.kubernetes.io/zone"'),
+    Schema(
+        pattern_message='must be the key of a node label, such as "topology.kubernetes.io/zone"',
+        rules=(
+            Rule(
+                "self.matches(r'^([^/]{0,253}/)?[^/]{0,63}$')",
+                "no node can have it: at most 253 characters before the '/', and 63 behind it",
+            ),
+        ),
+    ),
 ]
 
 

@@ -199,8 +199,18 @@ class CheckpointSpec(Model):
         default="Async",
         description="Async writes a copy while training goes on; Sync holds the steps up until it is written.",
     )
+    layout: Literal["Full", "Sharded"] = Field(
+        default="Full",
+        description="Full gathers whole tensors on rank 0, which writes one file. Sharded has every process write what "
+        "it holds, on an output that all pods mount; with strategies fsdp, deepspeed and parallel. Either is read by "
+        "any strategy and any number of processes.",
+    )
 
     RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.layout == 'Full' || !has(self.memoryEvery)",
+            "memoryEvery keeps whole checkpoints: leave it out with layout Sharded",
+        ),
         Rule(
             "!(has(self.everySteps) && has(self.everySeconds))",
             "everySteps and everySeconds exclude each other: leave one out",
@@ -390,8 +400,24 @@ class TrainingJobSpec(Model):
         *strategy_rules(ModelSpec()),
         *ELASTIC_RULES,
         Rule(
-            f"!has(self.recipe) || !{_ADAPTS} || self.strategy == 'auto' || self.strategy == 'ddp'",
-            "recipes lora and qlora train by strategy ddp: an adapter is small",
+            "!has(self.recipe) || self.recipe != 'lora'"
+            " || (self.strategy != 'deepspeed' && self.strategy != 'parallel')",
+            "recipe lora trains by strategy ddp, or fsdp where the base model is too large for a process",
+        ),
+        Rule(
+            "!has(self.recipe) || self.recipe != 'qlora' || self.strategy == 'auto' || self.strategy == 'ddp'",
+            "recipe qlora trains by strategy ddp: weights of four bits are not cut into pieces",
+        ),
+        Rule(
+            "!has(self.checkpoint) || self.checkpoint.layout == 'Full'"
+            " || (self.strategy != 'ddp' && self.strategy != 'auto')",
+            "checkpoint.layout Sharded needs strategy fsdp, deepspeed or parallel: with ddp, which auto may choose,"
+            " every process holds the whole model",
+        ),
+        Rule(
+            "!has(self.checkpoint) || self.checkpoint.layout == 'Full' || self.nodes == 1 || has(self.output.claim)",
+            "checkpoint.layout Sharded is written from every pod, and the claim that Slipway makes is one pod's: with"
+            " several nodes name a ReadWriteMany claim as output.claim",
         ),
         Rule(
             "!has(self.recipe) || self.recipe == 'pretrain' || self.strategy != 'parallel'",

@@ -72,7 +72,9 @@ class Progress(Model):
 class Allocation(Model):
     """How long the gang has had all of its nodes, over all attempts: neither waiting nor queued nor suspended."""
 
-    seconds: Annotated[int, Field(ge=0)] = Field(description="Seconds, up to `until`.")
+    seconds: Annotated[int, Field(ge=0)] = Field(
+        description="Seconds, up to `until`, starts included: what goodput and cost are of."
+    )
     device_seconds: Annotated[int, Field(ge=0)] = Field(
         description="The same seconds, times the gang's nodes * perNode."
     )
@@ -134,7 +136,8 @@ class TrainingJobStatus(Model):
     start_time: Timestamp | None = Field(default=None, description="When all pods of the first gang ran.")
     running_seconds: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
-        description="Seconds for which the whole gang ran, without those since Running is True: deadlineSeconds.",
+        description="Seconds for which Running was True, without those since it is: what deadlineSeconds counts. "
+        "allocation.seconds has the starts of gangs in it, too.",
     )
     admission_time: Timestamp | None = Field(
         default=None,

@@ -5,6 +5,7 @@ told of and otherwise left alone. What is of Slipway's group must be of a kind a
 one, left out in silence, would look like a file without a mistake.
 """
 
+import json
 import re
 import sys
 from collections.abc import Hashable, Iterator, Mapping
@@ -12,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from ..api import inferenceservice, trainingjob
+from ..api import inferenceservice, scalars, trainingjob
 from ..api.common import API_VERSION, DNS_LABEL, GROUP, OWNER_NAME, Resource
 from ..plan.observed import Obj
+from .schema import unknown_field
 
 MODELS: Mapping[str, type[Resource]] = {
     trainingjob.KIND: trainingjob.TrainingJob,
@@ -23,30 +25,82 @@ MODELS: Mapping[str, type[Resource]] = {
 NAME_MAX = {trainingjob.KIND: trainingjob.NAME_MAX, inferenceservice.KIND: inferenceservice.NAME_MAX}
 KNOWN = f"{' or '.join(MODELS)} of {API_VERSION}"
 NAMESPACE_MAX = 63
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
+# Of metav1.ObjectMeta, which is no part of a CRD's schema.
+METADATA_FIELDS = (
+    *("name", "generateName", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "managedFields"),
+    *("uid", "resourceVersion", "generation", "selfLink"),
+    *("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"),
+)
+SHOWN_MAX = 40  # characters of a scalar
 
 
 class InvalidFile(ValueError):
     """The file cannot be planned; the message says which document and field, and what is wrong with it."""
 
 
-class StrictLoader(yaml.SafeLoader):
-    """As the API server and kubectl read YAML: a key comes once, and what looks like a time is text."""
+class StrictLoader(scalars.Resolver, yaml.SafeLoader):
+    """As the API server and kubectl read YAML: a key comes once and is text, plain scalars are as api/scalars.py says.
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way of saying it
-        first: [(tag, pattern) for tag, pattern in found if tag != TIMESTAMP]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    Stricter than kubectl in this: a repeated key and a tag that JSON has no type for are refused.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401
         """Here, where `<<` has not been put in yet: what it brings may be set again."""
         node = super().compose_mapping_node(anchor)
+        node.value = [(_key(key), value) for key, value in node.value]
         seen = set[Hashable]()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+            if (key.tag, key.value) in seen:
                 raise yaml.composer.ComposerError(None, None, f'key "{key.value}" already set in map', key.start_mark)
-            seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+            seen.add((key.tag, key.value))
         return node
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:  # noqa: ANN401
+        r"""Not half of a character, which `"\ud800"` is: nobody could write it down again."""
+        node = super().compose_scalar_node(anchor)
+        try:
+            node.value.encode()
+        except UnicodeEncodeError as error:
+            raise yaml.composer.ComposerError(None, None, "found half of a character", node.start_mark) from error
+        return node
+
+    def construct_plain(self, node: yaml.ScalarNode) -> scalars.Scalar:
+        """A scalar without quotes, or with one of JSON's own types as its tag."""
+        text = self.construct_scalar(node)
+        value = scalars.value_of(text)
+        fits = node.tag == scalars.TAGS[type(value)] or (node.tag, type(value)) == (scalars.TAGS[float], int)
+        try:
+            if fits:
+                return scalars.as_json(value)
+            complaint = f"is no {node.tag.rpartition(':')[2]}"
+        except ValueError as error:
+            complaint = str(error)
+        raise yaml.constructor.ConstructorError(None, None, f"{text[:SHOWN_MAX]} {complaint}", node.start_mark)
+
+
+def _key(node: yaml.Node) -> yaml.ScalarNode:
+    """JSON's keys are text: kubectl writes a number's digits, and `true` or `false`."""
+    if isinstance(node, yaml.ScalarNode) and node.tag in (scalars.TAGS[str], scalars.MERGE):
+        return node
+    if isinstance(node, yaml.ScalarNode) and node.tag in (scalars.TAGS[int], scalars.TAGS[bool]):
+        text = json.dumps(scalars.value_of(node.value))
+        return yaml.ScalarNode(scalars.TAGS[str], text, node.start_mark, node.end_mark)
+    raise yaml.composer.ComposerError(None, None, "a key must be text: put it in quotes", node.start_mark)
+
+
+def _refuse(_: StrictLoader, node: yaml.Node) -> None:
+    name = node.tag.replace(scalars.PREFIX, "!!")
+    raise yaml.constructor.ConstructorError(None, None, f"{name} is no type of JSON's: leave it out", node.start_mark)
+
+
+StrictLoader.yaml_constructors = {
+    None: _refuse,
+    **{
+        scalars.PREFIX + name: yaml.SafeLoader.yaml_constructors[scalars.PREFIX + name]
+        for name in ("str", "seq", "map")
+    },
+    **{scalars.TAGS[of]: StrictLoader.construct_plain for of in (bool, int, float, type(None))},
+}
 
 
 def documents(text: str) -> list[Obj]:
@@ -103,6 +157,9 @@ def _check_metadata(body: Obj, where: str) -> None:
         _check_name(name, body["kind"], what)
     if not isinstance(namespace, str) or not _is_namespace(namespace):
         raise InvalidFile(f"{what}: metadata.namespace: must be a DNS label: {namespace!r}")
+    for field in metadata:
+        if field not in METADATA_FIELDS:
+            raise InvalidFile(f"{what}: metadata.{field}: {unknown_field(field, METADATA_FIELDS)}")
     for field in ("labels", "annotations"):
         if not _is_text(metadata.get(field, {})):
             raise InvalidFile(f"{what}: metadata.{field}: must hold text alone: put other values in quotes")

@@ -11,7 +11,7 @@ from ..api.trainingjob import KIND, TrainingJob, TrainingJobSpec
 from ..plan.observed import Obj, Observed, Owner
 from ..plan.training import accepted
 from ..plan.training.situation import look
-from .documents import InvalidFile, documents, of_kinds
+from .documents import InvalidFile, of_kinds
 from .preview import DEFAULTS, owner_of
 
 
@@ -21,9 +21,9 @@ class Job:
     spec: TrainingJobSpec
 
 
-def training_jobs(text: str) -> list[Job]:
-    """All of them, at least one. Raises InvalidFile with the job's name and the field's path."""
-    return [_job(body) for body in of_kinds(documents(text), KIND)]
+def training_jobs(present: list[Obj]) -> list[Job]:
+    """All of those among `present`, at least one. Raises InvalidFile with the job's name and the field's path."""
+    return [_job(body) for body in of_kinds(present, KIND)]
 
 
 def _job(body: Obj) -> Job:

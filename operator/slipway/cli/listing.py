@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 from kubernetes.aio import client, config
 
@@ -81,11 +82,35 @@ async def read(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa:
 
 async def _once(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401
     try:
-        return await _list(custom, plural, namespace)
+        listed = await _list(custom, plural, namespace)
     except client.ApiException as error:
         raise (Busy if error.status == TOO_MANY_REQUESTS else Unreadable)(explained(plural, error)) from error
-    except OSError as error:  # aiohttp's connection errors are OSErrors
+    except (OSError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
         raise Unreadable(f"the API server does not answer: {error}") from error
+    except (aiohttp.ClientError, ValueError, RecursionError) as error:  # no HTTP, no JSON, a redirection without an end
+        raise Unreadable(_stranger(plural, f"{type(error).__name__}: {error}")) from error
+    if not _is_list(listed):
+        raise Unreadable(_stranger(plural, "it is no list of them"))
+    return listed
+
+
+def _stranger(plural: str, why: str) -> str:
+    return f"the answer about {plural}.{GROUP} is none of a Kubernetes API server ({plain(why)}): {NAME_ONE}"
+
+
+def _is_list(answer: object) -> bool:
+    """Whether all is there that an API server's list always has, and that is looked at."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+        return False
+    return "resourceVersion" in _metadata(answer) and all(
+        isinstance(item, dict) and "kind" in item and {"namespace", "name"} <= _metadata(item).keys()
+        for item in answer["items"]
+    )
+
+
+def _metadata(body: Obj) -> Obj:
+    metadata = body.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 async def _list(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401

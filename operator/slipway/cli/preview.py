@@ -20,7 +20,9 @@ from ..api import inferenceservice, trainingjob
 from ..api.plainyaml import PlainDumper
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
-from .documents import MODELS, InvalidFile, documents, of_kinds
+from ..reconcile.observe import is_suspended
+from .documents import MODELS, InvalidFile, of_kinds
+from .schema import schema_of, violations, without_nulls
 
 PlanFunction = Callable[[Observed, float, Defaults], Plan]
 RefFunction = Callable[[Obj], Ref]
@@ -80,9 +82,8 @@ def operator() -> Operator:
     return Operator(plans, importlib.import_module("slipway.kube.kinds").ref_of)
 
 
-def preview(text: str, using: Operator, now: float | None = None) -> list[Preview]:
-    """Plans of all of Slipway's resources in the YAML `text`. `now`: seconds since the epoch. Raises InvalidFile."""
-    present = documents(text)
+def preview(present: list[Obj], using: Operator, now: float | None = None) -> list[Preview]:
+    """Plans of all of Slipway's resources among `present`. `now`: seconds since the epoch. Raises InvalidFile."""
     resources = of_kinds(present, *MODELS)
     moment = time.time() if now is None else now
     return [_previewed(body, present, using, moment) for body in resources]
@@ -129,13 +130,13 @@ def _child(ref: Ref, obj: Obj, owner: Owner, now: float) -> Child:
         deleting=False,
         created=now,
         status={},
+        suspended=is_suspended(obj),
     )
 
 
 def owner_of(body: Obj) -> Owner:
     """The resource as the operator would see it just after its creation. Raises InvalidFile."""
-    metadata = body["metadata"]
-    _check(body)
+    metadata, checked = body["metadata"], _checked(body)
     return Owner(
         namespace=metadata.get("namespace", DEFAULT_NAMESPACE),
         name=metadata["name"],
@@ -145,17 +146,28 @@ def owner_of(body: Obj) -> Owner:
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         deleting=False,
-        spec=body.get("spec", {}),
-        status=body.get("status", {}),
+        spec=checked["spec"],
+        status=checked.get("status", {}),
     )
 
 
-def _check(body: Obj) -> None:
+def _checked(body: Obj) -> Obj:
+    """The body as the API server would store it. Raises InvalidFile with all that it would refuse."""
+    schema = schema_of(body["kind"])
+    stored: Obj = without_nulls(body, schema)
+    found = {each.path: each.message for each in violations(stored, schema)}
     try:
-        MODELS[body["kind"]].read(body)
+        MODELS[body["kind"]].read(stored)
     except ValidationError as error:
-        problems = (f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors())
-        raise InvalidFile(f"{body['kind']} {body['metadata']['name']}: {'; '.join(problems)}") from error
+        found = {_path(each["loc"]): each["msg"] for each in error.errors()} | found
+    if found:
+        problems = "; ".join(f"{path}: {message}" for path, message in found.items())
+        raise InvalidFile(f"{body['kind']} {body['metadata']['name']}: {problems}")
+    return stored
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
 def _find(ref: Ref, documents: list[Obj]) -> Obj | None:

@@ -3,26 +3,27 @@
 import os
 from collections.abc import Callable, Mapping
 
+from ..plan.observed import Obj
 from . import local, slurm
 from .documents import InvalidFile
 from .jobs import Job, training_jobs
 
 
-def _only(text: str) -> Job:
+def _only(present: list[Obj]) -> Job:
     """A script is one job's. Raises InvalidFile."""
-    jobs = training_jobs(text)
+    jobs = training_jobs(present)
     if len(jobs) > 1:
         names = ", ".join(job.owner.name for job in jobs)
         raise InvalidFile(f"{len(jobs)} TrainingJobs ({names}): a script runs one, so give it a file of its own")
     return jobs[0]
 
 
-SCRIPTS: Mapping[str, Callable[[str], str]] = {
-    "slurm": lambda text: slurm.script(_only(text)),
-    "torchrun": lambda text: local.script(_only(text)),
+SCRIPTS: Mapping[str, Callable[[list[Obj]], str]] = {
+    "slurm": lambda present: slurm.script(_only(present)),
+    "torchrun": lambda present: local.script(_only(present)),
 }
 
 
-def run(text: str) -> str:
+def run(present: list[Obj]) -> str:
     """Does not come back: this process becomes the script."""
-    return local.run(SCRIPTS["torchrun"](text), os.environ)
+    return local.run(SCRIPTS["torchrun"](present), os.environ)

@@ -16,13 +16,14 @@ from ..plan.capacity.refusal import misfit_in
 from ..plan.capacity.resolved import resolved_in
 from ..plan.capacity.room import Room, of_device, room_of, unknown
 from ..plan.capacity.speed import compute_seconds, send_seconds
+from ..plan.observed import Obj
 from .documents import InvalidFile
 from .jobs import Job, training_jobs
 
 
-def plans(text: str, gpu: str | None) -> list[dict[str, Any]]:
-    """What is told of each job of the file, ready for JSON; counts are bytes. Raises InvalidFile."""
-    return [_plan(job, gpu) for job in training_jobs(text)]
+def plans(present: list[Obj], gpu: str | None) -> list[dict[str, Any]]:
+    """What is told of each job among `present`, ready for JSON; counts are bytes. Raises InvalidFile."""
+    return [_plan(job, gpu) for job in training_jobs(present)]
 
 
 def _plan(job: Job, gpu: str | None) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from ..acts import JOBS, Create, Merge, Step, When, job
+from ..acts import JOBS, Create, Merge, Step, When, job, quota
 from ..fates import Fate
 from ..scenario import Scenario
+from .hindered import SETTLED_SECONDS
 from .training import COMPLETE, HANGS_ONCE, fails
 
 LONG = 150.0  # more than it takes to find out that there is no room
@@ -19,6 +20,12 @@ WAITING = Fate("job-0-*", run_seconds=LONG)
 
 ELASTIC = (
     Scenario("shrinks where there is no room", (Step(Create(elastic())),), (ROOMLESS, WAITING), settled=(COMPLETE,)),
+    Scenario(
+        "shrinks where a quota has no room",
+        (Step(Create(quota({"pods": 2}))), Step(Create(elastic()), after=SETTLED_SECONDS)),
+        (WAITING,),
+        settled=(COMPLETE,),
+    ),
     Scenario(
         "shrinks twice",
         (Step(Create(elastic())),),

@@ -7,6 +7,9 @@ from typing import Any
 
 import yaml
 
+from slipway.cli.documents import documents
+from slipway.cli.targets import SCRIPTS
+
 JOB = """
 apiVersion: slipway.dev/v1alpha1
 kind: TrainingJob
@@ -30,6 +33,10 @@ def changed(text: str, **fields: Any) -> str:
     body = yaml.safe_load(text)
     spec = {**body["spec"], **fields}
     return yaml.safe_dump({**body, "spec": {name: value for name, value in spec.items() if value is not None}})
+
+
+def script_of(target: str, text: str) -> str:
+    return SCRIPTS[target](documents(text))
 
 
 def shellcheck(script: Path) -> None:

@@ -1,5 +1,6 @@
 """`slipway status`: the table, and what is said when the cluster cannot be read."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Api:
         self.asked.append(asked)
         if self.errors:
             raise self.errors.pop(0)
-        return {"items": [item(asked[-1])]}
+        return {"metadata": {"resourceVersion": "1"}, "items": [item(asked[-1])]}
 
 
 @pytest.fixture
@@ -177,3 +178,61 @@ async def test_an_empty_variable_names_no_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(listing.Unreadable, match=r"there is no ~/\.kube/config: set KUBECONFIG"):
         await listing.read_all(None)
+
+
+def http(body: bytes, head: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+
+
+STRANGERS = {
+    "HTML": http(b"<html>", "200 OK\r\nContent-Type: text/html"),
+    "a redirection to itself": http(b"", "302 Found\r\nLocation: /elsewhere"),
+    "no HTTP": b"SSH-2.0-OpenSSH_9\r\n",
+    "no JSON": http(b"{"),
+    "no UTF-8": http(b"\xff"),
+    "nested JSON": http(b"[" * 5000),
+    "null": http(b"null"),
+    "a list": http(b"[]"),
+    "no items": http(b'{"kind": "Status", "metadata": {}}'),
+    "null items": http(b'{"metadata": {"resourceVersion": "1"}, "items": null}'),
+    "no version": http(b'{"items": []}'),
+    "no objects": http(b'{"metadata": {"resourceVersion": "1"}, "items": [1]}'),
+    "no names": http(b'{"metadata": {"resourceVersion": "1"}, "items": [{"kind": "TrainingJob", "metadata": null}]}'),
+}
+BROKEN_OFF = {"nothing": b"", "half": http(b"abc").replace(b": 3", b": 9")}
+
+
+@pytest.mark.parametrize("answer", [*STRANGERS, *BROKEN_OFF])
+async def test_whatever_answers_is_told_in_a_sentence(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write((STRANGERS | BROKEN_OFF)[answer])
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(reply, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "kubeconfig").write_text(KUBECONFIG.replace("PORT", str(port)))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        with pytest.raises(listing.Unreadable) as refused:
+            await listing.read_all(None)
+    told = str(refused.value)
+    assert "\n" not in told
+    if answer in STRANGERS:
+        assert told.startswith("the answer about trainingjobs.slipway.dev is none of a Kubernetes API server (")
+        assert told.endswith(listing.NAME_ONE)
+    else:
+        assert told.startswith("the API server does not answer: ")
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: a
+contexts: [{name: a, context: {cluster: a, user: a}}]
+clusters: [{name: a, cluster: {server: "http://127.0.0.1:PORT"}}]
+users: [{name: a, user: {}}]
+"""

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from slipway.cli.documents import InvalidFile
-from slipway.cli.preview import DEFAULTS, Operator, PlanFunction, owner_of, preview, rendered, summary
+from slipway.cli import preview as cli
+from slipway.cli.documents import InvalidFile, documents
+from slipway.cli.preview import DEFAULTS, Operator, PlanFunction, Preview, owner_of, rendered, summary
 from slipway.plan.observed import Obj, Observed, Ref
 from slipway.plan.outcome import Defaults, Delete, Plan
 
@@ -66,6 +67,10 @@ def plan_of(observed: Observed, now: float, defaults: Defaults) -> Plan:
 
 def using(plan: PlanFunction = plan_of, **others: PlanFunction) -> Operator:
     return Operator({"TrainingJob": plan, "InferenceService": plan, **others}, ref_of)
+
+
+def preview(text: str, using: Operator, now: float | None = None) -> list[Preview]:
+    return cli.preview(documents(text), using, now)
 
 
 def test_reads_are_answered_by_the_other_documents() -> None:
@@ -197,10 +202,15 @@ def test_shared_parts_are_written_out() -> None:
         (JOB.replace("{a: b}", "{a: 1}"), "metadata.labels: must hold text alone"),
         (JOB + "  training: {steps: 6}", 'key "training" already set in map'),
         (JOB.replace("steps: 5", "steps: 5, steps: 6"), 'key "steps" already set in map'),
-        (JOB.replace("steps: 5", "steps: 2026-01-01"), "spec.training.steps: Input should be a valid integer"),
-        (JOB.replace("steps: 5", "steps: !!timestamp 2026-13-01"), "not YAML: month must be in 1..12"),
+        (JOB.replace("steps: 5", "steps: 2026-01-01"), "spec.training.steps: must be a whole number, not text"),
+        (JOB.replace("steps: 5", "steps: !!timestamp 2026-13-01"), "!!timestamp is no type of JSON's: leave it out"),
+        (
+            JOB.replace("steps: 5", "steps: 5, optimizer: {learningRate: 1e-3}"),
+            "spec.training.optimizer.learningRate: must be text, not a number: put it in quotes",
+        ),
+        (JOB + "  deadlineSeconds: 1:30", "spec.deadlineSeconds: must be a whole number, not text"),
         (JOB.replace("steps: 5", "steps: 0"), "TrainingJob demo: spec.training.steps: Input should be greater"),
-        (JOB + "  lottery: a", "TrainingJob demo: spec.lottery: Extra inputs are not permitted"),
+        (JOB + "  lottery: a", "TrainingJob demo: spec.lottery: there is no such field"),
         (SERVICE.replace("{uri", "{url"), "InferenceService chat: spec.model.url"),
     ],
 )

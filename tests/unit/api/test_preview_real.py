@@ -50,6 +50,14 @@ def test_a_training_job_becomes_a_claim_and_the_gang_of_its_first_attempt(shown:
     assert kinds_in(shown("render", JOB)) == [("PersistentVolumeClaim", "demo-output"), ("PyTorchJob", "demo-0")]
 
 
+def test_a_queued_job_is_shown_as_queued(shown: Any) -> None:
+    """Its gang is made suspended, and Kueue lets it run: there is none here."""
+    summary = shown("plan", JOB + "  queue: research\n")
+    assert "Queued        True     WaitingForAdmission" in summary
+    assert "Running       False    Queued: attempt 0 waits in queue research" in summary
+    assert "Queued        False    Admitted" not in summary
+
+
 def test_an_inference_service_becomes_what_serves_and_scales_it(shown: Any) -> None:
     made = {("Deployment", "chat"), ("Service", "chat"), ("ScaledObject", "chat")}
     assert set(kinds_in(shown("render", SERVICE + "---" + CLAIM))) == made
@@ -73,6 +81,24 @@ def test_a_resource_that_the_operator_would_refuse_is_a_failure(command: str, tm
     printed = capsys.readouterr()
     assert printed.err == f"{path}: TrainingJob default/demo would not be accepted: DoesNotFit\n"
     assert "PyTorchJob" in printed.out
+
+
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_a_status_of_null_is_none(command: str, shown: Any) -> None:
+    assert shown(command, JOB + "status: null") == shown(command, JOB)
+
+
+@pytest.mark.parametrize("value", [".nan", "-.inf", "!!binary aGVsbG8=", "!!set {a}", "!!timestamp 2026-01-01"])
+@pytest.mark.parametrize("field", ["command: [a, VALUE]", "podTemplate: {spec: {x: VALUE}}", "output: {claim: VALUE}"])
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_what_json_cannot_say_is_refused_in_a_sentence(
+    command: str, field: str, value: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "resources.yaml"
+    path.write_text(f"{JOB}  {field}".replace("VALUE", value))
+    assert main([command, "-f", str(path)]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.startswith(f"{path}: not YAML: ")) == ("", True)
 
 
 @pytest.mark.parametrize(("command", "stream"), [("plan", "out"), ("render", "err")])

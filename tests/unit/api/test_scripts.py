@@ -14,7 +14,7 @@ from slipway.cli import carried
 from slipway.cli.documents import InvalidFile
 from slipway.cli.targets import SCRIPTS
 
-from .scriptbed import COMMAND, JOB, changed, shellcheck
+from .scriptbed import COMMAND, JOB, changed, script_of, shellcheck
 
 
 def with_env(entry: Any) -> Any:
@@ -37,12 +37,12 @@ TARGETS = pytest.mark.parametrize("target", ["slurm", "torchrun"])
     ids=["recipe", "command", "gpus", "much said", "quotes"],
 )
 def test_shellcheck_has_nothing_to_say(target: str, text: str, tmp_path: Path) -> None:
-    (tmp_path / "job.sh").write_text(SCRIPTS[target](text))
+    (tmp_path / "job.sh").write_text(script_of(target, text))
     shellcheck(tmp_path / "job.sh")
 
 
 def test_slurm_is_asked_for_the_job_s_nodes_and_gpus() -> None:
-    lines = SCRIPTS["slurm"](changed(JOB, accelerator="nvidia", nodes=3, perNode=8)).splitlines()
+    lines = script_of("slurm", changed(JOB, accelerator="nvidia", nodes=3, perNode=8)).splitlines()
     assert [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")] == [
         "--job-name=demo",
         "--nodes=3",
@@ -53,7 +53,7 @@ def test_slurm_is_asked_for_the_job_s_nodes_and_gpus() -> None:
         "--open-mode=append",
         "--signal=B:USR1@120",
     ]
-    assert "--gpus" not in SCRIPTS["slurm"](JOB)
+    assert "--gpus" not in script_of("slurm", JOB)
     assert "OMP_NUM_THREADS" not in "\n".join(lines), "the launcher divides the CPUs"
 
 
@@ -64,9 +64,9 @@ def test_values_come_through_a_shell_unchanged(target: str, tmp_path: Path) -> N
     text = changed(
         JOB, podTemplate={"spec": {"containers": [{"name": "main", "env": [{"name": "NCCL_X", "value": awkward}]}]}}
     )
-    (line,) = shlex.split(next(part for part in SCRIPTS[target](text).split("export ") if part.startswith("NCCL_X=")))
+    (line,) = shlex.split(next(part for part in script_of(target, text).split("export ") if part.startswith("NCCL_X=")))
     assert line == f"NCCL_X={awkward}"
-    script = SCRIPTS[target](changed(COMMAND, command=["echo", awkward]))
+    script = script_of(target, changed(COMMAND, command=["echo", awkward]))
     assert shlex.join(["torchrun", "--no-python", "echo", awkward]) in script
 
 
@@ -82,7 +82,7 @@ def test_what_is_left_out_is_told(target: str) -> None:
             ],
         },
     }
-    told = SCRIPTS[target](changed(JOB, image="a:1", output={"claim": "mine"}, podTemplate=template))
+    told = script_of(target, changed(JOB, image="a:1", output={"claim": "mine"}, podTemplate=template))
     assert [line for line in told.splitlines() if line.startswith("#   ")] == [
         "#   spec.image: processes run in the environment that is active here",
         "#   spec.output: checkpoints and the model go to $SLIPWAY_OUTPUT_DIR, and stay",
@@ -93,14 +93,14 @@ def test_what_is_left_out_is_told(target: str) -> None:
         "#   spec.podTemplate.spec.containers[1]: there are no pods",
     ]
     assert "export A=1" in told
-    assert "Not carried over" not in SCRIPTS[target](JOB)
+    assert "Not carried over" not in script_of(target, JOB)
 
 
 @TARGETS
 def test_metadata_of_pods_is_told_too(target: str) -> None:
     body = yaml.safe_load(JOB)
     body["metadata"] |= {"labels": {"kueue.x-k8s.io/queue-name": "q"}, "annotations": {"a": "b"}}
-    told = SCRIPTS[target](yaml.safe_dump(body))
+    told = script_of(target, yaml.safe_dump(body))
     assert "#   metadata.labels: there are no pods" in told
     assert "#   metadata.annotations: there are no pods" in told
 
@@ -149,22 +149,22 @@ def test_what_would_be_another_job_is_refused(
 def test_a_field_that_no_table_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carried, "CARRIED", tuple(set(carried.CARRIED) - {"failurePolicy.maxRestarts"}))
     with pytest.raises(InvalidFile, match=r"demo: spec\.failurePolicy\.maxRestarts: only an operator carries"):
-        SCRIPTS["slurm"](changed(JOB, failurePolicy={"maxRestarts": 1}))
+        script_of("slurm", changed(JOB, failurePolicy={"maxRestarts": 1}))
 
 
 @TARGETS
 def test_what_a_recipe_is_told_is_carried_over(target: str) -> None:
     base = {"recipe": "sft", "baseModel": {"uri": "file:///m"}, "dataset": {"uri": "s3://bucket/rows"}}
-    told = SCRIPTS[target](changed(JOB, **base, strategy="fsdp", fsdp={"shard": "gradients"}, desync="Fail"))
+    told = script_of(target, changed(JOB, **base, strategy="fsdp", fsdp={"shard": "gradients"}, desync="Fail"))
     for part in ('"path":"/m"', '"path":"s3://bucket/rows"', '"fsdp":{"offload":"none","shard":"gradients"}', "Fail"):
         assert part in told
 
 
 @TARGETS
 def test_a_recipe_s_watchdog_has_its_bounds(target: str) -> None:
-    told = SCRIPTS[target](changed(JOB, stall={"factor": 3, "floorSeconds": 20}))
+    told = script_of(target, changed(JOB, stall={"factor": 3, "floorSeconds": 20}))
     assert '"stall":{"factor":3,"floorSeconds":20}' in told
-    assert '"stall"' not in SCRIPTS[target](changed(JOB, stall={"factor": 0}))
+    assert '"stall"' not in script_of(target, changed(JOB, stall={"factor": 0}))
 
 
 def test_tables_name_fields_that_there_are() -> None:
@@ -176,21 +176,21 @@ def test_tables_name_fields_that_there_are() -> None:
 def test_a_podtemplate_s_memory_says_nothing_of_another_machine() -> None:
     """The operator would refuse this job; Slurm's nodes are others."""
     container = {"name": "main", "resources": {"limits": {"memory": "1Mi"}}}
-    assert "limits" not in SCRIPTS["slurm"](changed(JOB, podTemplate={"spec": {"containers": [container]}}))
+    assert "limits" not in script_of("slurm", changed(JOB, podTemplate={"spec": {"containers": [container]}}))
 
 
 def test_all_processes_start_here() -> None:
-    told = SCRIPTS["torchrun"](changed(JOB, nodes=2, perNode=3, training={"steps": 1, "batchSize": 6}))
+    told = script_of("torchrun", changed(JOB, nodes=2, perNode=3, training={"steps": 1, "batchSize": 6}))
     assert "export PET_NPROC_PER_NODE=6" in told
     assert "# spec.nodes: the processes of 2 nodes all start here" in told
-    assert "spec.nodes" not in SCRIPTS["torchrun"](changed(JOB, nodes=1))
+    assert "spec.nodes" not in script_of("torchrun", changed(JOB, nodes=1))
 
 
 @TARGETS
 def test_it_is_printed(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "job.yaml").write_text(JOB)
     assert main(["render", "--target", target, "-f", str(tmp_path / "job.yaml")]) == 0
-    assert capsys.readouterr().out == SCRIPTS[target](JOB)
+    assert capsys.readouterr().out == script_of(target, JOB)
 
 
 def test_run_belongs_to_torchrun(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +200,7 @@ def test_run_belongs_to_torchrun(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bash_parses_them(tmp_path: Path) -> None:
-    for target, make in SCRIPTS.items():
-        (tmp_path / target).write_text(make(JOB))
+    for target in SCRIPTS:
+        (tmp_path / target).write_text(script_of(target, JOB))
         ended: Any = subprocess.run(["bash", "-n", str(tmp_path / target)], capture_output=True, check=False)
         assert (ended.returncode, ended.stderr) == (0, b"")

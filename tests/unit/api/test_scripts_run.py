@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from slipway.cli.targets import SCRIPTS
 from tests.fakeslurm import programs
 from tests.fakeslurm.__main__ import STATE
 
-from .scriptbed import JOB, changed
+from .scriptbed import JOB, changed, script_of
 
 PATIENCE_SECONDS = 60
 
@@ -55,7 +54,7 @@ class Site:
     def start(self, *plan: str, job: str = JOB) -> subprocess.Popen[bytes]:
         (self.root / "stub" / "plan").write_text("\n".join(plan) + "\n")
         script = self.root / "job.sh"
-        script.write_text(SCRIPTS[self.target](job))
+        script.write_text(script_of(self.target, job))
         program = ["sbatch", str(script)] if self.target == "slurm" else ["bash", str(script)]
         path = f"{self.root / 'bin'}:{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "STUB": str(self.root / "stub"), STATE: str(self.root / "state")}

@@ -87,6 +87,11 @@ def remove(name: str) -> Callable[[Path], object]:
     return lambda model: (model / name).unlink()
 
 
+def header(raw: bytes) -> bytes:
+    return struct.pack("<Q", len(raw)) + raw
+
+
+NESTED = b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"
 UNREADABLE = ("header cannot be read", "copy it again")
 WHOLE = safetensors({"a": 10, "b": 6})
 BROKEN = {
@@ -94,6 +99,12 @@ BROKEN = {
     "config not JSON": (replace("config.json", b"{"), "config.json is not a JSON object", "export the model again"),
     "config not text": (replace("config.json", b"\xff"), "config.json is not a JSON object", "export the model again"),
     "config a list": (replace("config.json", b"[]"), "(it holds a list)", "export the model again"),
+    "config nested": (
+        replace("config.json", NESTED),
+        "config.json is not a JSON object (its values are nested too deeply)",
+        "export the model again",
+    ),
+    "tokenizer nested": (replace("tokenizer.json", NESTED), "tokenizer.json is not a JSON object", "again"),
     "no architectures": (
         replace("config.json", b"{}"),
         "names no architectures",
@@ -141,6 +152,11 @@ BROKEN = {
         replace("model.safetensors", struct.pack("<Q", 8) + b'{"a":{}}'),
         *UNREADABLE,
     ),
+    "header nested": (replace("model.safetensors", header(NESTED)), *UNREADABLE),
+    "header without an end": (
+        replace("model.safetensors", header(b'{"a": {"data_offsets": [0, Infinity]}}')),
+        *UNREADABLE,
+    ),
     "LFS pointer": (
         replace("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
         "is a Git LFS pointer",
@@ -173,6 +189,7 @@ BROKEN_SHARDS = {
     "index not JSON": (replace("model.safetensors.index.json", b"{"), "has no weight_map"),
     "index a list": (replace("model.safetensors.index.json", b"[]"), "has no weight_map"),
     "index of numbers": (replace("model.safetensors.index.json", b'{"weight_map": {"a": 1}}'), "has no weight_map"),
+    "index nested": (replace("model.safetensors.index.json", NESTED), "has no weight_map"),
     "index empty": (replace("model.safetensors.index.json", b'{"weight_map": {}}'), "names no files"),
     "index leads out": (
         replace("model.safetensors.index.json", b'{"weight_map": {"a": "../x.safetensors"}}'),
@@ -187,6 +204,13 @@ def test_a_broken_sharded_model_is_named(sharded: Path, spoil: Callable[[Path], 
     found = str(problem(sharded))
     assert fault in found
     assert "again" in found
+
+
+def test_a_name_that_is_no_text_is_told_all_the_same(sharded: Path, tmp_path: Path) -> None:
+    (sharded / "model.safetensors.index.json").write_text('{"weight_map": {"a": "\\ud800"}}')
+    log = tmp_path / "log"
+    assert main(["check", "--model", str(sharded), "--termination-log", str(log)]) == 1
+    assert "lacks 1 of 1 shards in model.safetensors.index.json (\\ud800)" in log.read_text()
 
 
 def test_of_many_missing_shards_three_are_named(sharded: Path) -> None:

@@ -1,13 +1,19 @@
 """Start and end: the admin port, SIGTERM, and the process as it is run."""
 
 import asyncio
+import errno
+import io
 import json
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typing_extensions import Buffer
 
+from slipway_gateway.accesslog import FLUSH_BYTES
 from slipway_gateway.admin import server
 from slipway_gateway.app import drain
 from slipway_gateway.settings import Listen
@@ -119,13 +125,13 @@ async def test_admin_port(start: Start) -> None:
     await asyncio.wait_for(serving, 5)
 
 
-async def _process(*arguments: str) -> asyncio.subprocess.Process:
+async def _process(*arguments: str, stdout: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "slipway_gateway",
         *arguments,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
     )
 
@@ -195,3 +201,63 @@ async def test_the_program_says_why_it_cannot_start(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert b"none.yaml" in errors
     assert b"Traceback" not in errors
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_a_log_that_nobody_reads_costs_no_request(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.yaml"
+    routes.write_text("services: []")
+    local = "127.0.0.1:0"
+    settings = ("--listen", local, "--admin", local, "--drain-delay-seconds", "0", "--sweep-seconds", "30")
+    reader, writer = os.pipe()
+    process = await _process("--routes", str(routes), *settings, stdout=writer)
+    os.close(writer)
+    os.close(reader)
+    try:
+        assert process.stderr is not None
+        port = await _port_of(process, b"listening on")
+        client = Client(*await asyncio.open_connection("127.0.0.1", port))
+        for _ in range(2 * FLUSH_BYTES // 100):  # a line has more than 100 bytes
+            assert (await client.ask(get("/v1/models"), "GET")).status == 200
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        said = await asyncio.wait_for(process.stderr.read(), 10)
+        await asyncio.wait_for(process.wait(), 10)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert said.count(b"the access log cannot be written, its lines are dropped: ") == 1
+    assert (process.returncode, b"Traceback" in said) == (0, False)
+
+
+def test_what_is_left_of_a_log_that_nobody_reads_does_not_change_the_exit_code() -> None:
+    program = (
+        "from slipway_gateway import accesslog as a; log = a.AccessLog(a.standard_output()); log.write({}); log.flush()"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], stdout=writer, env={**os.environ, "PYTHONUNBUFFERED": ""}, check=False
+    )
+    os.close(writer)
+    assert ended.returncode == 0
+
+
+async def test_lines_that_cannot_be_written_are_counted_and_the_next_are_tried_again(start: Start) -> None:
+    harness = await start(sweep_seconds=60.0)
+    full = True
+
+    class Disk(io.BytesIO):
+        def write(self, data: Buffer) -> int:
+            if full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    harness.gateway.access_log._stream = disk = Disk()
+    for path in ("/lost", "/lost", "/written"):
+        full = path == "/lost"
+        await harness.ask(get(path), "GET")
+        harness.gateway.access_log.flush()
+    assert [json.loads(line)["path"] for line in disk.getvalue().splitlines()] == ["/written"]
+    assert harness.metric("slipway_gateway_access_log_lines_dropped_total") == 2

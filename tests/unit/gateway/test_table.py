@@ -287,7 +287,13 @@ def test_routes_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     assert str(before.ready[0].address) == "127.0.0.1:9001"
 
 
-@pytest.mark.parametrize("text", ["services: [", "services: [{name: A_B}]", "{}", "services: []\nother: 1", None])
+TWICE = "services: [{name: a}, {name: b}, {namespace: default, name: a, endpoints: ['127.0.0.1:1']}]"
+DEEP = "services: " + "[" * 3000 + "]" * 3000
+
+
+@pytest.mark.parametrize(
+    "text", ["services: [", "services: [{name: A_B}]", "{}", "services: []\nother: 1", TWICE, DEEP, None]
+)
 def test_bad_routes_file_leaves_the_routes(tmp_path: Path, text: str | None, caplog: pytest.LogCaptureFixture) -> None:
     path, table, reloading = a_file(tmp_path)
     reloading.load()
@@ -309,6 +315,18 @@ def test_bad_address_is_refused_at_start(tmp_path: Path, endpoint: str) -> None:
     text = yaml.safe_dump({"services": [{"name": "chat", "endpoints": [endpoint]}]})
     with pytest.raises(ValueError, match="is not host:port"):
         a_file(tmp_path, text)[2].load()
+
+
+@pytest.mark.parametrize(("text", "said"), [(TWICE, "services: default/a twice"), (DEEP, "nested too deeply")])
+def test_what_is_wrong_with_a_routes_file_is_said_at_start(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        a_file(tmp_path, text)[2].load()
+
+
+def test_a_name_may_be_in_two_namespaces(tmp_path: Path) -> None:
+    _, table, reloading = a_file(tmp_path, "services: [{name: a}, {name: a, namespace: team}]")
+    reloading.load()
+    assert len(table.services) == 2
 
 
 def test_gauge_exists_for_every_service_at_zero() -> None:

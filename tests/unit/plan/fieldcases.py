@@ -118,8 +118,8 @@ def runs_small(spec: Obj) -> Plan:
     return settled(Observed(owner(spec, told), pods, (claim_child(), small)))
 
 
-PACE = {"podUID": "uid-demo-0-master-0", "fromStep": 0, "fromTime": rfc3339(NOW - 1000), "step": 10}
-STEPS = running_status(pace={**PACE, "stepTime": rfc3339(NOW - 10)})  # 99 s a step
+PACE = {"podUID": "uid-demo-0-master-0", "fromStep": 0, "fromTime": rfc3339(NOW - 1000), "stepTime": rfc3339(NOW - 10)}
+STEPS = running_status(pace=PACE, progress={"step": 10, "updated": PACE["stepTime"]})  # 99 s a step
 RUNS, STARTS = of_gang(*gang_pods(), status=running_status()), of_gang(*gang_pods(phase="Pending"))
 FAILED_BEFORE = {"lastFailure": {"attempt": -1, "pauseSeconds": 300}}
 BAD_NODE = {"failedNodes": [{"node": "bad", "failures": 2, "reason": "PodFailed"}]}

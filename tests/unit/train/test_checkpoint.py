@@ -111,7 +111,7 @@ def test_a_damaged_one_of_the_same_step_is_replaced(tmp_path: Path) -> None:
 def test_a_crash_while_saving_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = CheckpointStore(tmp_path, keep=1)
     store.save(made(5))
-    monkeypatch.setattr(module, "_file_digest", lambda path: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(module, "digest_of", lambda path: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space left"):
         store.save(made(10))
     monkeypatch.undo()

@@ -8,6 +8,7 @@ import pytest
 
 from slipway_train import clean
 from slipway_train.clean import main
+from slipway_train.tree import open_tree
 
 ANSWER = "The answer to this question is rather long, so that words can be counted in it."
 
@@ -32,7 +33,7 @@ def run(data: Path, output: Path, *options: str) -> int:
 
 
 def rows(output: Path) -> list[Any]:
-    return [json.loads(line) for path in sorted(output.iterdir()) for line in path.read_text().splitlines()]
+    return [json.loads(line) for path in sorted(output.glob("*.jsonl")) for line in path.read_text().splitlines()]
 
 
 def test_rows_come_out_as_rows_and_the_report_counts(data: Path, tmp_path: Path, capsys: Any) -> None:
@@ -78,3 +79,38 @@ def test_too_many_bad_rows_leave_nothing(data: Path, tmp_path: Path, capsys: Any
 def test_a_wrong_option_is_named(data: Path, tmp_path: Path, capsys: Any, options: tuple[str, ...], said: str) -> None:
     assert run(data, tmp_path / "out", *options) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_clean_made_is_replaced_and_read_by_nobody_else(data: Path, tmp_path: Path) -> None:
+    assert run(data, tmp_path / "out") == 0
+    (data / "a.txt").write_text("Another file of text.\n")
+    assert run(data, tmp_path / "out") == 0
+    assert {"text": "Another file of text.\n"} in rows(tmp_path / "out")
+    assert open_tree(str(tmp_path / "out"), ("**/*",)).names == ("part-00000.jsonl",)
+    (tmp_path / "empty").mkdir()
+    assert run(data, tmp_path / "empty") == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "said"),
+    [
+        ("data", "data", "overlap"),
+        ("data", ".", "overlap"),
+        ("data", "data/clean", "overlap"),
+        ("file://data", "data", "overlap"),
+        ("data", "link", "overlap"),
+        ("data", "other", "holds files, and no .slipway-clean"),
+        ("data", "other/note.txt", "is no directory"),
+    ],
+)
+def test_nothing_is_replaced_that_clean_did_not_make(
+    data: Path, tmp_path: Path, capsys: Any, source: str, output: str, said: str
+) -> None:
+    (tmp_path / "link").symlink_to(data)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "note.txt").write_text("mine\n")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    scheme = source.removesuffix("data")
+    assert main(["--input", f"{scheme}{data}", "--output", str(tmp_path / output)]) == 2
+    assert said in capsys.readouterr().err
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before

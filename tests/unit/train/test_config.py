@@ -83,7 +83,16 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         ({"output": {"require": {"exactMatchLeast": "half"}}}, r"output\.require\.exactMatchLeast: "),
         (BASED | {"recipe": "sft", "strategy": "parallel"}, r"strategy: parallel cuts the model that pretrain makes"),
         ({"strategy": "deepspeed", "desync": "Fail"}, r"desync: deepspeed holds no copies that could be compared"),
-        (BASED | {"recipe": "lora", "strategy": "fsdp"}, r"strategy: recipes lora and qlora train by ddp"),
+        (BASED | {"recipe": "lora", "strategy": "deepspeed"}, r"strategy: recipe lora trains by ddp or fsdp"),
+        (
+            BASED | {"recipe": "qlora", "strategy": "fsdp"},
+            r"strategy: recipe qlora trains by ddp: weights of four bits",
+        ),
+        ({"checkpoint": {"layout": "Sharded"}}, r"checkpoint\.layout: with ddp every process holds the whole model"),
+        (
+            {"strategy": "fsdp", "checkpoint": {"layout": "Sharded", "memoryEvery": 5}},
+            r"checkpoint\.memoryEvery: what is kept in memory is whole",
+        ),
         ({"dataset": {"path": "/d", "cleaning": {"scrub": ["names"]}}}, r"dataset\.cleaning\.scrub\.0: "),
     ],
 )
@@ -183,6 +192,7 @@ def test_what_parallel_leaves_over_is_data_parallel() -> None:
         ("training.accumulationSteps", 2, True),
         ("checkpoint.everySteps", 99, True),
         ("checkpoint.mode", "Sync", True),
+        ("checkpoint.layout", "Sharded", True),
         ("precision", "bf16", True),
         ("training.seed", 4, False),
         ("training.optimizer.learningRate", "0.01", False),

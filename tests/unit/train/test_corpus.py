@@ -65,7 +65,7 @@ def test_patterns_overlap_without_counting_twice(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"dataset\.path: .*nowhere is not a directory"):
+    with pytest.raises(RecipeError, match=r"^dataset\.uri: .*nowhere is not a directory"):
         look(tmp_path / "nowhere")
 
 

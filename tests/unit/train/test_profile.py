@@ -18,6 +18,9 @@ from slipway_train.memory import peak_bytes
 from slipway_train.profile import table
 from slipway_train.profiling import Profile, profiled
 from slipway_train.recipes.pretrain import Pretrain
+from slipway_train.strategies.fsdp import Fsdp
+
+from .support import parse, recipe_json
 
 NAP_SECONDS = 0.2
 
@@ -86,6 +89,17 @@ class Event:
     @property
     def time_range(self) -> Any:
         return SimpleNamespace(start=self.at)
+
+
+@pytest.mark.usefixtures("peaks")
+def test_a_checkpoint_in_shards_is_measured_as_one(
+    dataset: Path, gang: Gang, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fsdp, "capture", None)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    asked = recipe_json(dataset, strategy="fsdp", checkpoint={"everySteps": 3, "layout": "Sharded"})
+    found = run(parse(asked), gang, tmp_path)
+    assert found.checkpoint_write_seconds > 0
 
 
 def test_what_operations_ask_of_a_device() -> None:

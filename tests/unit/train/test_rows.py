@@ -1,6 +1,9 @@
+import io
 import json
+import struct
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, BinaryIO, cast
 
 import pyarrow
 import pyarrow.parquet
@@ -11,7 +14,7 @@ from slipway_train.rows import reading
 from slipway_train.rows.bad import BadRows
 from slipway_train.rows.conversation import BadRow, Turn, conversation, text_of
 from slipway_train.rows.reading import Row, has_rows, read_rows
-from slipway_train.tree import open_tree
+from slipway_train.tree import Tree, open_tree
 
 ROWS: list[dict[str, Any]] = [{"text": f"row {i}", "n": i} for i in range(1200)]
 
@@ -20,8 +23,8 @@ def read(root: Path, name: str) -> list[Row]:
     return list(read_rows(open_tree(str(root), ("**/*",)), name))
 
 
-def write(root: Path, name: str) -> None:
-    table = pyarrow.Table.from_pylist(ROWS)
+def write(root: Path, name: str, table: pyarrow.Table | None = None) -> None:
+    table = table or pyarrow.Table.from_pylist(ROWS)
     if name.endswith(".jsonl"):
         (root / name).write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     elif name.endswith(".parquet"):
@@ -47,6 +50,87 @@ def test_a_file_that_is_no_such_file_ends_the_run(tmp_path: Path, name: str) -> 
     (tmp_path / name).write_bytes(b"PAR1 something else entirely")
     with pytest.raises(RecipeError, match=rf"^dataset: {name} is no "):
         read(tmp_path, name)
+
+
+def damaged(content: bytes, seed: int) -> bytes:
+    """Cut off, or with bits turned over: one, or many."""
+    random = Random(seed)
+    if seed % 3 == 0:
+        return content[: random.randrange(1, len(content))]
+    found = bytearray(content)
+    for _ in range(1 if seed % 3 == 1 else 40):
+        found[random.randrange(len(found))] ^= 1 << random.randrange(8)
+    return bytes(found)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "stream.arrow", "file.arrow"])
+def test_a_damaged_file_is_told_from_a_program_that_failed(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+    content = (tmp_path / name).read_bytes()
+    refusals = []
+    for seed in range(45):
+        (tmp_path / name).write_bytes(damaged(content, seed))
+        try:
+            read(tmp_path, name)  # a bit in a text changes the text alone, which nobody can see
+        except RecipeError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 22
+    assert all(said.startswith(f"dataset: {name} is no whole ") for said in refusals)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "stream.arrow", "file.arrow"])
+def test_text_that_is_not_utf8_is_damage(tmp_path: Path, name: str) -> None:
+    table = pyarrow.table({"text": pyarrow.array([b"good", b"\xff"], pyarrow.binary()).view(pyarrow.utf8())})
+    write(tmp_path, name, table)
+    with pytest.raises(RecipeError, match="UTF8"):
+        read(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ["stream.arrow", "file.arrow"])
+def test_text_that_lies_outside_of_its_file_ends_the_run_and_not_the_process(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name, pyarrow.table({"text": ["abc", "def"]}))
+    content = (tmp_path / name).read_bytes()
+    begins, beyond = struct.pack("<3i", 0, 3, 6), struct.pack("<3i", 0, 3, 2**31 - 1)
+    assert content.count(begins) == 1
+    (tmp_path / name).write_bytes(content.replace(begins, beyond))
+    with pytest.raises(RecipeError, match=rf"^dataset: {name} is no whole Arrow file: "):
+        read(tmp_path, name)
+
+
+def test_a_length_that_is_damaged_makes_room_for_no_more_than_the_file(tmp_path: Path) -> None:
+    write(tmp_path, "stream.arrow")
+    content = (tmp_path / "stream.arrow").read_bytes()
+    (tmp_path / "stream.arrow").write_bytes(content[:4] + struct.pack("<i", 2**31 - 1) + content[8:])
+    asked: list[int] = []
+
+    class Store(io.FileIO):
+        def read(self, size: int | None = -1, /) -> Any:
+            asked.append(size or 0)
+            return super().read(min(size or 0, len(content)))
+
+    tree = Tree("s3://bucket", {"stream.arrow": 1}, lambda _: cast("BinaryIO", Store(tmp_path / "stream.arrow")))
+    with pytest.raises(RecipeError, match=r"stream\.arrow is no whole Arrow file"):
+        list(read_rows(tree, "stream.arrow"))
+    assert max(asked) <= len(content)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "stream.arrow", "file.arrow"])
+@pytest.mark.parametrize("good_reads", [0, 1])
+def test_a_store_that_fails_is_no_damage(tmp_path: Path, name: str, good_reads: int) -> None:
+    write(tmp_path, name)
+
+    class Store(io.FileIO):
+        reads = 0
+
+        def read(self, size: int | None = -1, /) -> Any:
+            self.reads += 1
+            if self.reads > good_reads:
+                raise OSError("AWS Error NETWORK_CONNECTION")
+            return super().read(size)
+
+    tree = Tree("s3://bucket", {name: 1}, lambda _: cast("BinaryIO", Store(tmp_path / name)))
+    with pytest.raises(OSError, match="NETWORK_CONNECTION"):
+        list(read_rows(tree, name))
 
 
 @pytest.mark.parametrize(

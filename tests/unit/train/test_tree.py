@@ -76,8 +76,8 @@ def test_the_fingerprint_follows_sizes_and_names(place: str, request: pytest.Fix
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("/nowhere", "/nowhere is not a directory"),
-        ("nosuch://bucket", "nothing here reads nosuch://bucket"),
+        ("/nowhere", r"^dataset\.uri: /nowhere is not a directory"),
+        ("nosuch://bucket", r"^dataset\.uri: nothing here reads nosuch://bucket"),
         ("memory://nowhere", ""),
     ],
 )
@@ -89,8 +89,22 @@ def test_what_cannot_be_opened_is_the_recipes_mistake(address: str, said: str) -
         open_tree(address, ROWS)
 
 
+@pytest.mark.parametrize("place", ["local", "memory", "s3"])
+@pytest.mark.parametrize("pattern", ["**.jsonl", "a**/b", "***"])
+def test_a_wrong_pattern_is_the_recipes_mistake_wherever_the_files_are(
+    place: str, pattern: str, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(RecipeError, match=r"^dataset\.include: \*\.txt, .*'\*\*' can only be an entire path component"):
+        open_tree(request.getfixturevalue(place), ("*.txt", pattern))
+
+
+def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(local: str) -> None:
+    with pytest.raises(RecipeError, match=r"^dataset\.include: \.: "):
+        open_tree(local, (".",))
+
+
 def test_a_store_that_refuses_is_told_in_its_own_words(s3: str) -> None:
-    with pytest.raises(RecipeError, match=r"dataset\.path: s3://elsewhere/x cannot be listed: "):
+    with pytest.raises(RecipeError, match=r"^dataset\.uri: s3://elsewhere/x cannot be listed: "):
         open_tree("s3://elsewhere/x", ROWS)
 
 
@@ -117,7 +131,7 @@ def test_a_selection_of_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "saved" / "state.json").write_text(
         json.dumps({**state, "_indices_data_files": [{"filename": "i.arrow"}]})
     )
-    with pytest.raises(RecipeError, match="saved is a selection of rows"):
+    with pytest.raises(RecipeError, match=r"^dataset\.uri: saved is a selection of rows"):
         open_tree(str(tmp_path), ("**/*.arrow",))
 
 

@@ -3,7 +3,8 @@
 LoRA is Hu et al. 2021 (arXiv:2106.09685), by peft. Decided here: the adapter is float32; qlora's base is NF4 with its
 constants quantized as well (Dettmers et al. 2023, arXiv:2305.14314), by bitsandbytes, and what is measured and merged
 is the adapter on the base as it is on disk, unquantized: that is what a server loads. The adapter's directory is peft's
-own, which vLLM loads. Checkpoints hold the adapter alone, for the base can be read again.
+own, which vLLM loads. Checkpoints hold the adapter alone, for the base can be read again. Under fsdp the base lies in
+pieces like the adapter, and no gradient of it is made or sent.
 """
 
 from pathlib import Path

@@ -1,12 +1,16 @@
 """Files to rows: JSON lines, Parquet and Arrow (as Hugging Face's `save_to_disk` and hub snapshots have them).
 
 Decided here: the name's ending says what a file is; a row that cannot be read is bad, with the reason, and reading goes
-on; a file that cannot be read at all ends the run. Arrow is read through pyarrow alone: the `datasets` package would
-bring pandas and a cache of its own, for a format that is a plain Arrow stream. Memory is one line or _BATCH_ROWS rows.
+on; a file that is damaged, or none of its kind, ends the run for good, but where it is the store that fails the run may
+be tried again. Every batch is validated before it is read: at some that are damaged pyarrow would crash. Arrow is read
+through pyarrow alone: the `datasets` package would bring pandas and a cache of its own, for a format that is a plain
+Arrow stream. Memory is one line or _BATCH_ROWS rows.
 """
 
+import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -83,35 +87,79 @@ def _json_row(line: bytes) -> dict[str, Any] | str:
 # ------------------------------------------------------------------ Arrow and Parquet
 
 
+class _Source:
+    """A file as pyarrow asks it. `failed`: reading it did, which says nothing of what is in it.
+
+    More than there is, which damaged lengths make pyarrow ask for, is never made room for.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._bytes = file.seek(0, io.SEEK_END)
+        self.failed = False
+        file.seek(0)
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._bytes - self._file.tell())
+        try:
+            return self._file.read(left if size < 0 else min(size, left))
+        except OSError:
+            self.failed = True
+            raise
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+@contextmanager
+def _whole(file: BinaryIO, name: str, kind: str) -> Iterator[_Source]:
+    """Raises RecipeError where pyarrow finds the file damaged, in whichever way it says so."""
+    import pyarrow
+
+    source = _Source(file)
+    try:
+        yield source
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        if source.failed:
+            raise
+        why = " ".join(str(error).split())
+        raise RecipeError(
+            f"dataset: {name} is no whole {kind} file: {why}. Write it anew, or leave it out of dataset.include"
+        ) from None
+
+
 def _arrow(file: BinaryIO, name: str) -> _Rows:
     import pyarrow
 
-    try:
-        magic = file.read(6)
-        file.seek(0)
+    with _whole(file, name, "Arrow") as source:
+        magic = source.read(6)
+        source.seek(0)
         if magic == b"ARROW1":
-            reader = pyarrow.ipc.open_file(file)
+            reader = pyarrow.ipc.open_file(source)
             batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
         else:
-            batches = iter(pyarrow.ipc.open_stream(file))
+            batches = iter(pyarrow.ipc.open_stream(source))
         yield from _numbered(batches)
-    except pyarrow.ArrowInvalid as error:
-        raise RecipeError(f"dataset: {name} is no Arrow file: {error}") from None
 
 
 def _parquet(file: BinaryIO, name: str) -> _Rows:
-    import pyarrow
     import pyarrow.parquet
 
-    try:
-        yield from _numbered(pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS))
-    except pyarrow.ArrowException as error:
-        raise RecipeError(f"dataset: {name} is no Parquet file: {error}") from None
+    with _whole(file, name, "Parquet") as source:
+        yield from _numbered(pyarrow.parquet.ParquetFile(source).iter_batches(batch_size=_BATCH_ROWS))
 
 
 def _numbered(batches: Iterator[Any]) -> _Rows:
     number = 0
     for batch in batches:
+        batch.validate(full=True)
         for at in range(0, batch.num_rows, _BATCH_ROWS):
             for value in batch.slice(at, _BATCH_ROWS).to_pylist():
                 number += 1

@@ -5,7 +5,7 @@ else of how the work is shared. State is a flat map from names to whole tensors,
 world size, so a checkpoint depends on neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -13,6 +13,7 @@ import torch
 from ..batch import Batch
 from ..config import Recipe
 from ..gang import Gang
+from .pieces import Pieces
 
 GRADIENT_NORM = 1.0
 State = dict[str, torch.Tensor]  # on the CPU
@@ -47,8 +48,14 @@ class Sharded(Protocol):
         Parameters that are not trained are left out: the recipe makes them again.
         """
 
-    def restore(self, state: State | None) -> None:
-        """Takes rank 0's captured state into every process; the others pass None."""
+    def pieces(self) -> Pieces:
+        """What this process holds of the same state, by the same names: those of all processes together are whole.
+
+        A copy, like `capture`'s, but nothing is sent, and no process holds more than its own.
+        """
+
+    def restore(self, state: Mapping[str, torch.Tensor] | None) -> None:
+        """Takes rank 0's captured state into every process; the others pass None. One tensor is asked for at a time."""
 
     def export_state(self) -> State | None:
         """The whole model's parameters by name, on rank 0; None on the others."""

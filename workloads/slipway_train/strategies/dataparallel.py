@@ -14,6 +14,7 @@ from ..config import Recipe
 from ..gang import Gang
 from ..model import build_optimizer, token_losses
 from . import GRADIENT_NORM, State, state
+from .pieces import Pieces, pieces
 
 
 class DataParallel:
@@ -56,7 +57,10 @@ class DataParallel:
     def capture(self) -> State | None:
         return state.capture(self._parameters, self._optimizer, keep=self._gang.rank == 0)
 
-    def restore(self, captured: State | None) -> None:
+    def pieces(self) -> Pieces:
+        return pieces(state.held(self._parameters, self._optimizer))
+
+    def restore(self, captured: state.Source | None) -> None:
         state.restore(self._parameters, self._optimizer, self._gang, captured)
 
     def export_state(self) -> State | None:

@@ -16,6 +16,7 @@ from ..gang import Gang
 from . import State
 
 Parameters = dict[str, torch.nn.Parameter]
+Source = Mapping[str, torch.Tensor]  # a State, or what is read from a volume when it is asked for
 Put = Callable[[str, str | None, torch.Tensor], None]  # a parameter's name, a key of its optimizer state, the tensor
 
 
@@ -27,12 +28,17 @@ def trained(model: torch.nn.Module) -> Parameters:
 
 def capture(parameters: Parameters, optimizer: torch.optim.Optimizer, *, keep: bool) -> State | None:
     """See `Sharded.capture`; the process that is to `keep` it gets it."""
+    return whole(held(parameters, optimizer), keep=keep)
+
+
+def held(parameters: Parameters, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Parameters and optimizer state by the names of a checkpoint, as this process has them: whole, or DTensors."""
     tensors: dict[str, torch.Tensor] = {}
     for name, parameter in parameters.items():
         tensors[f"model.{name}"] = parameter
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer.{name}.{key}"] = value
-    return whole(tensors, keep=keep)
+    return tensors
 
 
 def whole(tensors: Mapping[str, torch.Tensor], *, keep: bool) -> State | None:
@@ -63,19 +69,19 @@ def collect(own: State | None, gang: Gang) -> State | None:
     return collected if gang.rank == 0 else None
 
 
-def restore(parameters: Parameters, optimizer: torch.optim.Optimizer, gang: Gang, state: State | None) -> None:
+def restore(parameters: Parameters, optimizer: torch.optim.Optimizer, gang: Gang, state: Source | None) -> None:
     """See `Sharded.restore`. `parameters` may be other ones on other processes."""
     for parameter in parameters.values():
         optimizer.state[parameter] = {}
     receive(parameters, gang, state, lambda name, key, tensor: _put(tensor, parameters[name], key, optimizer))
 
 
-def receive(names: Collection[str], gang: Gang, state: State | None, put: Put) -> None:
+def receive(names: Collection[str], gang: Gang, state: Source | None, put: Put) -> None:
     """Rank 0's tensors, one after the other: `put` is called with those of this process's `names`."""
-    shapes = gang.broadcast({k: (v.shape, v.dtype) for k, v in state.items()} if state is not None else None)
-    _check_names(shapes, {name for each in gang.gather(list(names)) for name in each})
-    for full_name in sorted(shapes):
-        tensor = _receive(full_name, *shapes[full_name], gang, state)
+    found = gang.broadcast(sorted(state) if state is not None else None)
+    _check_names(found, {name for each in gang.gather(list(names)) for name in each})
+    for full_name in found:
+        tensor = _receive(gang, state[full_name] if state is not None else None)
         name, key = _split(full_name)
         if name in names:
             put(name, key, tensor)
@@ -98,8 +104,10 @@ def _split(full_name: str) -> tuple[str, str | None]:
     return name, key
 
 
-def _receive(name: str, shape: torch.Size, dtype: torch.dtype, gang: Gang, state: State | None) -> torch.Tensor:
-    tensor = state[name].to(gang.device) if state is not None else torch.empty(shape, dtype=dtype, device=gang.device)
+def _receive(gang: Gang, given: torch.Tensor | None) -> torch.Tensor:
+    """On every process what rank 0 was given."""
+    shape, dtype = gang.broadcast((given.shape, given.dtype) if given is not None else None)
+    tensor = given.to(gang.device) if given is not None else torch.empty(shape, dtype=dtype, device=gang.device)
     dist.broadcast(tensor, src=0)
     return tensor
 

@@ -20,6 +20,7 @@ from ..gang import Gang
 from ..model import build_optimizer, token_losses
 from . import GRADIENT_NORM, State, state
 from .checkpointing import checkpoint_activations
+from .pieces import Piece, Pieces, copied
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _STEP = "step"
@@ -75,7 +76,17 @@ class Zero:
                 captured |= {each: tensor.detach().to("cpu", copy=True) for each, tensor in whole.items()}
         return captured if self._gang.rank == 0 else None
 
-    def restore(self, captured: State | None) -> None:
+    def pieces(self) -> Pieces:
+        made = Pieces()
+        for name, parameter in self._parameters.items():
+            numbers, start = self._own(parameter)
+            for key, mine in numbers.items():
+                full_name = f"model.{name}" if key is None else f"optimizer.{name}.{key}"
+                made[full_name] = Piece(copied(mine), tuple(_shape(parameter)), (start,))
+            made[f"optimizer.{name}.{_STEP}"] = Piece(copied(self._flat_states()[0][_STEP]), (), ())
+        return made
+
+    def restore(self, captured: state.Source | None) -> None:
         state.receive(self._parameters, self._gang, captured, self._put)
 
     def export_state(self) -> State | None:
@@ -85,6 +96,20 @@ class Zero:
                 if self._gang.rank == 0:
                     exported[name] = parameter.detach().to("cpu", copy=True)
         return exported if self._gang.rank == 0 else None
+
+    def _own(self, parameter: torch.nn.Parameter) -> tuple[dict[str | None, torch.Tensor], int]:
+        """This process's numbers of a weight in a line and of its moments, and where they begin in it; perhaps none."""
+        if self._by_weight:
+            tools, size = self._deepspeed.utils, parameter.ds_tensor.numel()
+            start = size * self._gang.rank
+            numbers: dict[str | None, torch.Tensor] = {None: tools.safe_get_local_fp32_param(parameter)}
+            numbers |= {key: tools.safe_get_local_optimizer_state(parameter, key) for key in _MOMENTS}
+            left = parameter.ds_numel - start  # the last piece is filled up
+            return {key: each[:left] for key, each in numbers.items() if left > 0}, start
+        mine = parameter._hp_mapping
+        if mine is None:
+            return {}, 0
+        return {key: mine.get_hp_fragment(key) for key in (None, *_MOMENTS)}, mine.lp_fragment_address.start
 
     def _flats(self) -> list[torch.Tensor]:
         """What DeepSpeed steps: this process's pieces of all parameters of a group, one after the other."""
@@ -179,6 +204,12 @@ def _deepspeed(device: torch.device) -> Any:  # noqa: ANN401 - it has no types
     if device.type == "cpu":  # it would compile its own all-reduce, where gloo does
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
+
+
+def _shape(parameter: torch.nn.Parameter) -> torch.Size:
+    """Of the whole weight, of which stage 3 leaves an empty one in the model."""
+    shape: torch.Size = getattr(parameter, "ds_shape", parameter.shape)
+    return shape
 
 
 def _piece(whole: torch.Tensor, size: int, gang: Gang) -> torch.Tensor:

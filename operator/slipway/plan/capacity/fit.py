@@ -32,17 +32,20 @@ class Fit:
 
 def fit(layout: Layout, load: Load, room: Room | None, accelerator: Accelerator) -> Fit:
     each = memory(layout, load, accelerator)
-    needed = needed_bytes(each, load, accelerator, sharing=room.sharing if room else 1)
+    needed = needed_bytes(each, layout, load, accelerator, sharing=room.sharing if room else 1)
     return Fit(each, needed, _verdict(needed, room))
 
 
-def needed_bytes(each: Memory, load: Load, accelerator: Accelerator, *, sharing: int) -> int:
-    """On a CPU rank 0's copy of weights and optimizer, which a checkpoint is written from, is in the same memory: at
-    another moment than the activations. On a GPU it is in the host's, which is not counted."""
+def needed_bytes(each: Memory, layout: Layout, load: Load, accelerator: Accelerator, *, sharing: int) -> int:
+    """On a CPU rank 0's copy of weights and optimizer, which a checkpoint is written from, is in the same memory (with
+    shards each process's copy of its piece): at another moment than the activations. On a GPU it is in the host's,
+    which is not counted."""
     step = each.total * sharing
     if accelerator == "nvidia":
         return step
-    return max(step, each.states * sharing + CHECKPOINT_BYTES * parameters(load.shape))
+    copied = CHECKPOINT_BYTES * parameters(load.shape)
+    here = copied * sharing // max(sharing, layout.pieces) if load.shards else copied
+    return max(step, each.states * sharing + here)
 
 
 def _verdict(needed: int, room: Room | None) -> Verdict:

@@ -60,6 +60,11 @@ class Layout:
         return self.processes // (self.tensor * self.pipeline)
 
     @property
+    def pieces(self) -> int:
+        """How many processes have a piece each of one copy of the model and its optimizer."""
+        return self.sharing * self.tensor * self.pipeline
+
+    @property
     def name(self) -> str:
         """In the API's words, on one line."""
         details = {
@@ -89,6 +94,7 @@ class Load:
     batch: int
     precision: Precision
     attention: Attention = "fused"  # the trainer asks for SDPA, whose kernels keep no matrix of scores
+    shards: bool = False  # checkpoints in pieces: nobody gathers them
 
     def micro_tokens(self, layout: Layout) -> int:
         """Tokens of one micro-batch that a process holds between forward and backward. At least a sequence's share."""
@@ -99,7 +105,12 @@ class Load:
 def load_of(spec: TrainingJobSpec) -> Load:
     """Of a recipe's spec, which has training parameters; AssertionError otherwise."""
     assert spec.training is not None
-    return Load(shape=shape_of(spec.model or ModelSpec()), batch=spec.training.batch_size, precision=spec.precision)
+    return Load(
+        shape=shape_of(spec.model or ModelSpec()),
+        batch=spec.training.batch_size,
+        precision=spec.precision,
+        shards=spec.checkpoint is not None and spec.checkpoint.layout == "Sharded",
+    )
 
 
 def impossible(layout: Layout, load: Load) -> str | None:

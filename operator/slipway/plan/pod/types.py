@@ -43,8 +43,8 @@ def _of(value: Any, kind: str, path: str) -> Iterator[Violation]:  # noqa: ANN40
             yield Violation(path, said)
     elif kind.startswith("["):
         yield from _list(value, kind[1:-1], path)
-    elif not isinstance(value, dict):
-        yield Violation(path, f"must be a map, not {_named(value)}: write its fields as `name: value`")
+    elif said := a_map(value):
+        yield Violation(path, said)
     else:
         for name, each in value.items():
             inside, place = (kind[1:-1], f"[{name}]") if kind.startswith("{") else (core()[kind].get(name), f".{name}")
@@ -52,14 +52,24 @@ def _of(value: Any, kind: str, path: str) -> Iterator[Violation]:  # noqa: ANN40
 
 
 def _list(value: Any, kind: str, path: str) -> Iterator[Violation]:  # noqa: ANN401 - any JSON value
-    if not isinstance(value, list):
-        yield Violation(path, f"must be a list, not {_named(value)}: begin each of its entries with `- `")
+    if said := a_list(value):
+        yield Violation(path, said)
         return
     for index, each in enumerate(value):
         yield from _of(each, kind, f"{path}[{index}]")
 
 
-# ------------------------------------------------------------------ scalars: "" when all is well
+# ------------------------------------------------------------------ one value: "" when all is well
+
+
+def a_map(value: object) -> str:
+    return "" if isinstance(value, dict) else f"must be a map, not {_named(value)}: write its fields as `name: value`"
+
+
+def a_list(value: object) -> str:
+    if isinstance(value, list):
+        return ""
+    return f"must be a list, not {_named(value)}: begin each of its entries with `- `"
 
 
 def _string(value: object) -> str:

@@ -110,6 +110,21 @@ def _output_writable(situation: Situation) -> Finding | None:
     return Finding("ClaimReadOnly", message)
 
 
+def _output_shared(situation: Situation) -> Finding | None:
+    """Where every process writes its shard of a checkpoint. One pod's processes share what that pod mounts."""
+    spec = situation.spec
+    if spec.nodes == 1 or spec.checkpoint is None or spec.checkpoint.layout == "Full":
+        return None
+    if claims.output_access(situation) == "many":
+        return None
+    name = claims.output_ref(situation).name
+    message = (
+        f"spec.output.claim: PersistentVolumeClaim {name!r} can be written by one pod only, and with checkpoint.layout "
+        f"Sharded all {spec.nodes} write: use one with ReadWriteMany, or layout Full"
+    )
+    return Finding("ClaimNotShared", message)
+
+
 def _own_claim_free(situation: Situation) -> Finding | None:
     ref = claims.output_ref(situation)
     claim = situation.observed.read.get(ref)
@@ -161,6 +176,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _inputs_shared,
     _output_usable,
     _output_writable,
+    _output_shared,
     _own_claim_free,
     _own_claim_stays,
     _gang_name_free,

@@ -1,8 +1,8 @@
 """When a gang is given up for one with another number of nodes, though nothing failed.
 
-1. Shrink: some pods of an attempt that has not run find no node, and for elastic.waitSeconds no pod got one. It goes on
-   with as many as have one, or with fewer where the batch or the layout does not divide; never with fewer than
-   minNodes: while less has room, the attempt waits.
+1. Shrink: some pods of an attempt that has not run find no node, or are not made because a quota has no room for them,
+   and for elastic.waitSeconds no pod got one. It goes on with as many as have one, or with fewer where the batch or the
+   layout does not divide; never with fewer than minNodes: while less has room, the attempt waits.
 2. Grow: a gang runs with fewer nodes than it would like since elastic.growAfterSeconds. Nobody sees how much room there
    is before pods ask for it, so growing is a try: when it finds no room, the gang shrinks again.
 
@@ -19,8 +19,7 @@ from .. import conditions
 from ..capacity.layout import impossible, load_of
 from ..capacity.refusal import misfit
 from ..capacity.resolved import resolved
-from ..observed import Pod
-from . import size
+from . import size, trials
 from .backoff import AHEAD_SECONDS
 from .situation import Situation, recorded_attempt
 from .size import Size
@@ -81,9 +80,9 @@ def of_running(situation: Situation) -> str:
 
 
 def of_waiting(situation: Situation) -> str:
-    """What to add to the words about a pod that finds no node; "" where nothing but room helps."""
+    """What to add to the words about a pod that finds no node or no quota; "" where nothing but room helps."""
     elastic = situation.spec.elastic
-    if elastic is None or not _roomless(situation):
+    if elastic is None or not _lacks_room(situation):
         return ""
     has = f"; {_room(situation)} of {situation.spec.nodes} pods have a node"
     if not _has_room(situation, elastic):
@@ -119,10 +118,10 @@ def _next(situation: Situation, nodes: int, why: str) -> Size:
 
 def _shrink_seconds(situation: Situation) -> float | None:
     """Until an attempt that finds no room shrinks; None while it has room, or could not shrink."""
-    elastic, roomless = situation.spec.elastic, _roomless(situation)
-    if elastic is None or not roomless or not _has_room(situation, elastic):
+    elastic = situation.spec.elastic
+    if elastic is None or not _lacks_room(situation) or not _has_room(situation, elastic):
         return None
-    asked = [pod.created for pod in roomless]
+    asked = [pod.created for pod in situation.pods]
     found = [pod.bound for pod in situation.pods if pod.bound is not None]
     waited = situation.now - max(*asked, *found, situation.released_at)
     return elastic.wait_seconds - waited if waited > -AHEAD_SECONDS else 0.0
@@ -142,13 +141,14 @@ RESIZES: tuple[Callable[[Situation], Resize | None], ...] = (_shrink, _grow)
 LEFT: tuple[Callable[[Situation], float | None], ...] = (_shrink_seconds, _grow_seconds)
 
 
-def _roomless(situation: Situation) -> list[Pod]:
-    """The pods that find no node, of an attempt that waits for all of its pods to run; none while the scheduler has
-    not looked at all that are there."""
+def _lacks_room(situation: Situation) -> bool:
+    """Whether an attempt that waits for all of its pods to run has some that find no node, or no quota. Not while the
+    scheduler has not looked at all that are there."""
     if situation.gang is None or situation.held or situation.has_run:
-        return []
+        return False
     without = [pod for pod in situation.pods if not pod.scheduled]
-    return without if all(pod.unschedulable_message for pod in without) else []
+    looked_at = all(pod.unschedulable_message for pod in without)
+    return looked_at and (bool(without) or trials.is_beyond_quota(situation))
 
 
 def _room(situation: Situation) -> int:

@@ -153,7 +153,8 @@ def _refused_pods(situation: Situation) -> Finding | None:
         return None
     exist = f"{len(situation.pods)} of {_count(situation.spec.nodes, 'pod')} exist"
     before = conditions.find(situation.observed.owner.status, conditions.RUNNING)
-    return steady_words(Finding(refusal.reason, f"{exist}; {refusal.message}"), before)
+    message = f"{exist}; {refusal.message}{elastic.of_waiting(situation)}"
+    return steady_words(Finding(refusal.reason, message), before)
 
 
 def _some_pods(situation: Situation) -> Finding:

@@ -48,7 +48,7 @@ def pace(situation: Situation, progress: Obj | None) -> Obj | None:
         return found if isinstance(found, dict) else None
     now = before.then(reported) if before else _begun(reported)
     times = {"fromTime": rfc3339(now.from_time), "stepTime": rfc3339(now.time)}
-    return {"podUID": now.pod, "fromStep": now.from_step, "step": now.step, **times}
+    return {"podUID": now.pod, "fromStep": now.from_step, **times}
 
 
 def stalled(situation: Situation) -> Failure | None:
@@ -103,10 +103,12 @@ def _heard(situation: Situation) -> Reported | None:
 
 
 def _recorded(situation: Situation) -> Pace | None:
-    found: dict[str, Any] = situation.observed.owner.status.get("pace") or {}
+    """As it was shown: the newest step is progress.step, which the same report gave."""
+    status = situation.observed.owner.status
+    found: dict[str, Any] = status.get("pace") or {}
     try:
         begun, newest = (seconds_or(found[name], 0.0) for name in ("fromTime", "stepTime"))
-        return Pace(found["podUID"], int(found["fromStep"]), begun, int(found["step"]), newest)
+        return Pace(found["podUID"], int(found["fromStep"]), begun, int(status["progress"]["step"]), newest)
     except (KeyError, TypeError, ValueError):
         return None
 

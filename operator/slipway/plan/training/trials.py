@@ -17,6 +17,7 @@ from .pods import pod_template
 from .situation import CONTAINER, Situation
 
 ANYONE, ANY_UID = "trial", "00000000-0000-0000-0000-000000000000"
+BEYOND_QUOTA = "exceeded quota"  # in Kubernetes' words (plugin/pkg/admission/resourcequota)
 PATIENCE_SECONDS = 3.0  # after the gang was made, before it is asked why a pod does not come
 
 
@@ -54,6 +55,12 @@ def of_missing(situation: Situation) -> tuple[str, Obj] | None:
 def refused_missing(situation: Situation) -> Finding | None:
     """Why the pod that does not come is not made, if it is the API server that will not have it."""
     return objection(situation, rank_0=_rank_0_is_missing(situation)) if is_late(situation) else None
+
+
+def is_beyond_quota(situation: Situation) -> bool:
+    """Whether the pod that does not come is one for which a quota has no room."""
+    refusal = refused_missing(situation)
+    return refusal is not None and BEYOND_QUOTA in refusal.message
 
 
 def is_late(situation: Situation) -> bool:

@@ -1,5 +1,6 @@
 """When a job fits, when it may, and when it is refused and in what words."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,12 +36,25 @@ def test_the_bound_is_on_both_sides() -> None:
 def test_processes_of_a_pod_share_its_memory() -> None:
     """And rank 0's copy for a checkpoint is there once, when activations are not."""
     each = memory(layout(processes=2), load(batch=512), "cpu")
-    assert needed_bytes(each, load(batch=512), "cpu", sharing=2) == 2 * each.total
-    few = memory(layout(processes=2, checkpointing="full"), load(batch=2), "cpu")
+    assert needed_bytes(each, layout(processes=2), load(batch=512), "cpu", sharing=2) == 2 * each.total
+    pair = layout(processes=2, checkpointing="full")
+    few = memory(pair, load(batch=2), "cpu")
     copy = CHECKPOINT_BYTES * parameters(load().shape)
-    assert needed_bytes(few, load(batch=2), "cpu", sharing=2) == max(2 * few.total, 2 * few.states + copy)
+    assert needed_bytes(few, pair, load(batch=2), "cpu", sharing=2) == max(2 * few.total, 2 * few.states + copy)
     assert 2 * few.states + copy > 2 * few.total
-    assert needed_bytes(few, load(batch=2), "nvidia", sharing=1) == few.total
+    assert needed_bytes(few, pair, load(batch=2), "nvidia", sharing=1) == few.total
+
+
+@pytest.mark.parametrize(("shard", "part"), [("full", 4), ("hybrid", 1)])
+def test_shards_are_copied_where_they_lie(shard: str, part: int) -> None:
+    """With `hybrid` the first node has a whole copy, and writes it."""
+    four_pods = layout("fsdp", processes=8, per_node=2, shard=shard)
+    tiny = replace(load(batch=8), shape=replace(load().shape, context=2), shards=True)
+    each = memory(four_pods, tiny, "cpu")
+    copy = CHECKPOINT_BYTES * parameters(tiny.shape)
+    assert needed_bytes(each, four_pods, tiny, "cpu", sharing=2) == max(2 * each.total, 2 * each.states + copy // part)
+    whole = replace(tiny, shards=False)
+    assert needed_bytes(each, four_pods, whole, "cpu", sharing=2) == 2 * each.states + copy
 
 
 @pytest.mark.parametrize(("count", "text"), [(3 * GIB // 2, "1.5"), (GIB // 8, "0.125"), (100 * GIB, "100.0")])

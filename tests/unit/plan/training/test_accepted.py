@@ -210,6 +210,22 @@ def test_an_output_claim_that_can_be_written(mode: Any) -> None:
     assert_accepted(with_claims(MINE, mine=claim(mode)))
 
 
+@pytest.mark.parametrize(
+    ("mode", "nodes", "refused"),
+    [("ReadWriteOnce", 2, True), ("ReadWriteMany", 2, False), ("ReadWriteOnce", 1, False)],
+)
+def test_shards_need_an_output_that_every_pod_writes(mode: str, nodes: int, refused: bool) -> None:
+    spec = {**MINE, "nodes": nodes, "strategy": "fsdp", "checkpoint": {"layout": "Sharded"}}
+    if not refused:
+        assert_accepted(with_claims(spec, mine=claim(mode)))
+        return
+    message = (
+        "spec.output.claim: PersistentVolumeClaim 'mine' can be written by one pod only, and with checkpoint.layout "
+        "Sharded all 2 write: use one with ReadWriteMany, or layout Full"
+    )
+    assert_refused(with_claims(spec, mine=claim(mode)), "ClaimNotShared", message)
+
+
 OURS = {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/training-job": JOB}
 
 

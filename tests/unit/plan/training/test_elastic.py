@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from slipway.plan.observed import Verdict
 from slipway.plan.outcome import Event
 from slipway.plan.training.elastic import resize, told
 from slipway.plan.training.size import Size, read
@@ -17,6 +18,7 @@ from .builders import (
     RECIPE,
     all_told,
     apart,
+    asked,
     claim_child,
     conditions,
     failed,
@@ -181,6 +183,46 @@ def test_a_pod_that_is_not_made_finds_no_room_either() -> None:
 )
 def test_only_pods_that_find_no_node_let_it_shrink(pods: Any) -> None:
     assert resize(situation(seen(*pods))) is None
+
+
+QUOTA = "exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2"
+
+
+def refused(*pods: Any, complaint: str = QUOTA, **changes: Any) -> Any:
+    """Seen, after the API server was asked why the others do not come."""
+    what = seen(*pods, **changes)
+    return replace(what, verdicts={digest: Verdict(complaint) for digest, _ in asked(what).templates})
+
+
+def test_a_quota_without_room_is_shrunk_to_as_well() -> None:
+    made = planned(refused(*waiting(2)[:2]))
+    why = "2 of 4 pods of attempt 0 had a node, and no other got one for 300 s"
+    assert (made.status["attempt"], made.status["elastic"]["nodes"]) == (1, 2)
+    assert said(made)["Restarting"] == ("True", "Shrunk", f"{why}: the next attempt has 2")
+
+
+def test_until_then_it_is_told_what_the_quota_said_and_what_comes() -> None:
+    made = planned(refused(*waiting(2, ago=WAIT - 7)[:2]))
+    more = "; 2 of 4 pods have a node; if no other gets one for 300 s, the gang goes on with fewer"
+    told_before = f"2 of 4 pods exist; the API server refuses the pods: {QUOTA}"
+    assert said(made)["Running"] == ("False", "PodsRefused", f"{told_before}{more}")
+    assert (made.status["attempt"], made.requeue_after, made.look_again) == (0, 7, True)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        refused(*waiting(1)[:1]),
+        refused(*waiting(2)[:2], complaint="denied the request: no images from there"),
+        refused(waiting(2)[0], pod("worker-0", phase="Pending", scheduled=False)),
+        refused(*waiting(2)[:2], spec={**RECIPE, "nodes": 4}),
+    ],
+    ids=["less than minNodes", "no matter of room", "one was not looked at yet", "not elastic"],
+)
+def test_other_pods_that_are_not_made_are_waited_for(what: Any) -> None:
+    made = planned(what)
+    assert made.status["attempt"] == 0
+    assert said(made)["Running"][1] == "PodsRefused"
 
 
 def test_what_another_clock_said_is_not_waited_for() -> None:

@@ -206,7 +206,7 @@ def test_the_recipe_with_every_default_filled_in() -> None:
             "optimizer": {"learningRate": "0.003", "warmupSteps": 20, "weightDecay": "0.1"},
         },
         "desync": "Ignore",
-        "checkpoint": {"everySteps": 100, "keep": 2, "mode": "Async"},
+        "checkpoint": {"everySteps": 100, "keep": 2, "mode": "Async", "layout": "Full"},
         "output": {"merge": "none"},
         "stall": {"factor": 10, "floorSeconds": 600},
     }
@@ -230,7 +230,7 @@ def test_the_recipe_as_asked_for() -> None:
     assert (recipe["precision"], recipe["accelerator"], recipe["strategy"]) == ("bf16", "nvidia", "ddp")
     assert recipe["model"]["layers"] == 8
     assert recipe["desync"] == "Fail"
-    assert recipe["checkpoint"] == {"everySteps": 7, "keep": 1, "mode": "Async"}
+    assert recipe["checkpoint"] == {"everySteps": 7, "keep": 1, "mode": "Async", "layout": "Full"}
 
 
 def test_rank_0_alone_writes_and_reports() -> None:
@@ -297,8 +297,8 @@ def test_the_volumes_of_rank_0() -> None:
 @pytest.mark.parametrize(
     ("checkpoint", "expected"),
     [
-        ({"everySeconds": 60}, {"everySeconds": 60, "keep": 2, "mode": "Async"}),
-        ({"memoryEvery": 5}, {"everySteps": 100, "memoryEvery": 5, "keep": 2, "mode": "Async"}),
+        ({"everySeconds": 60}, {"everySeconds": 60, "keep": 2, "mode": "Async", "layout": "Full"}),
+        ({"memoryEvery": 5}, {"everySteps": 100, "memoryEvery": 5, "keep": 2, "mode": "Async", "layout": "Full"}),
     ],
 )
 def test_the_default_interval_gives_way_to_seconds(checkpoint: Any, expected: Any) -> None:

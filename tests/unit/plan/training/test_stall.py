@@ -31,14 +31,10 @@ RAN = 5000.0  # seconds for which the gang has run
 
 
 def pace(*, steps: int, took: float, idle: float, pod_uid: str = RANK_0, first: int = 100) -> Any:
-    """So many steps in so many seconds, the last of them `idle` seconds ago."""
-    return {
-        "podUID": pod_uid,
-        "fromStep": first,
-        "fromTime": rfc3339(NOW - idle - took),
-        "step": first + steps,
-        "stepTime": rfc3339(NOW - idle),
-    }
+    """A status with so many steps in so many seconds, the last of them `idle` seconds ago."""
+    begun = {"podUID": pod_uid, "fromStep": first, "fromTime": rfc3339(NOW - idle - took)}
+    newest = rfc3339(NOW - idle)
+    return {"pace": {**begun, "stepTime": newest}, "progress": {"step": first + steps, "updated": newest}}
 
 
 def running(**more: Any) -> Any:
@@ -50,7 +46,7 @@ def visited(
     before: Any, *, spec: Any = None, factor: Any = 10, floor: Any = 60, status: Any = None, **changes: Any
 ) -> Any:
     whole = {**(spec or RECIPE), "stall": {"factor": factor, "floorSeconds": floor}}
-    told_before = running(**({"pace": before} if before else {}), **(status or {}))
+    told_before = running(**{**(before or {}), **(status or {})})
     what = with_gang(*gang_pods(), spec=whole, status=told_before, **{"read": READ, **changes})
     return planned(what)
 
@@ -120,7 +116,13 @@ def test_a_program_of_the_users_own_that_reports_steps_may_stall_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "before", [None, pace(steps=10, took=200, idle=4000, pod_uid="of-an-earlier-attempt"), {}, {"podUID": RANK_0}]
+    "before",
+    [
+        None,
+        pace(steps=10, took=200, idle=4000, pod_uid="of-an-earlier-attempt"),
+        {"pace": {}},
+        {"pace": {"podUID": RANK_0}},
+    ],
 )
 def test_nothing_stalls_before_the_gang_has_reported_a_step(before: Any) -> None:
     made = visited(before)
@@ -129,7 +131,7 @@ def test_nothing_stalls_before_the_gang_has_reported_a_step(before: Any) -> None
 
 def test_nothing_stalls_before_all_of_it_runs() -> None:
     status = {"conditions": conditions(Running=("False", "WaitingForPods", "")), "attempt": 0}
-    what = with_gang(*gang_pods(), status={**status, "pace": pace(steps=10, took=200, idle=4000)}, read=READ)
+    what = with_gang(*gang_pods(), status={**status, **pace(steps=10, took=200, idle=4000)}, read=READ)
     assert "lastFailure" not in planned(what).status
 
 
@@ -171,11 +173,12 @@ def report(step: int, *, ago: float = 1, pod_uid: str = RANK_0, total: int = 100
 def test_the_first_report_of_a_pod_begins_the_measure() -> None:
     made = visited(None, reported=report(40))
     begun = {"podUID": RANK_0, "fromStep": 40, "fromTime": rfc3339(NOW - 1)}
-    assert made.status["pace"] == {**begun, "step": 40, "stepTime": rfc3339(NOW - 1)}
+    assert made.status["pace"] == {**begun, "stepTime": rfc3339(NOW - 1)}
+    assert made.status["progress"]["step"] == 40
 
 
 @pytest.mark.parametrize(
-    "before", [pace(steps=9, took=9, idle=9, pod_uid="old"), pace(steps=9, took=9, idle=9, first=500)]
+    "before", [pace(steps=9, took=9, idle=30, pod_uid="old"), pace(steps=9, took=9, idle=30, first=500)]
 )
 def test_so_does_that_of_another_pod_or_of_a_step_before(before: Any) -> None:
     """Rank 0 was made anew, and goes on from a checkpoint."""
@@ -184,9 +187,12 @@ def test_so_does_that_of_another_pod_or_of_a_step_before(before: Any) -> None:
 
 def test_a_further_step_moves_the_measure_on_and_no_step_does_not() -> None:
     before = pace(steps=10, took=200, idle=100)
-    further = visited(before, reported=report(115)).status["pace"]
-    assert further == {**before, "step": 115, "stepTime": rfc3339(NOW - 1)}
-    assert visited(before, reported=report(110)).status["pace"] == before
+    further = visited(before, reported=report(115)).status
+    assert further["pace"] == {**before["pace"], "stepTime": rfc3339(NOW - 1)}
+    assert further["progress"]["step"] == 115
+    same = visited(before, reported=report(110)).status
+    assert same["pace"] == before["pace"]
+    assert same["progress"]["updated"] == rfc3339(NOW - 1), "it was heard"
 
 
 def test_a_step_that_is_not_shown_yet_counts_all_the_same() -> None:
@@ -195,7 +201,7 @@ def test_a_step_that_is_not_shown_yet_counts_all_the_same() -> None:
     before = pace(steps=10, took=200, idle=4000)
     made = visited(before, reported=report(111, ago=2), status=shown)
     assert "lastFailure" not in made.status
-    assert (made.status["pace"], made.status["progress"]) == (before, shown["progress"])
+    assert (made.status["pace"], made.status["progress"]) == (before["pace"], shown["progress"])
     assert not stalls(before, reported=report(1000, ago=4000), status=shown)
 
 

@@ -21,6 +21,7 @@ from ...model import build_optimizer
 from .. import GRADIENT_NORM, State, state
 from ..checkpointing import checkpoint_activations
 from ..fsdp import in_pieces_again, shard_layers, shard_settings
+from ..pieces import Pieces, pieces
 from .context import my_part, use_context_attention, whole_rows
 from .experts import average_gradients, deal_experts, use_dealt_experts
 from .layout import Layout, layout
@@ -76,7 +77,10 @@ class Parallel:
     def capture(self) -> State | None:
         return state.collect(state.capture(self._trained, self._optimizer, keep=self._keeps), self._gang)
 
-    def restore(self, captured: State | None) -> None:
+    def pieces(self) -> Pieces:
+        return pieces(state.held(self._trained, self._optimizer))
+
+    def restore(self, captured: state.Source | None) -> None:
         state.restore(self._trained, self._optimizer, self._gang, captured)
 
     def export_state(self) -> State | None:
