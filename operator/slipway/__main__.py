@@ -56,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
     _generator(commands.add_parser("rbac", help="print, write or check the chart's roles"), RBAC_DIRECTORY)
     _plan_options(_of_file(commands, "plan", "say what the operator would do for the resources in a file"))
     _render_options(_of_file(commands, "render", "print what the operator would make for the resources in a file"))
+    engines = commands.add_parser("engines", help="list the engines, their versions and what they do under Slipway")
+    engines.add_argument("--output", type=Path, metavar="FILE", help="write the table into this page's block instead")
+    engines.add_argument("--check", action="store_true", help="fail when docs/serving.md's block is stale")
     listing = commands.add_parser("status", help="list TrainingJobs and InferenceServices with their reasons")
     listing.add_argument("-n", "--namespace", help="only this namespace (all when left out)")
     listing.add_argument("-w", "--watch", action="store_true", help="go on, with how far the training is; ends with ^C")
@@ -90,7 +93,7 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
     serve.add_argument("--rate", type=_positive, metavar="R", help="requests a second that are to be answered")
     serve.add_argument("--ttft-ms", type=_positive, metavar="MS", help="the longest time to the first token")
     serve.add_argument("--itl-ms", type=_positive, metavar="MS", help="the longest time between tokens")
-    serve.add_argument("--engine", choices=["vllm", "sglang"], default="vllm", help="vllm when left out")
+    serve.add_argument("--engine", choices=["vllm", "sglang"], help="the InferenceService's, or vllm")
     serve.add_argument("--utilization", type=_share, metavar="F", help="of a GPU's memory that the engine may use")
     serve.add_argument("--kv-cache-dtype", metavar="TYPE", help="auto, or fp8 for half of it")
     serve.add_argument("--batched-tokens", type=_whole, metavar="N", help="the most that a step computes")
@@ -324,12 +327,32 @@ def _watch(namespace: str | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def engines(arguments: argparse.Namespace) -> int:
+    from .cli import engines as of_engines
+
+    if arguments.check:
+        return _check(of_engines.page())
+    if arguments.output:
+        of_engines.page(arguments.output).write()
+    else:
+        print(of_engines.as_table(), end="")
+    return 0
+
+
 def run(_: argparse.Namespace) -> int:
     return int(importlib.import_module("slipway.app").main() or 0)
 
 
 OF_THE_OPERATOR = ("run", "status")  # which need more than the distribution's own dependencies
-COMMANDS = {"run": run, "crds": crds, "rbac": rbac, "plan": plan, "render": render, "status": status}
+COMMANDS = {
+    "run": run,
+    "crds": crds,
+    "rbac": rbac,
+    "plan": plan,
+    "render": render,
+    "engines": engines,
+    "status": status,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -161,6 +161,10 @@ def _defaults(reader: Reader) -> Defaults:
             ("cpu", reader.required("SLIPWAY_VLLM_CPU_IMAGE")),
             ("nvidia", reader.required("SLIPWAY_VLLM_NVIDIA_IMAGE")),
         ),
+        sglang_images=(
+            ("cpu", reader.text("SLIPWAY_SGLANG_CPU_IMAGE")),
+            ("nvidia", reader.text("SLIPWAY_SGLANG_NVIDIA_IMAGE")),
+        ),
         progress_url=reader.text("SLIPWAY_PROGRESS_URL"),
         gateway_url=reader.text("SLIPWAY_GATEWAY_URL"),
         prometheus_url=reader.text("SLIPWAY_PROMETHEUS_URL"),

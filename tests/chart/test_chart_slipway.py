@@ -83,6 +83,8 @@ def test_root_file_systems_are_read_only(render: Render) -> None:
         ("operator.image", "", "/operator/image"),
         ("operator.logFormat", "xml", "/operator/logFormat"),
         ("images.vllm.amd", "x", "/images/vllm"),
+        ("images.vllm.cpu", "", "/images/vllm/cpu"),
+        ("images.sglang.cpu", "a b", "/images/sglang/cpu"),
         ("prometheus.url", "prometheus:9090", "/prometheus/url"),
         ("prices.perDeviceHour.nvidia", 2.49, "/prices/perDeviceHour/nvidia"),
         ("prices.perDeviceHour.cpu", "1e3", "/prices/perDeviceHour/cpu"),
@@ -161,6 +163,8 @@ def test_the_operator_is_told_where_everything_is(render: Render) -> None:
     assert seen["SLIPWAY_PROMETHEUS_URL"] == "http://p:9090"
     assert seen["SLIPWAY_TRAINER_IMAGE"] == "r/t@sha256:00"
     assert seen["SLIPWAY_LEADER_SERVICE"] == "slipway-leader"
+    assert seen["SLIPWAY_SGLANG_CPU_IMAGE"] == "", "none is published that this version was tried with"
+    assert seen["SLIPWAY_SGLANG_NVIDIA_IMAGE"] == "docker.io/lmsysorg/sglang:v0.5.23"
     assert (seen["SLIPWAY_DEVICE_HOUR_PRICES"], seen["SLIPWAY_CURRENCY"]) == ("", "USD")
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in seen
 

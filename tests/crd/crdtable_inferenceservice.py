@@ -72,7 +72,8 @@ INFERENCE_SERVICE_CASES = (
         "may not be more than 40 bytes",
     ),
     # -- engine
-    Case("engine", SERVICE, {"spec.engine": "sglang"}, "spec.engine", 'supported values: "vllm"'),
+    Case("engine", SERVICE, {"spec.engine": "tgi"}, "spec.engine", 'supported values: "vllm", "sglang"'),
+    Case("SGLang", SERVICE, {"spec.engine": "sglang"}),
     Case("flags", SERVICE, {"spec.engineArgs": ["--max-model-len=256", "--enforce-eager", "--enforce-eager"]}),
     *(
         Case(f"flag {flag!r}", SERVICE, {"spec.engineArgs": [flag]}, "spec.engineArgs[0]", NOT_A_FLAG)

@@ -32,6 +32,7 @@ SINGULAR = "inferenceservice"
 SHORT_NAMES = ("sis",)
 
 NAME_MAX = 40
+EngineName = Literal["vllm", "sglang"]
 POD_NAME_END = "-[0-9]+-(master|worker)-[0-9]+$"
 
 
@@ -102,7 +103,7 @@ class InferenceServiceSpec(Model):
     """What to serve, with what and how many times."""
 
     model: ModelSource
-    engine: Literal["vllm"] = Field(default="vllm", description="Program that runs the model.")
+    engine: EngineName = Field(default="vllm", description="Program that runs the model.")
     engine_args: Annotated[
         list[
             Annotated[

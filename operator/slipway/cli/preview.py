@@ -38,6 +38,7 @@ DEFAULTS = Defaults(
     trainer_image="slipway-trainer",
     engine_sidecar_image="slipway-engine",
     vllm_images=(("cpu", "slipway-vllm-cpu"), ("nvidia", "vllm/vllm-openai")),
+    sglang_images=(("cpu", ""), ("nvidia", "lmsysorg/sglang")),
     progress_url="http://slipway-leader.slipway-system:8090/v1/progress",
     gateway_url="http://slipway-gateway.slipway-system:8000/v1",
     prometheus_url="http://prometheus.monitoring:9090",

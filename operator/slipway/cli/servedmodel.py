@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api import inferenceservice, trainingjob
-from ..api.inferenceservice import InferenceService, InferenceServiceSpec
+from ..api.inferenceservice import EngineName, InferenceService, InferenceServiceSpec
 from ..api.trainingjob import ModelSpec, TrainingJob
 from ..plan.capacity.configreader import Unplannable
 from ..plan.capacity.decoder import Decoder, decoder_of
@@ -20,7 +20,8 @@ from ..plan.capacity.decoderconfig import decoder_from
 from ..plan.capacity.devices import Device
 from ..plan.capacity.model import shape_of
 from ..plan.capacity.room import selected_device
-from ..plan.inference.enginetable import read
+from ..plan.inference.engines import engine_of
+from ..plan.inference.enginetable import Argument, read
 from ..plan.observed import Obj
 from .documents import InvalidFile, documents
 from .preview import owner_of
@@ -29,7 +30,14 @@ CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.s
 UNPLANNED = frozenset(
     {"--cpu-offload-gb", "--speculative-config", "--enable-lora", "--data-parallel-size", "--quantization"}
     | {"--block-size", "--num-gpu-blocks-override", "--kv-cache-memory-bytes", "--decode-context-parallel-size"}
+    | {"--speculative-algorithm", "--lora-paths", "--max-total-tokens", "--page-size", "--dcp-size"}
+    | {"--enable-hierarchical-cache", "--enable-hicache", "--swa-full-tokens-ratio"}
 )
+# What memory depends on, and what each engine calls it.
+LENGTH = {"vllm": "--max-model-len", "sglang": "--context-length"}
+UTILIZATION = {"vllm": "--gpu-memory-utilization", "sglang": "--mem-fraction-static"}
+BATCHED_TOKENS = {"vllm": "--max-num-batched-tokens", "sglang": "--chunked-prefill-size"}
+CACHE_DTYPE = "--kv-cache-dtype"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class Served:
 
     name: str
     decoder: Decoder
+    engine: EngineName | None = None
     device: Device | None = None
     tensor: int | None = None
     context_tokens: int | None = None
@@ -98,17 +107,19 @@ def _of_service(body: Obj, jobs: Mapping[str, Obj], config: Path | None) -> Serv
     if spec.accelerator == "cpu":
         raise InvalidFile(f"InferenceService {name}: spec.accelerator is cpu: only GPUs are planned for")
     template = spec.pod_template.spec if spec.pod_template else {}
-    arguments = _arguments(spec.engine_args, name)
+    written = _read(spec)
+    arguments = _arguments(written, spec.engine, name)
     return Served(
         name=name,
         decoder=_model(spec, jobs, config, name),
+        engine=spec.engine,
         device=selected_device(template),
         tensor=spec.parallelism.tensor,
-        context_tokens=arguments.get("--max-model-len"),
-        utilization=arguments.get("--gpu-memory-utilization"),
-        cache_dtype=arguments.get("--kv-cache-dtype"),
-        batched_tokens=arguments.get("--max-num-batched-tokens"),
-        notes=tuple(_unplanned(spec.engine_args)),
+        context_tokens=arguments.get(LENGTH[spec.engine]),
+        utilization=arguments.get(UTILIZATION[spec.engine]),
+        cache_dtype=arguments.get(CACHE_DTYPE),
+        batched_tokens=max(arguments.get(BATCHED_TOKENS[spec.engine], 0), 0) or None,  # SGLang's -1: not in chunks
+        notes=tuple(_unplanned(written)),
     )
 
 
@@ -139,16 +150,16 @@ def _at(path: Path) -> Decoder:
         raise InvalidFile(f"--config: {error}") from error
 
 
-def _arguments(engine_args: Sequence[str], name: str) -> dict[str, Any]:
+def _read(spec: InferenceServiceSpec) -> list[Argument]:
+    flexible = engine_of(spec).flexible
+    return [read(at, text, flexible=flexible) for at, text in enumerate(spec.engine_args)]
+
+
+def _arguments(written: Sequence[Argument], engine: str, name: str) -> dict[str, Any]:
     """Of --flag=value elements, those that memory depends on."""
-    kinds = {
-        "--max-model-len": int,
-        "--max-num-batched-tokens": int,
-        "--gpu-memory-utilization": float,
-        "--kv-cache-dtype": str,
-    }
+    kinds = {LENGTH[engine]: int, BATCHED_TOKENS[engine]: int, UTILIZATION[engine]: float, CACHE_DTYPE: str}
     found: dict[str, Any] = {}
-    for argument in (read(at, text) for at, text in enumerate(engine_args)):
+    for argument in written:
         if argument.flag not in kinds or argument.value is None:
             continue
         try:
@@ -159,10 +170,7 @@ def _arguments(engine_args: Sequence[str], name: str) -> dict[str, Any]:
     return found
 
 
-def _unplanned(engine_args: Sequence[str]) -> list[str]:
-    arguments = [read(at, text) for at, text in enumerate(engine_args)]
+def _unplanned(written: Sequence[Argument]) -> list[str]:
     return [
-        f"{each.path}: {each.flag} changes memory, and is not planned for"
-        for each in arguments
-        if each.flag in UNPLANNED
+        f"{each.path}: {each.flag} changes memory, and is not planned for" for each in written if each.flag in UNPLANNED
     ]

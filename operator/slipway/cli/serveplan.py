@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..api.inferenceservice import EngineName
 from ..plan.capacity.candidates import Candidate, Fleet, Settings, candidates
 from ..plan.capacity.decoder import active_parameters, parameters
 from ..plan.capacity.devices import BY_NAME, Device
@@ -18,8 +19,9 @@ from ..plan.capacity.roofline import idle_percent
 from ..plan.capacity.serving import Demand
 from ..plan.capacity.servingchoice import Ranked, rank
 from .documents import InvalidFile
-from .servedmodel import Served, served
+from .servedmodel import LENGTH, Served, served
 
+DEFAULT_ENGINE: EngineName = "vllm"
 UTILIZATION = {"vllm": 0.92, "sglang": 0.88}  # the engines' own defaults (SGLang's for a GPU of 80 GB)
 CACHE_BITS = {"auto": 16, "bfloat16": 16, "float16": 16, "fp8": 8, "fp8_e4m3": 8, "fp8_e5m2": 8}
 
@@ -64,7 +66,7 @@ def _seconds(milliseconds: float | None) -> float | None:
 def _check_length(model: Served, demand: Demand) -> None:
     longest, whose = model.decoder.context, "the model's context"
     if model.context_tokens is not None and model.context_tokens > 0:
-        longest, whose = model.context_tokens, "spec.engineArgs' --max-model-len"
+        longest, whose = model.context_tokens, f"spec.engineArgs' {LENGTH[model.engine or DEFAULT_ENGINE]}"
     if demand.tokens > longest:
         asked = f"{demand.prompt_tokens} and {demand.output_tokens} are more than {whose}, {longest}"
         raise InvalidFile(f"--prompt-tokens and --output-tokens: {asked}: lower one")
@@ -90,8 +92,9 @@ def _settings(model: Served, asked: argparse.Namespace) -> Settings:
     dtype = asked.kv_cache_dtype or model.cache_dtype or "auto"
     if dtype not in CACHE_BITS:
         raise InvalidFile(f"--kv-cache-dtype {dtype}: is not planned for; it is one of {', '.join(CACHE_BITS)}")
-    utilization = asked.utilization or model.utilization or UTILIZATION[asked.engine]
-    return Settings(asked.engine, utilization, CACHE_BITS[dtype], asked.batched_tokens or model.batched_tokens)
+    engine: EngineName = asked.engine or model.engine or DEFAULT_ENGINE
+    utilization = asked.utilization or model.utilization or UTILIZATION[engine]
+    return Settings(engine, utilization, CACHE_BITS[dtype], asked.batched_tokens or model.batched_tokens)
 
 
 def _demand_json(demand: Demand) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Defaults:
     progress_url: str  # "" when pods are not to report
     gateway_url: str  # "" when no gateway is installed
     prometheus_url: str  # "" when none: then scaling is refused
+    sglang_images: tuple[tuple[str, str], ...] = ()  # likewise; "" where there is none
     image_pull_policy: str = "IfNotPresent"
     device_hour_prices: tuple[tuple[str, Decimal], ...] = ()  # (accelerator, price); none where none was told
     currency: str = "USD"

@@ -23,6 +23,7 @@ DEFAULTS = Defaults(
     trainer_image="registry.example/slipway/trainer:0.1.0",
     engine_sidecar_image="registry.example/slipway/operator:0.1.0",
     vllm_images=(("cpu", "registry.example/slipway/vllm:0.1.0"), ("nvidia", "docker.io/vllm/vllm-openai:v0.32.0")),
+    sglang_images=(("cpu", ""), ("nvidia", "docker.io/lmsysorg/sglang:v0.5.23")),
     progress_url="http://slipway-leader.slipway.svc:8090/v1/progress",
     gateway_url="http://slipway-gateway.slipway.svc",
     prometheus_url="http://prometheus.monitoring.svc:9090",
@@ -66,6 +67,16 @@ CASES = (
         "inferenceservice-pvc",
         {("PersistentVolumeClaim", "models"): claim("ReadWriteOncePod")},
         spec={"parallelism": {"tensor": 4}, "replicas": 1, "podTemplate": None, "drainSeconds": 0},
+    ),
+    Case(
+        "sglang",
+        "inferenceservice-pvc",
+        {("PersistentVolumeClaim", "models"): claim("ReadWriteMany")},
+        spec={
+            "engine": "sglang",
+            "engineArgs": ["--context-length=8192", "--mem-fraction-static=0.9"],
+            "parallelism": {"tensor": 2},
+        },
     ),
 )
 

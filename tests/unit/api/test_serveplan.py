@@ -130,6 +130,19 @@ def test_an_inference_service_says_how_it_is_served(told: Any, model: Path) -> N
     assert told(SERVICE, "--config", str(model), "--utilization", "0.9", "--accelerator", "L40S").count("L40S") > 2
 
 
+def test_the_flags_of_an_sglang_service_are_read_as_sglangs(told: Any, model: Path) -> None:
+    flags = "--context-length=8192, --mem-fraction-static=0.5, --kv-cache-dtype=fp8_e5m2, --chunked-prefill-size=-1"
+    vllms = SERVICE[SERVICE.index("--max") : SERVICE.index("]")]
+    service = SERVICE.replace(vllms, f"{flags}, --page-size=64").replace("spec:\n", "spec:\n  engine: sglang\n")
+    (plan,) = json.loads(told(service, "--config", str(model), "-o", "json"))
+    assert (plan["engine"], plan["utilization"]) == ("sglang", 0.5)
+    assert "spec.engineArgs[4]: --page-size changes memory, and is not planned for" in plan["notes"]
+    found = told(service, "--config", str(model), "--prompt-tokens", "8000", code=1)
+    assert "8000 and 256 are more than spec.engineArgs' --context-length, 8192: lower one" in found
+    (asked,) = json.loads(told(service, "--config", str(model), "--engine", "vllm", "-o", "json"))
+    assert asked["engine"] == "vllm"
+
+
 def test_a_model_that_a_job_of_the_same_file_makes(told: Any) -> None:
     (plan,) = json.loads(told(TRAINED, "--accelerator", "L4", "--prompt-tokens", "100", "-o", "json"))
     assert plan["model"] == "default/mine"

@@ -5,15 +5,25 @@ from importlib import resources
 
 import pytest
 
-from slipway.plan.inference import engineargs, enginereserved, enginetable
-from slipway.plan.inference.engineargs import check
-from slipway.plan.inference.enginetable import Option, read, vllm
+from slipway.api.common import Accelerator
+from slipway.plan.inference import engineargs, enginetable
+from slipway.plan.inference.engineargs import Refusal
+from slipway.plan.inference.enginetable import Option, Table, read, table
+from slipway.plan.inference.vllm import ENGINE
 
 
 @pytest.fixture(autouse=True)
 def _read_anew() -> None:
     """The table is read once a process; each test here reads it as it is now."""
-    vllm.cache_clear()
+    table.cache_clear()
+
+
+def vllm() -> Table:
+    return table("vllm")
+
+
+def check(engine_args: list[str], *, accelerator: Accelerator) -> Refusal | None:
+    return engineargs.check(engine_args, ENGINE, accelerator=accelerator)
 
 
 REAL_WORLD = [
@@ -254,13 +264,13 @@ def test_the_first_element_at_fault_is_the_one_named() -> None:
 def test_reserved_flags_exist_in_the_engine() -> None:
     """A misspelt entry would reserve nothing."""
     flags = vllm().options
-    assert [flag for flag in (*enginereserved.FLAGS, *enginereserved.ON_CPU) if flag not in flags] == []
-    assert [prefix for prefix in enginereserved.PREFIXES if not any(flag.startswith(prefix) for flag in flags)] == []
+    assert [flag for flag in (*ENGINE.reserved.flags, *ENGINE.reserved.on_cpu) if flag not in flags] == []
+    assert [prefix for prefix in ENGINE.reserved.prefixes if not any(flag.startswith(prefix) for flag in flags)] == []
 
 
 def test_reserved_values_are_reachable() -> None:
     """The value check looks an option up by the name that messages use, and a refused choice would never get there."""
-    for flag, value in enginereserved.VALUES:
+    for flag, value in ENGINE.reserved.values:
         option = vllm().options[flag]
         assert option.name == flag
         assert not option.choices or value in option.choices
@@ -302,7 +312,7 @@ def test_bounds_are_of_numbers_alone_and_of_options_that_exist() -> None:
     for option in vllm().options.values():
         assert not option.bounds or option.value.startswith(("int", "float", "size"))
         assert {name for name, _ in option.bounds} <= set(engineargs._BOUNDS)
-    assert all(vllm().options[flag].name == flag for flag in engineargs._MORE_BOUNDS)
+    assert all(vllm().options[flag].name == flag for flag in ENGINE.reserved.bounds)
 
 
 def test_no_abbreviation_passes() -> None:
@@ -321,14 +331,14 @@ def sample(option: Option) -> str:
     """The option with a value that the engine takes."""
     if option.takes_value is False:
         return option.name
-    free = [choice for choice in option.choices if (option.name, choice) not in enginereserved.VALUES]
+    free = [choice for choice in option.choices if (option.name, choice) not in ENGINE.reserved.values]
     return f"{option.name}={free[0] if free else SAMPLES[option.value.removesuffix('?')]}"
 
 
 def test_every_option_of_the_engine_is_accepted_or_reserved() -> None:
     for option in set(vllm().options.values()):
         refusal = check([sample(option)], accelerator="nvidia")
-        reserved = option.name in enginereserved.FLAGS or option.name.startswith(tuple(enginereserved.PREFIXES))
+        reserved = option.name in ENGINE.reserved.flags or option.name.startswith(tuple(ENGINE.reserved.prefixes))
         assert (refusal.reason if refusal else None) == ("ReservedEngineArgument" if reserved else None), option
 
 
@@ -346,12 +356,17 @@ def test_a_misshapen_entry_of_the_table_says_how_to_write_it_anew(wrong: dict[st
 
 
 def test_reading_an_element_normalizes_up_to_the_first_dot_only() -> None:
-    argument = read(3, "--compilation_config.pass_config.fuse_x=a=b_c")
+    argument = read(3, "--compilation_config.pass_config.fuse_x=a=b_c", flexible=True)
     assert (argument.path, argument.flag, argument.key, argument.value) == (
         "spec.engineArgs[3]",
         "--compilation-config",
         "pass_config.fuse_x",
         "a=b_c",
     )
-    assert read(0, "--enforce_eager").value is None
-    assert read(0, "--dtype=").value == ""
+    assert read(0, "--enforce_eager", flexible=True).value is None
+    assert read(0, "--dtype=", flexible=True).value == ""
+
+
+def test_another_parser_takes_a_flag_as_it_is_written() -> None:
+    argument = read(0, "--a_b.c=d", flexible=False)
+    assert (argument.flag, argument.key, argument.value) == ("--a_b.c", "", "d")

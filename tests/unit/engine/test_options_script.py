@@ -24,6 +24,10 @@ def size(text: str) -> int:
     return int(text[:-1]) * 1000 if text.endswith("k") else int(text)
 
 
+def binary_size(text: str) -> int:
+    return int(text[:-2]) * 1024 if text.endswith("Ki") else size(text)
+
+
 def size_or_auto(text: str) -> int:
     return -1 if text == "auto" else size(text)
 
@@ -62,6 +66,7 @@ def described(*flags: str, configurations: tuple[type, ...] = (), **kwargs: Any)
         (None, {}),
         (size, {"value": "size"}),
         (size_or_auto, {"value": "size|auto"}),
+        (binary_size, {"value": "si size"}),
         (optional(int), {"value": "int?"}),
         (optional(float), {"value": "float?"}),
         (optional(str), {}),
@@ -124,15 +129,20 @@ def test_a_group_of_options_is_titled_as_its_configurations_are_named() -> None:
     assert SCRIPT["named_like"]("options", names) == SCRIPT["named_like"]("", names) == []
 
 
-def test_the_committed_table_is_written_as_the_script_writes() -> None:
-    text = resources.files("slipway.plan.inference").joinpath("vllm_options.json").read_text()
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_the_committed_tables_are_written_as_the_script_writes(engine: str) -> None:
+    text = resources.files("slipway.plan.inference").joinpath(f"{engine}_options.json").read_text()
     found = json.loads(text)
     assert SCRIPT["render"](found["version"], found["options"]) == text
 
 
-def test_without_an_engine_it_says_where_to_run() -> None:
+def test_without_an_engine_it_says_where_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(distribution_name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(distribution_name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
     with pytest.raises(SystemExit, match="run this in the engine's image"):
-        SCRIPT["engine_version"]()
+        SCRIPT["main"]()
 
 
 def test_the_cpu_build_answers_for_the_name_that_vllm_looks_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from .build import ENVIRONMENT
 def test_what_is_required_suffices() -> None:
     settings = from_environment(ENVIRONMENT, unique="u")
     assert settings.defaults.vllm_images == (("cpu", "vllm-cpu:1"), ("nvidia", "vllm:1"))
+    assert settings.defaults.sglang_images == (("cpu", ""), ("nvidia", ""))
     assert settings.defaults.prometheus_url == ""
     assert settings.lease.identity == "operator-0_u"
     assert (settings.lease.duration_seconds, settings.lease.renew_deadline_seconds, settings.lease.retry_seconds) == (

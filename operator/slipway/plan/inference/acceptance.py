@@ -14,6 +14,7 @@ from ..observed import Owner
 from ..outcome import Defaults
 from ..pod.policy import violations
 from . import engine, engineargs
+from .engines import engine_of
 from .pods import RESERVED
 from .served import Served
 from .source import URI_FIELD, parse_uri
@@ -55,19 +56,19 @@ def engine_image(spec: InferenceServiceSpec, defaults: Defaults) -> Finding | No
         return None
     return Finding(
         "ImageNotConfigured",
-        f"spec.image: this installation has no engine image for accelerator {spec.accelerator}: "
+        f"spec.image: this installation has no {engine_of(spec).title} image for accelerator {spec.accelerator}: "
         "set spec.image, or configure one in the operator",
     )
 
 
 def engine_arguments(spec: InferenceServiceSpec, _: Defaults) -> Finding | None:
-    objection = engineargs.check(spec.engine_args, accelerator=spec.accelerator)
+    objection = engineargs.check(spec.engine_args, engine_of(spec), accelerator=spec.accelerator)
     return Finding(objection.reason, objection.message) if objection else None
 
 
 def adapter_arguments(spec: InferenceServiceSpec, model: Served) -> Finding | None:
     """Of a spec that `refusal` has accepted, once its model is found."""
-    objection = engineargs.check_with_adapter(spec.engine_args) if model.adapter else None
+    objection = engineargs.check_with_adapter(spec.engine_args, engine_of(spec)) if model.adapter else None
     return Finding(objection.reason, objection.message) if objection else None
 
 

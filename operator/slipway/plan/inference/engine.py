@@ -1,25 +1,13 @@
-"""The engine's container: its command line, environment and resources.
-
-The argv is the same on Slipway's CPU image and on the published vllm/vllm-openai. What a CPU needs beyond it is
-environment; flags such as --dtype are the user's to give in engineArgs.
-"""
+"""The engine's container, whichever engine it is (engines.py): image, environment, mounts and resources."""
 
 from ...api.inferenceservice import InferenceServiceSpec
-from ..names import (
-    ADAPTER_MOUNT,
-    ENGINE_PORT,
-    MAIN_CONTAINER,
-    MODEL_MOUNT,
-    adapter_path,
-    model_path,
-    qualified_model,
-)
+from ..names import ADAPTER_MOUNT, ENGINE_PORT, MAIN_CONTAINER, MODEL_MOUNT
 from ..observed import Obj, Owner
 from ..outcome import Defaults
-from ..pod.expansion import literal
 from ..pod.template import container_security
 from ..volumes import mount
-from .served import Adapter, Served
+from .engines import engine_of
+from .served import Served
 
 MODEL_VOLUME = "model"
 ADAPTER_VOLUME = "adapter"
@@ -37,29 +25,25 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HOME": SCRATCH_MOUNT,
     "USER": "slipway",
-    "VLLM_NO_USAGE_STATS": "1",
     "XDG_CACHE_HOME": f"{SCRATCH_MOUNT}/.cache",
     "XDG_CONFIG_HOME": f"{SCRATCH_MOUNT}/.config",
 }
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what --max-lora-rank may be (vllm/config/lora.py of 0.32.0)
-
-# GiB of KV cache, since there is no GPU memory to take a share of; threads are left unpinned, because a pod that shares
-# its node's cores would pin them to cores that others use.
-CPU_ENVIRONMENT = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 
 
 def image(spec: InferenceServiceSpec, defaults: Defaults) -> str | None:
     """The engine's image: the user's, else the installation's for the accelerator, else None."""
-    return spec.image or dict(defaults.vllm_images).get(spec.accelerator) or None
+    images = {"vllm": defaults.vllm_images, "sglang": defaults.sglang_images}[spec.engine]
+    return spec.image or dict(images).get(spec.accelerator) or None
 
 
 def container(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults: Defaults) -> Obj:
+    kind = engine_of(spec)
     return {
         "name": MAIN_CONTAINER,
         "image": image(spec, defaults),
         "imagePullPolicy": defaults.image_pull_policy,
-        "command": ["vllm", "serve"],
-        "args": arguments(spec, owner, model),
+        "command": list(kind.command),
+        "args": kind.arguments(spec, owner, model),
         "env": environment(spec),
         "ports": [{"name": "http", "containerPort": ENGINE_PORT, "protocol": "TCP"}],
         "resources": resources(spec),
@@ -74,59 +58,15 @@ def container(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults:
     }
 
 
-def model_argument(model: Served) -> str:
-    """The model's path as an element of a command."""
-    return literal(model_path(model.at.path))
-
-
-def adapter_argument(adapter: Adapter) -> str:
-    """The adapter's path, likewise."""
-    return literal(adapter_path(adapter.at.path))
-
-
 def model_mounts(model: Served) -> list[Obj]:
     """What the engine and the check read."""
     adapter = [mount(ADAPTER_VOLUME, ADAPTER_MOUNT, read_only=True)] if model.adapter else []
     return [mount(MODEL_VOLUME, MODEL_MOUNT, read_only=True), *adapter]
 
 
-def arguments(spec: InferenceServiceSpec, owner: Owner, model: Served) -> list[str]:
-    """What follows `vllm serve`. The user's arguments come last; those that Slipway sets are refused among them."""
-    tensor = spec.parallelism.tensor
-    return [
-        model_argument(model),
-        *("--host", "0.0.0.0"),  # noqa: S104 - the pod's address is how it is reached
-        *("--port", str(ENGINE_PORT)),
-        *_names(owner, model.adapter),
-        *("--shutdown-timeout", str(spec.drain_seconds)),
-        *(("--tensor-parallel-size", str(tensor)) if tensor > 1 else ()),
-        *map(literal, spec.engine_args),
-    ]
-
-
-def _names(owner: Owner, adapter: Adapter | None) -> tuple[str, ...]:
-    """What answers to the service's names: the model, or the adapter on it. The engine has no second name for an
-    adapter, so it is loaded under each, and both may be in one batch. The tokenizer is the adapter's: its chat template
-    is what it was trained by, which the model's own need not be."""
-    both = (owner.name, qualified_model(owner.namespace, owner.name))
-    if adapter is None:
-        return ("--served-model-name", *both)
-    rank = next(rank for rank in LORA_RANKS if rank >= adapter.rank)
-    modules = (f"{name}={adapter_argument(adapter)}" for name in both)
-    lora = (
-        "--tokenizer",
-        adapter_argument(adapter),
-        "--enable-lora",
-        "--max-loras",
-        str(len(both)),
-        "--max-lora-rank",
-        str(rank),
-    )
-    return ("--served-model-name", f"{owner.name}-base", *lora, "--lora-modules", *modules)
-
-
 def environment(spec: InferenceServiceSpec) -> list[Obj]:
-    values = {**ENVIRONMENT, **(CPU_ENVIRONMENT if spec.accelerator == "cpu" else {})}
+    kind = engine_of(spec)
+    values = {**ENVIRONMENT, **kind.environment, **(kind.cpu_environment if spec.accelerator == "cpu" else {})}
     return [{"name": name, "value": values[name]} for name in sorted(values)]
 
 

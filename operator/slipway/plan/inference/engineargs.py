@@ -1,4 +1,4 @@
-"""May `spec.engineArgs` be passed to vLLM? Decided here, against the engine's own option table, before any pod exists.
+"""May `spec.engineArgs` be passed to the engine? Decided here, against its own option table, before any pod exists.
 
 `CHECKS` is the documentation: for each element in turn, the first check that objects decides. A flag that the engine
 would refuse would otherwise be a crash loop; a flag that argparse completes from an abbreviation, or that silently
@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...api.common import Accelerator
-from . import enginereserved as reserved
-from .enginetable import Argument, Option, Table, read, vllm
+from .enginekind import Engine
+from .enginetable import Argument, Option, Table, read, table
 
 SUGGESTION_CUTOFF = 0.6  # difflib's ratio under which two flags have nothing to do with each other
 
@@ -22,6 +22,7 @@ _PATTERNS = {
     "int": (re.compile(r"[+-]?\d+"), "a whole number"),
     "float": (re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"), "a number"),
     "size": (re.compile(r"[+-]?\d+|\d+(\.\d+)?[kmgt]|\d+[KMGT]"), "a whole number, or one like 16k"),
+    "si size": (re.compile(r"[+-]?\d+|\d+(\.\d+)?[kMGT]|\d+[KMGT]i"), "a whole number, or one like 16k or 16Ki"),
     "size|auto": (
         re.compile(r"[+-]?\d+|\d+(\.\d+)?[kmgt]|\d+[KMGT]|[aA][uU][tT][oO]"),
         "a whole number, one like 16k, or auto",
@@ -34,13 +35,6 @@ _BOUNDS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "lt": ("below", operator.lt),
     "le": ("at most", operator.le),
     "ne": ("other than", operator.ne),
-}
-# What vLLM 0.32.0 holds against a number elsewhere than in its configuration's fields (config/model.py, cli/serve.py;
-# the seed is numpy's, too).
-_MORE_BOUNDS: dict[str, tuple[tuple[str, float], ...]] = {
-    "--api-server-count": (("ge", 1),),
-    "--max-model-len": (("ne", 0),),
-    "--seed": (("ge", 0), ("le", 2**32 - 1)),
 }
 _STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")')
 _SIZE_IN_JSON = re.compile(r"\b\d+(?:\.\d+)?[kKmMgGtT]\b")
@@ -62,28 +56,36 @@ class Case:
     option: Option | None
     before: tuple[Argument, ...]
     table: Table
+    engine: Engine
     accelerator: Accelerator
 
     def refuse(self, reason: str, complaint: str) -> Refusal:
         return Refusal(reason, f"{self.argument.path}: {complaint}")
 
 
-def check(engine_args: Sequence[str], *, accelerator: Accelerator) -> Refusal | None:
+def check(engine_args: Sequence[str], engine: Engine, *, accelerator: Accelerator) -> Refusal | None:
     """The first objection to `engine_args` (elements of spec.engineArgs, each `--flag` or `--flag=value`), or None."""
-    table = vllm()
-    arguments = tuple(read(position, text) for position, text in enumerate(engine_args))
+    known_options = table(engine.name)
+    arguments = _read(engine_args, engine)
     for position, argument in enumerate(arguments):
-        case = Case(argument, table.options.get(argument.flag), arguments[:position], table, accelerator)
+        option = known_options.options.get(argument.flag)
+        case = Case(argument, option, arguments[:position], known_options, engine, accelerator)
         for objection in CHECKS:
             if refusal := objection(case):
                 return refusal
     return None
 
 
-def check_with_adapter(engine_args: Sequence[str]) -> Refusal | None:
+def _read(engine_args: Sequence[str], engine: Engine) -> tuple[Argument, ...]:
+    return tuple(read(position, text, flexible=engine.flexible) for position, text in enumerate(engine_args))
+
+
+def check_with_adapter(engine_args: Sequence[str], engine: Engine) -> Refusal | None:
     """What `check` cannot object to before it is known that spec.model comes to an adapter."""
-    arguments = (read(position, text) for position, text in enumerate(engine_args))
-    found = ((argument, reserved.WITH_ADAPTER.get(argument.flag)) for argument in arguments)
+    if engine.no_adapter:
+        return Refusal("UnsupportedByEngine", f"spec.engine: {engine.no_adapter}")
+    arguments = _read(engine_args, engine)
+    found = ((argument, engine.reserved.with_adapter.get(argument.flag)) for argument in arguments)
     return next(
         (Refusal("ReservedEngineArgument", f"{each.path}: {each.flag}: {why}") for each, why in found if why), None
     )
@@ -107,21 +109,22 @@ def known(case: Case) -> Refusal | None:
     if case.option:
         return None
     name = case.argument.flag
-    message = f"{name} is not an option of vLLM {case.table.version}"
+    message = f"{name} is not an option of {case.engine.title} {case.table.version}"
     completions = sorted(flag for flag in case.table.options if flag.startswith(name))
     if completions:
         return case.refuse(
             "UnknownEngineArgument", f"{message}; abbreviations are refused, write {' or '.join(completions[:3])}"
         )
     near = difflib.get_close_matches(name, case.table.options, n=1, cutoff=SUGGESTION_CUTOFF)
-    mend = f"did you mean {near[0]}?" if near else "remove it, or see `vllm serve --help=all`"
+    mend = f"did you mean {near[0]}?" if near else f"remove it, or see `{case.engine.help}`"
     return case.refuse("UnknownEngineArgument", f"{message}; {mend}")
 
 
 def not_reserved(case: Case) -> Refusal | None:
+    reserved = case.engine.reserved
     for flag in case.option.flags if case.option else ():
-        prefixed = (why for prefix, why in reserved.PREFIXES.items() if flag.startswith(prefix))
-        if why := reserved.FLAGS.get(flag) or next(prefixed, None):
+        prefixed = (why for prefix, why in reserved.prefixes.items() if flag.startswith(prefix))
+        if why := reserved.flags.get(flag) or next(prefixed, None):
             return case.refuse("ReservedEngineArgument", f"{case.argument.flag} is not yours to set: {why}")
     return None
 
@@ -230,7 +233,7 @@ def value_in_bounds(case: Case) -> Refusal | None:
     number = _number((argument.value or "").strip()) if option and not argument.key else None
     if option is None or number is None:
         return None
-    wanted = (*option.bounds, *_MORE_BOUNDS.get(option.name, ()))
+    wanted = (*option.bounds, *case.engine.reserved.bounds.get(option.name, ()))
     if all(_BOUNDS[name][1](number, bound) for name, bound in wanted):
         return None
     told = " and ".join(f"{_BOUNDS[name][0]} {bound:.16g}" for name, bound in wanted)
@@ -248,12 +251,12 @@ def _number(text: str) -> float | None:
 
 def value_not_reserved(case: Case) -> Refusal | None:
     argument, option = case.argument, case.option
-    why = reserved.VALUES.get((option.name, argument.value or "")) if option else None
+    why = case.engine.reserved.values.get((option.name, argument.value or "")) if option else None
     return case.refuse("ReservedEngineArgument", f"{argument.text}: {why}") if why else None
 
 
 def fits_accelerator(case: Case) -> Refusal | None:
-    why = reserved.ON_CPU.get(case.argument.flag) if case.accelerator == "cpu" else None
+    why = case.engine.reserved.on_cpu.get(case.argument.flag) if case.accelerator == "cpu" else None
     return case.refuse("UnsupportedEngineArgument", why) if why else None
 
 

@@ -22,9 +22,10 @@ from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir
 from . import engine
 from .children import child_labels, selector_labels
+from .engines import engine_of
+from .modelpaths import adapter_argument, model_argument
 from .served import Served
 
-FORCED_STOP_SECONDS = 15  # after the engine's own time-out, before the kubelet kills it
 SIDECAR_RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}}
 GPU_TOLERATION = {"key": engine.GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}
 
@@ -33,8 +34,11 @@ RESERVED = Reserved(
     containers=frozenset({MODEL_CHECK_CONTAINER, SIDECAR_CONTAINER}),
     volumes=frozenset({engine.MODEL_VOLUME, engine.ADAPTER_VOLUME, engine.SCRATCH_VOLUME, engine.SHARED_MEMORY_VOLUME}),
     mount_paths=frozenset({MODEL_MOUNT, ADAPTER_MOUNT, engine.SCRATCH_MOUNT, engine.SHARED_MEMORY_MOUNT}),
-    # vLLM reads these itself: the sidecar and the gateway would be locked out, or look at another port.
-    env=frozenset({"VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP"}),
+    # The engines read these themselves: the sidecar and the gateway would be locked out, or look at another port; or
+    # the engine would not drain.
+    env=frozenset(
+        {"VLLM_API_KEY", "VLLM_PORT", "VLLM_HOST_IP", "SGLANG_GRPC_PORT", "SGL_FORCE_SHUTDOWN", "SGLANG_FORCE_SHUTDOWN"}
+    ),
     ports=frozenset({ENGINE_PORT, SIDECAR_PORT}),
     gpus="set spec.accelerator and spec.parallelism.tensor",
     main_fields=(
@@ -63,9 +67,9 @@ def with_revision(pod_template: Obj, revision: str) -> Obj:
     return {**pod_template, "metadata": {**metadata, "labels": labels}}
 
 
-def grace_seconds(drain_seconds: int) -> int:
+def grace_seconds(spec: InferenceServiceSpec) -> int:
     """From deletion to SIGKILL: endpoints leave, requests in flight end, the engine stops."""
-    return engine.ENDPOINT_SECONDS + drain_seconds + FORCED_STOP_SECONDS
+    return engine.ENDPOINT_SECONDS + spec.drain_seconds + engine_of(spec).stop_seconds
 
 
 def _rendered(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults: Defaults) -> Obj:
@@ -77,7 +81,7 @@ def _rendered(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults:
         # A Service named vllm would otherwise set VLLM_PORT, which the engine takes for its own.
         "enableServiceLinks": False,
         "securityContext": pod_security(),
-        "terminationGracePeriodSeconds": grace_seconds(spec.drain_seconds),
+        "terminationGracePeriodSeconds": grace_seconds(spec),
         "initContainers": [_model_check(model, defaults), _sidecar(owner, defaults)],
         "containers": [engine.container(spec, owner, model, defaults)],
         "volumes": _volumes(spec, model),
@@ -94,8 +98,8 @@ def _scrape() -> dict[str, str]:
 
 
 def _model_check(model: Served, defaults: Defaults) -> Obj:
-    adapter = ["--adapter", engine.adapter_argument(model.adapter)] if model.adapter else []
-    command = ["slipway-engine", "check", "--model", engine.model_argument(model), *adapter]
+    adapter = ["--adapter", adapter_argument(model.adapter)] if model.adapter else []
+    command = ["slipway-engine", "check", "--model", model_argument(model), *adapter]
     return {**_helper(MODEL_CHECK_CONTAINER, command, defaults), "volumeMounts": engine.model_mounts(model)}
 
 

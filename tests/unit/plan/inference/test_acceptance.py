@@ -72,7 +72,7 @@ def test_refused_spec(body: Obj, reason: str, message: str) -> None:
 def test_every_wrong_field_is_named_as_it_is_written() -> None:
     message = refused(settle(spec(engine="other", drainSeconds=-1, colour="red")), "InvalidSpec")
     assert message == (
-        "spec.engine: Input should be 'vllm'; "
+        "spec.engine: Input should be 'vllm' or 'sglang'; "
         "spec.drainSeconds: Input should be greater than or equal to 0; "
         "spec.colour: Extra inputs are not permitted"
     )
@@ -90,7 +90,7 @@ def test_scaling_without_prometheus() -> None:
 def test_no_image_for_the_accelerator() -> None:
     message = refused(settle(spec(accelerator="nvidia"), defaults=NO_IMAGES), "ImageNotConfigured")
     assert message == (
-        "spec.image: this installation has no engine image for accelerator nvidia: "
+        "spec.image: this installation has no vLLM image for accelerator nvidia: "
         "set spec.image, or configure one in the operator"
     )
     assert said(settle(spec(accelerator="nvidia", image="mine:1"), defaults=NO_IMAGES), "Accepted")[0] == "True"

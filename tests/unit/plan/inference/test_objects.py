@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.api.inferenceservice import InferenceServiceSpec, Scaling
-from slipway.plan.inference import engine
+from slipway.plan.inference import engine, vllm
 from slipway.plan.inference.children import child_labels, selector
 from slipway.plan.inference.deployment import strategy
 from slipway.plan.inference.pods import grace_seconds
@@ -106,12 +106,13 @@ def test_cpu_has_its_own_environment_and_no_gpu() -> None:
     assert main(outcome)["resources"] == {"requests": {"cpu": "250m", "memory": "2Gi"}}
     assert "tolerations" not in pod_spec(outcome)
     variables = {entry["name"]: entry["value"] for entry in main(outcome)["env"]}
-    assert variables == {**engine.ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    assert variables == {**engine.ENVIRONMENT, **vllm.ENGINE.environment, **vllm.ENGINE.cpu_environment}
     assert list(variables) == sorted(variables)
 
 
 def test_gpu_has_no_cpu_environment() -> None:
-    assert {entry["name"] for entry in main(settle(spec(**GPU)))["env"]} == set(engine.ENVIRONMENT)
+    names = {entry["name"] for entry in main(settle(spec(**GPU)))["env"]}
+    assert names == {*engine.ENVIRONMENT, *vllm.ENGINE.environment}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_no_image_for_an_accelerator() -> None:
 
 
 def test_grace_is_longer_than_endpoints_and_engine_need() -> None:
-    assert (grace_seconds(0), grace_seconds(45)) == (20, 65)
+    assert [grace_seconds(parsed(drainSeconds=seconds)) for seconds in (0, 45)] == [20, 65]
     assert pod_spec(settle(spec(drainSeconds=100)))["terminationGracePeriodSeconds"] == 120
     assert main(settle(spec(drainSeconds=0)))["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
 

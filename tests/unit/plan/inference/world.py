@@ -16,6 +16,7 @@ DEFAULTS = Defaults(
     trainer_image="trainer:1",
     engine_sidecar_image="sidecar:1",
     vllm_images=(("cpu", "vllm-cpu:1"), ("nvidia", "vllm-gpu:1")),
+    sglang_images=(("cpu", ""), ("nvidia", "sglang-gpu:1")),
     progress_url="",
     gateway_url="http://gateway.example",
     prometheus_url="http://prometheus:9090",

@@ -6,6 +6,8 @@ metrics would stop working while the object looked fine: nothing is accepted tha
 
 from collections.abc import Mapping
 
+from .enginekind import Bounds, Reserved
+
 _ONE_ADDRESS = (
     "the Service, the gateway and the readiness heartbeat reach the engine over HTTP on port 8000 of all addresses; "
     "remove it"
@@ -21,7 +23,7 @@ _NEEDS_TEXT = "a replica is ready when it has completed a text prompt, which the
 _GENERATES = "only models that generate text are served, since readiness is a generated token; remove it"
 _LOCAL_MODEL = "the model is the directory that spec.model names, which has no revisions; remove it"
 
-FLAGS: Mapping[str, str] = {
+_FLAGS: Mapping[str, str] = {
     "--model": "spec.model says what is served; remove it",
     "--served-model-name": "the name that clients use is the InferenceService's; remove it",
     "--tensor-parallel-size": "set spec.parallelism.tensor instead",
@@ -59,12 +61,12 @@ FLAGS: Mapping[str, str] = {
     "--code-revision": _LOCAL_MODEL,
 }
 
-PREFIXES: Mapping[str, str] = {"--data-parallel-": _ONE_POD}
+_PREFIXES: Mapping[str, str] = {"--data-parallel-": _ONE_POD}
 
 _ADAPTER = "spec.model comes to an adapter, for which Slipway sets it; remove it, or train with output.merge merged"
 
 # Of a service whose TrainingJob wrote an adapter alone.
-WITH_ADAPTER: Mapping[str, str] = dict.fromkeys(
+_WITH_ADAPTER: Mapping[str, str] = dict.fromkeys(
     (
         "--tokenizer",
         "--enable-lora",
@@ -78,7 +80,7 @@ WITH_ADAPTER: Mapping[str, str] = dict.fromkeys(
 )
 
 # Values of flags that are otherwise free.
-VALUES: Mapping[tuple[str, str], str] = {
+_VALUES: Mapping[tuple[str, str], str] = {
     ("--runner", "pooling"): _GENERATES,
     ("--runner", "draft"): _GENERATES,
     ("--convert", "embed"): _GENERATES,
@@ -89,7 +91,24 @@ VALUES: Mapping[tuple[str, str], str] = {
 }
 
 # What vLLM refuses, or quietly turns off, on a CPU (vllm/platforms/cpu.py, vllm/config/model.py of 0.32.0).
-ON_CPU: Mapping[str, str] = {
+_ON_CPU: Mapping[str, str] = {
     "--enable-sleep-mode": "the engine has no sleep mode on a CPU; remove it, or set spec.accelerator to nvidia",
     "--enable-dbo": "the engine has no dual-batch overlap on a CPU; remove it, or set spec.accelerator to nvidia",
 }
+
+# What vLLM 0.32.0 holds against a number elsewhere than in its configuration's fields (config/model.py, cli/serve.py;
+# the seed is numpy's, too).
+_BOUNDS: Mapping[str, Bounds] = {
+    "--api-server-count": (("ge", 1),),
+    "--max-model-len": (("ne", 0),),
+    "--seed": (("ge", 0), ("le", 2**32 - 1)),
+}
+
+RESERVED = Reserved(
+    flags=_FLAGS,
+    prefixes=_PREFIXES,
+    values=_VALUES,
+    with_adapter=_WITH_ADAPTER,
+    on_cpu=_ON_CPU,
+    bounds=_BOUNDS,
+)
