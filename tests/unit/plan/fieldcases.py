@@ -176,8 +176,6 @@ SERVICE_CASES: Mapping[str, Case] = {
     "podTemplate.spec": Case(other={"nodeSelector": {"disk": "fast"}}),
     **{f"scaling.{name}": Case({"scaling": SCALING}) for name in SCALING},
 }
-# Enums of one value: there is nothing else that they could ask for yet.
-SINGLE = {("InferenceService", "engine")}
 
 
 @dataclass(frozen=True, slots=True)
