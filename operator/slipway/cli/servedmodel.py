@@ -2,7 +2,8 @@
 
 Decided here: a file is a model's config.json (or the directory with it, whose index of weights is then believed), or it
 holds InferenceServices. The model of such a one is what `--config` names, or what a pretrain TrainingJob in the same
-file makes. What engineArgs say of memory is read; what they say that is not planned for is told.
+file makes. What the operator would refuse is refused first. What engineArgs say of memory is read; what they say that
+is not planned for is told.
 """
 
 import json
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..api import inferenceservice, trainingjob
-from ..api.inferenceservice import EngineName, InferenceService, InferenceServiceSpec
+from ..api.common import API_VERSION
+from ..api.inferenceservice import EngineName, InferenceServiceSpec
 from ..api.trainingjob import ModelSpec, TrainingJob
 from ..plan.capacity.configreader import Unplannable
 from ..plan.capacity.decoder import Decoder, decoder_of
@@ -20,11 +22,13 @@ from ..plan.capacity.decoderconfig import decoder_from
 from ..plan.capacity.devices import Device
 from ..plan.capacity.model import shape_of
 from ..plan.capacity.room import selected_device
+from ..plan.conditions import Finding
+from ..plan.inference import acceptance
 from ..plan.inference.engines import engine_of
-from ..plan.inference.enginetable import Argument, read
-from ..plan.observed import Obj
+from ..plan.inference.enginetable import Argument, read, table
+from ..plan.observed import Obj, Owner
 from .documents import InvalidFile, documents
-from .preview import owner_of
+from .preview import DEFAULT_NAMESPACE, DEFAULTS, owner_of
 
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
 UNPLANNED = frozenset(
@@ -38,6 +42,8 @@ LENGTH = {"vllm": "--max-model-len", "sglang": "--context-length"}
 UTILIZATION = {"vllm": "--gpu-memory-utilization", "sglang": "--mem-fraction-static"}
 BATCHED_TOKENS = {"vllm": "--max-num-batched-tokens", "sglang": "--chunked-prefill-size"}
 CACHE_DTYPE = "--kv-cache-dtype"
+
+Jobs = Mapping[tuple[str, str], Obj]  # TrainingJobs by namespace and name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,19 @@ def served(text: str, file: Path | None, config: Path | None) -> list[Served]:
             raise InvalidFile("--config: belongs to a file with InferenceServices, and this is a model's config.json")
         return [Served((found := _decoder(parsed, file)).name, found)]
     bodies = documents(text)
-    services = [body for body in bodies if body["kind"] == inferenceservice.KIND]
+    services = _of_kind(bodies, inferenceservice.KIND)
     if not services:
         raise InvalidFile(f"is neither a model's {CONFIG} nor does it hold an {inferenceservice.KIND}")
-    jobs = {body["metadata"]["name"]: body for body in bodies if body["kind"] == trainingjob.KIND}
+    jobs = {_place(body): body for body in _of_kind(bodies, trainingjob.KIND)}
     return [_of_service(body, jobs, config) for body in services]
+
+
+def _of_kind(bodies: Sequence[Obj], kind: str) -> list[Obj]:
+    return [body for body in bodies if (body["apiVersion"], body["kind"]) == (API_VERSION, kind)]
+
+
+def _place(body: Obj) -> tuple[str, str]:
+    return body["metadata"].get("namespace", DEFAULT_NAMESPACE), body["metadata"]["name"]
 
 
 def _json(text: str) -> object:
@@ -100,18 +114,16 @@ def _counted_bytes(directory: Path) -> int | None:
     return weights.stat().st_size if weights.is_file() else None
 
 
-def _of_service(body: Obj, jobs: Mapping[str, Obj], config: Path | None) -> Served:
+def _of_service(body: Obj, jobs: Jobs, config: Path | None) -> Served:
     owner = owner_of(body)
-    spec = InferenceService.read({"spec": owner.spec}).spec
     name = f"{owner.namespace}/{owner.name}"
-    if spec.accelerator == "cpu":
-        raise InvalidFile(f"InferenceService {name}: spec.accelerator is cpu: only GPUs are planned for")
+    spec = _accepted(owner, name)
     template = spec.pod_template.spec if spec.pod_template else {}
     written = _read(spec)
     arguments = _arguments(written, spec.engine, name)
     return Served(
         name=name,
-        decoder=_model(spec, jobs, config, name),
+        decoder=_at(config) if config else _model(spec, jobs, owner),
         engine=spec.engine,
         device=selected_device(template),
         tensor=spec.parallelism.tensor,
@@ -123,17 +135,28 @@ def _of_service(body: Obj, jobs: Mapping[str, Obj], config: Path | None) -> Serv
     )
 
 
-def _model(spec: InferenceServiceSpec, jobs: Mapping[str, Obj], config: Path | None, name: str) -> Decoder:
-    if config is not None:
-        return _at(config)
+def _accepted(owner: Owner, name: str) -> InferenceServiceSpec:
+    """What the operator would look at first, and refuse: it would never come to be served."""
+    spec = acceptance.parse(owner)
+    if isinstance(spec, Finding):
+        raise InvalidFile(f"InferenceService {name}: {spec.message}")
+    if spec.accelerator == "cpu":
+        raise InvalidFile(f"InferenceService {name}: spec.accelerator is cpu: only GPUs are planned for")
+    if refused := acceptance.refusal(spec, DEFAULTS):
+        raise InvalidFile(f"InferenceService {name}: {refused.message}")
+    return spec
+
+
+def _model(spec: InferenceServiceSpec, jobs: Jobs, owner: Owner) -> Decoder:
+    """Of a service that --config says nothing of; its job is of its own namespace."""
+    who = f"InferenceService {owner.namespace}/{owner.name}"
     if spec.model.source is None:
-        raise InvalidFile(
-            f"InferenceService {name}: spec.model.uri: cannot be read from here: name its {CONFIG}, --config"
-        )
-    job = jobs.get(spec.model.source.training_job)
-    field = f"InferenceService {name}: spec.model.from.trainingJob: {spec.model.source.training_job}"
+        raise InvalidFile(f"{who}: spec.model.uri: cannot be read from here: name its {CONFIG}, --config")
+    job = jobs.get((owner.namespace, spec.model.source.training_job))
+    field = f"{who}: spec.model.from.trainingJob: {spec.model.source.training_job}"
     if job is None:
-        raise InvalidFile(f"{field}: is not in this file: add it, or name the model's {CONFIG} with --config")
+        where = f"is not in this file, in namespace {owner.namespace}"
+        raise InvalidFile(f"{field}: {where}: add it, or name the model's {CONFIG} with --config")
     made = TrainingJob.read({"spec": owner_of(job).spec}).spec
     if made.recipe != "pretrain":
         raise InvalidFile(
@@ -156,14 +179,17 @@ def _read(spec: InferenceServiceSpec) -> list[Argument]:
 
 
 def _arguments(written: Sequence[Argument], engine: str, name: str) -> dict[str, Any]:
-    """Of --flag=value elements, those that memory depends on."""
+    """Of --flag=value elements, those that memory depends on, by the flag's name here whatever the file's is."""
     kinds = {LENGTH[engine]: int, BATCHED_TOKENS[engine]: int, UTILIZATION[engine]: float, CACHE_DTYPE: str}
+    options = table(engine).options
+    here = {flag: known for known in kinds for flag in options[known].flags}
     found: dict[str, Any] = {}
     for argument in written:
-        if argument.flag not in kinds or argument.value is None:
+        if argument.flag not in here or argument.value is None:
             continue
+        known = here[argument.flag]
         try:
-            found[argument.flag] = kinds[argument.flag](argument.value)
+            found[known] = kinds[known](argument.value)
         except ValueError:
             what = "write it as a plain number to have it planned for"
             raise InvalidFile(f"InferenceService {name}: {argument.path}: {argument.text}: {what}") from None

@@ -186,6 +186,48 @@ def test_a_request_is_no_longer_than_the_engine_takes(told: Any, model: Path) ->
     assert "8000 and 256 are more than spec.engineArgs' --max-model-len, 8192: lower one" in found
 
 
+def test_nor_than_the_model_does(told: Any, model: Path) -> None:
+    service = SERVICE.replace("8192", "1000000")
+    found = told(service, "--config", str(model), "--prompt-tokens", "200000", code=1)
+    assert "200000 and 256 are more than the model's context, 131072: lower one" in found
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("--gpu-memory-utilization=5", "--gpu-memory-utilization must be above 0 and at most 1, which 5 is not"),
+        ("--gpu-memory-utilization=0", "--gpu-memory-utilization must be above 0 and at most 1, which 0 is not"),
+        ("--gpu-memory-utilization=nan", "--gpu-memory-utilization takes a number, which nan is not"),
+        ("--nosuch=1", "--nosuch is not an option of vLLM"),
+        ("--max-num-batched-tokens=-4", "--max-num-batched-tokens must be at least 1, which -4 is not"),
+    ],
+)
+def test_what_the_operator_would_refuse_is_not_planned(told: Any, model: Path, written: str, complaint: str) -> None:
+    found = told(SERVICE.replace("--gpu-memory-utilization=0.5", written), "--config", str(model), code=1)
+    assert f"InferenceService team/chat: spec.engineArgs[1]: {complaint}" in found
+
+
+def test_each_engine_refuses_in_its_own_words(told: Any, model: Path) -> None:
+    service = SERVICE.replace("spec:\n", "spec:\n  engine: sglang\n", 1)
+    assert "--max-model-len is not an option of SGLang" in told(service, "--config", str(model), code=1)
+
+
+def test_another_name_of_a_flag_is_read_too(told: Any, model: Path) -> None:
+    service = SERVICE.replace("--gpu-memory-utilization", "--device-memory-utilization")
+    (plan,) = json.loads(told(service, "--config", str(model), "-o", "json"))
+    assert plan["utilization"] == 0.5
+
+
+def test_a_job_is_looked_for_in_the_services_own_namespace(told: Any) -> None:
+    larger = (
+        TRAINED.split("---")[1].replace("name: small", "name: small, namespace: team").replace("layers: 2", "layers: 4")
+    )
+    (plan,) = json.loads(told(f"{TRAINED}---{larger}", "--accelerator", "L4", "--prompt-tokens", "100", "-o", "json"))
+    assert plan["parameters"] == 252_288
+    found = told(f"{TRAINED.split('---')[0]}---{larger}", "--accelerator", "L4", code=1)
+    assert "trainingJob: small: is not in this file, in namespace default: add it" in found
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
