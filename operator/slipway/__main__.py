@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
 REFERENCE_FILE = Path("docs/api.md")
 RBAC_DIRECTORY = Path("charts/slipway/templates")
+NUMBER_MAX, NUMBER_MIN = 10**9, 10**-6  # of options: what comes of them stays a number, and is no week's work
 HOW = (
     "with default settings and no cluster; claims that they name are looked for in the files. Exits with 1 where the"
     " operator would not accept one of them. Does not check the API server's own rules on values and on fields together"
@@ -102,8 +103,8 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
 
 
 def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number above zero")
+    if not text.isdecimal() or not 0 < int(text) <= NUMBER_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number above zero, at most {NUMBER_MAX}")
     return int(text)
 
 
@@ -112,8 +113,9 @@ def _positive(text: str) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above zero")
+    if not NUMBER_MIN <= number <= NUMBER_MAX:
+        allowed = f"from {NUMBER_MIN:f} to {NUMBER_MAX}"
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above zero, {allowed}")
     return number
 
 

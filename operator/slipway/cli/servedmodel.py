@@ -30,6 +30,8 @@ from ..plan.observed import Obj, Owner
 from .documents import InvalidFile, documents
 from .preview import DEFAULT_NAMESPACE, DEFAULTS, owner_of
 
+BYTES_MAX = 10**18  # of a checkpoint
+NUMBER_MAX = 10**9  # of an engine argument's tokens, as of any flag here
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
 UNPLANNED = frozenset(
     {"--cpu-offload-gb", "--speculative-config", "--enable-lora", "--data-parallel-size", "--quantization"}
@@ -89,7 +91,7 @@ def _json(text: str) -> object:
     """What is no JSON is YAML, whose own reader complains of it."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # not JSON, or a number of thousands of digits
         if text.lstrip().startswith("{"):
             raise InvalidFile(f"not JSON: {error}") from error
         return None
@@ -106,12 +108,28 @@ def _decoder(config: object, file: Path | None) -> Decoder:
 
 
 def _counted_bytes(directory: Path) -> int | None:
-    """Of the weights beside a config.json, by their index or their only file."""
+    """Of the weights beside a config.json, by their index or their only file. Some indexes do not say."""
     index, weights = directory / INDEX, directory / WEIGHTS
     if index.is_file():
-        total = json.loads(index.read_text(encoding="utf-8")).get("metadata", {}).get("total_size")
-        return total if isinstance(total, int) and total > 0 else None
+        return _total_size(index)
     return weights.stat().st_size if weights.is_file() else None
+
+
+def _total_size(index: Path) -> int | None:
+    mend = "fetch it again, or take it away to have the weights counted"
+    try:
+        found = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidFile(f"{INDEX}: not JSON: {error}: {mend}") from error
+    metadata = found.get("metadata") or {} if isinstance(found, Mapping) else None
+    if not isinstance(metadata, Mapping):
+        raise InvalidFile(f"{INDEX}: must be a JSON object, and its metadata one too: {mend}")
+    total = metadata.get("total_size")
+    if total is None:
+        return None
+    if isinstance(total, bool) or not isinstance(total, int | float) or not 1 <= total <= BYTES_MAX:
+        raise InvalidFile(f"{INDEX}: metadata.total_size: must be a number of bytes, 1 to {BYTES_MAX}: {mend}")
+    return int(total)
 
 
 def _of_service(body: Obj, jobs: Jobs, config: Path | None) -> Served:
@@ -189,10 +207,13 @@ def _arguments(written: Sequence[Argument], engine: str, name: str) -> dict[str,
             continue
         known = here[argument.flag]
         try:
-            found[known] = kinds[known](argument.value)
+            value = kinds[known](argument.value)
         except ValueError:
             what = "write it as a plain number to have it planned for"
             raise InvalidFile(f"InferenceService {name}: {argument.path}: {argument.text}: {what}") from None
+        if kinds[known] is int and value > NUMBER_MAX:
+            raise InvalidFile(f"InferenceService {name}: {argument.path}: {known} must be at most {NUMBER_MAX}")
+        found[known] = value
     return found
 
 
