@@ -17,6 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..api import inferenceservice, trainingjob
+from ..api.common import API_VERSION
 from ..api.plainyaml import PlainDumper
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
@@ -84,9 +85,13 @@ def operator() -> Operator:
 
 def preview(present: list[Obj], using: Operator, now: float | None = None) -> list[Preview]:
     """Plans of all of Slipway's resources among `present`. `now`: seconds since the epoch. Raises InvalidFile."""
-    resources = of_kinds(present, *MODELS)
+    stored = [_checked(body) if _is_ours(body) else body for body in present]  # first: one's plan may read another
     moment = time.time() if now is None else now
-    return [_previewed(body, present, using, moment) for body in resources]
+    return [_previewed(body, stored, using, moment) for body in of_kinds(stored, *MODELS)]
+
+
+def _is_ours(body: Obj) -> bool:
+    return body["apiVersion"] == API_VERSION and body["kind"] in MODELS
 
 
 def _previewed(body: Obj, documents: list[Obj], using: Operator, now: float) -> Preview:
