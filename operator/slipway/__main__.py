@@ -268,11 +268,11 @@ def render(arguments: argparse.Namespace) -> int:
         return _misused("--run belongs to --target torchrun")
     if arguments.target == "kubernetes":
         code = _of_previews(arguments.filenames, preview.rendered)
-        if code == 0:  # not on standard output, which may be piped to kubectl
-            print(preview.UNCHECKED, end="", file=sys.stderr)
-        return code
-    show = targets.run if arguments.run else targets.SCRIPTS[arguments.target]
-    return _of_files(arguments.filenames, show)
+    else:
+        code = _of_files(arguments.filenames, targets.run if arguments.run else targets.SCRIPTS[arguments.target])
+    if code == 0:  # not on standard output, which may be piped to kubectl or a shell
+        print(preview.UNCHECKED, end="", file=sys.stderr)
+    return code
 
 
 def _of_previews(filenames: Sequence[str], show: "Callable[[Sequence[Preview]], str]") -> int:
