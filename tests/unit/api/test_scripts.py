@@ -200,7 +200,12 @@ def test_what_is_not_checked_is_told_before_it_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(local, "run", lambda *_: told.append(capsys.readouterr().err) or "")
+
+    def run(*_: object) -> str:
+        told.append(capsys.readouterr().err)
+        return ""
+
+    monkeypatch.setattr(local, "run", run)
     (tmp_path / "job.yaml").write_text(JOB)
     main(["render", "--target", "torchrun", "--run", "-f", str(tmp_path / "job.yaml")])
     assert told == [UNCHECKED]
