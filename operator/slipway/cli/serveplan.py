@@ -64,8 +64,9 @@ def _seconds(milliseconds: float | None) -> float | None:
 
 
 def _check_length(model: Served, demand: Demand) -> None:
+    """The lesser of what the model and the engine take: what is not above zero leaves it to the model."""
     longest, whose = model.decoder.context, "the model's context"
-    if model.context_tokens is not None and model.context_tokens > 0:
+    if model.context_tokens is not None and 0 < model.context_tokens < longest:
         longest, whose = model.context_tokens, f"spec.engineArgs' {LENGTH[model.engine or DEFAULT_ENGINE]}"
     if demand.tokens > longest:
         asked = f"{demand.prompt_tokens} and {demand.output_tokens} are more than {whose}, {longest}"
