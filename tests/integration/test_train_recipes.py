@@ -25,7 +25,8 @@ def start(recipe: dict[str, Any], output: Path, *, processes: int = 2) -> Pod:
     scratch = output.parent / f"{output.name}-{len(list(output.parent.iterdir()))}"
     scratch.mkdir()
     pet = {"PET_NNODES": "1", "PET_NPROC_PER_NODE": str(processes), "PET_NODE_RANK": "0"}
-    return launch(recipe, scratch, {**pet, "PET_MASTER_PORT": str(free_port()), "SLIPWAY_OUTPUT_DIR": str(output)})
+    own = {"SLIPWAY_OUTPUT_DIR": str(output), "TMPDIR": str(scratch)}  # as a pod has a /tmp of its own
+    return launch(recipe, scratch, {**pet, "PET_MASTER_PORT": str(free_port()), **own})
 
 
 def finished(recipe: dict[str, Any], output: Path, *, processes: int = 2) -> Any:
@@ -84,7 +85,7 @@ def test_sft_learns_the_answers_and_a_killed_rank_changes_nothing(base: Path, ro
     assert curve(disturbed) == curve(tmp_path / "undisturbed")
     weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("undisturbed", "disturbed")]
     assert weights[0] == weights[1]
-    assert not list(Path("/tmp").glob("slipway-rows-*")), "no spool is left behind, not even by the kill"
+    assert not list(tmp_path.rglob("slipway-rows-*")), "no spool is left behind, not even by the kill"
 
 
 @pytest.mark.parametrize("strategy", ["fsdp", "deepspeed"])
