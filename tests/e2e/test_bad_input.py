@@ -154,7 +154,8 @@ def test_a_services_missing_claim_is_named_and_then_looked_into(kube: Kube, name
     kube.apply(namespace, service("empty", {"uri": "pvc://later/model"}))
     kube.until(namespace, SERVICES, "empty", says("ModelReady", "ClaimNotFound", "later"), seconds=SOON)
     kube.apply(namespace, LATER)
-    kube.until(namespace, SERVICES, "empty", says("Ready", "ModelCheckFailed", "later/model"), seconds=AFTER_A_PAUSE)
+    told = says("Ready", "ModelCheckFailed", "/slipway/model/model does not exist")
+    kube.until(namespace, SERVICES, "empty", told, seconds=AFTER_A_PAUSE)
 
 
 def test_a_services_missing_image_is_named(kube: Kube, shared_namespace: str) -> None:
