@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ..plan.inference.enginematrix import markdown, matrix
 from .columns import aligned
-from .generated import Generated
+from .generated import Generated, with_block
 
 PAGE = Path("docs/serving.md")
-BEGIN, END = "<!-- generated: engines -->\n", "<!-- end -->\n"
+BLOCK = "engines"
 REGENERATE = "slipway engines --output docs/serving.md"
 
 
@@ -21,9 +21,5 @@ def as_table() -> str:
 
 def page(path: Path = PAGE) -> Generated:
     """The page with its block as it ought to be. Raises ValueError where it has none."""
-    text = path.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text.partition(BEGIN)[2]:
-        raise ValueError(f"{path}: has no block between {BEGIN.strip()} and {END.strip()}: put them where it belongs")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return Generated(path.parent, {path.name: f"{before}{BEGIN}{markdown()}{END}{after}"}, REGENERATE)
+    text = with_block(path.read_text(encoding="utf-8"), BLOCK, markdown(), page=path)
+    return Generated(path.parent, {path.name: text}, REGENERATE)

@@ -2,13 +2,30 @@
 
 A stale file fails `make check` with a difference and the command that mends it, so that types and charts cannot part.
 What is decided here too: a file is deleted only where its own first words say that the same command made it. Any other
-file in the directory is somebody's.
+file in the directory is somebody's. And how a page is marked of which only a block is generated.
 """
 
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+END = "<!-- end -->\n"
+
+
+def begin(name: str) -> str:
+    """The line of a page after which what is generated under this name stands, up to END."""
+    return f"<!-- generated: {name} -->\n"
+
+
+def with_block(text: str, name: str, block: str, *, page: Path) -> str:
+    """The text of a page with its block of that name as it ought to be. Raises ValueError where it has none."""
+    before, marker, rest = text.partition(begin(name))
+    _, end, after = rest.partition(END)
+    if not marker or not end:
+        where = f"{begin(name).strip()} and {END.strip()}"
+        raise ValueError(f"{page}: has no block between {where}: put them where it belongs")
+    return f"{before}{marker}{block}{end}{after}"
 
 
 @dataclass(frozen=True, slots=True)

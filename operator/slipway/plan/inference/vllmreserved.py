@@ -6,62 +6,48 @@ metrics would stop working while the object looked fine: nothing is accepted tha
 
 from collections.abc import Mapping
 
+from . import reservedreasons as why
 from .enginekind import Bounds, Reserved
 
-_ONE_ADDRESS = (
-    "the Service, the gateway and the readiness heartbeat reach the engine over HTTP on port 8000 of all addresses; "
-    "remove it"
-)
-_ONE_POD = (
-    "a replica is one pod; set spec.parallelism.tensor for GPUs that share the model, spec.replicas for more copies"
-)
-_PLAIN_HTTP = (
-    "the gateway and the readiness heartbeat speak plain HTTP to the engine; terminate TLS in front of the gateway, "
-    "and remove it"
-)
-_NEEDS_TEXT = "a replica is ready when it has completed a text prompt, which the engine could not do then; remove it"
-_GENERATES = "only models that generate text are served, since readiness is a generated token; remove it"
-_LOCAL_MODEL = "the model is the directory that spec.model names, which has no revisions; remove it"
-
 _FLAGS: Mapping[str, str] = {
-    "--model": "spec.model says what is served; remove it",
-    "--served-model-name": "the name that clients use is the InferenceService's; remove it",
-    "--tensor-parallel-size": "set spec.parallelism.tensor instead",
+    "--model": why.THE_MODEL,
+    "--served-model-name": why.THE_NAME,
+    "--tensor-parallel-size": why.THE_TENSOR,
     "--shutdown-timeout": "set spec.drainSeconds instead",
-    "--host": _ONE_ADDRESS,
-    "--port": _ONE_ADDRESS,
-    "--uds": _ONE_ADDRESS,
-    "--grpc": _ONE_ADDRESS,
-    "--grpc-port": _ONE_ADDRESS,
-    "--root-path": _ONE_ADDRESS,
-    "--headless": _ONE_POD,
-    "--nnodes": _ONE_POD,
-    "--node-rank": _ONE_POD,
-    "--master-addr": _ONE_POD,
-    "--master-port": _ONE_POD,
-    "--pipeline-parallel-size": _ONE_POD,
-    "--prefill-context-parallel-size": _ONE_POD,
-    "--enable-elastic-ep": _ONE_POD,
-    "--elastic-ep-max-dp-size": _ONE_POD,
-    "--ssl-keyfile": _PLAIN_HTTP,
-    "--ssl-certfile": _PLAIN_HTTP,
-    "--ssl-ca-certs": _PLAIN_HTTP,
-    "--ssl-cert-reqs": _PLAIN_HTTP,
-    "--ssl-ciphers": _PLAIN_HTTP,
-    "--enable-ssl-refresh": _PLAIN_HTTP,
-    "--api-key": "the gateway and the heartbeat send the engine no key; keep keys at the gateway, and remove it",
+    "--host": why.ONE_ADDRESS,
+    "--port": why.ONE_ADDRESS,
+    "--uds": why.ONE_ADDRESS,
+    "--grpc": why.ONE_ADDRESS,
+    "--grpc-port": why.ONE_ADDRESS,
+    "--root-path": why.ONE_ADDRESS,
+    "--headless": why.ONE_POD,
+    "--nnodes": why.ONE_POD,
+    "--node-rank": why.ONE_POD,
+    "--master-addr": why.ONE_POD,
+    "--master-port": why.ONE_POD,
+    "--pipeline-parallel-size": why.ONE_POD,
+    "--prefill-context-parallel-size": why.ONE_POD,
+    "--enable-elastic-ep": why.ONE_POD,
+    "--elastic-ep-max-dp-size": why.ONE_POD,
+    "--ssl-keyfile": why.PLAIN_HTTP,
+    "--ssl-certfile": why.PLAIN_HTTP,
+    "--ssl-ca-certs": why.PLAIN_HTTP,
+    "--ssl-cert-reqs": why.PLAIN_HTTP,
+    "--ssl-ciphers": why.PLAIN_HTTP,
+    "--enable-ssl-refresh": why.PLAIN_HTTP,
+    "--api-key": why.NO_KEYS,
     "--hf-token": "a secret does not belong in a spec; set HF_TOKEN from a Secret in spec.podTemplate",
     "--disable-log-stats": "readiness and scaling read the metrics that it turns off; remove it",
-    "--config": "a file's flags cannot be checked here; write them as elements of spec.engineArgs",
-    "--help": "the engine would print its help and end; remove it",
-    "--tokens-only": _NEEDS_TEXT,
-    "--skip-tokenizer-init": _NEEDS_TEXT,
-    "--mm-encoder-only": _NEEDS_TEXT,
-    "--revision": _LOCAL_MODEL,
-    "--code-revision": _LOCAL_MODEL,
+    "--config": why.NO_FILE,
+    "--help": why.ONLY_HELP,
+    "--tokens-only": why.NEEDS_TEXT,
+    "--skip-tokenizer-init": why.NEEDS_TEXT,
+    "--mm-encoder-only": why.NEEDS_TEXT,
+    "--revision": why.LOCAL_MODEL,
+    "--code-revision": why.LOCAL_MODEL,
 }
 
-_PREFIXES: Mapping[str, str] = {"--data-parallel-": _ONE_POD}
+_PREFIXES: Mapping[str, str] = {"--data-parallel-": why.ONE_POD}
 
 _ADAPTER = "spec.model comes to an adapter, for which Slipway sets it; remove it, or train with output.merge merged"
 
@@ -81,13 +67,13 @@ _WITH_ADAPTER: Mapping[str, str] = dict.fromkeys(
 
 # Values of flags that are otherwise free.
 _VALUES: Mapping[tuple[str, str], str] = {
-    ("--runner", "pooling"): _GENERATES,
-    ("--runner", "draft"): _GENERATES,
-    ("--convert", "embed"): _GENERATES,
-    ("--convert", "classify"): _GENERATES,
-    ("--api-server-count", "0"): _ONE_ADDRESS,
-    ("--distributed-executor-backend", "ray"): _ONE_POD,
-    ("--distributed-executor-backend", "external_launcher"): _ONE_POD,
+    ("--runner", "pooling"): why.GENERATES,
+    ("--runner", "draft"): why.GENERATES,
+    ("--convert", "embed"): why.GENERATES,
+    ("--convert", "classify"): why.GENERATES,
+    ("--api-server-count", "0"): why.ONE_ADDRESS,
+    ("--distributed-executor-backend", "ray"): why.ONE_POD,
+    ("--distributed-executor-backend", "external_launcher"): why.ONE_POD,
 }
 
 # What vLLM refuses, or quietly turns off, on a CPU (vllm/platforms/cpu.py, vllm/config/model.py of 0.32.0).

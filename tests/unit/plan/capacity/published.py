@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from slipway.cli.generated import Generated
+from slipway.cli.generated import Generated, with_block
 from slipway.plan.capacity.candidates import Candidate, Fleet, Settings, candidates, precisions
 from slipway.plan.capacity.decoder import Decoder
 from slipway.plan.capacity.decoderconfig import decoder_from
@@ -28,7 +28,6 @@ from slipway.plan.capacity.sharding import Sharding
 HERE = Path(__file__).parent
 PAGE = Path("docs/planner.md")
 REGENERATE = "python -m tests.unit.plan.capacity.published"
-BEGIN, END = "<!-- generated: {} -->", "<!-- end -->"
 MISSION = (
     *(("TP8", "as is"), ("TP4 x PP2", "as is"), ("TP2 x PP4", "as is"), ("TP1 x PP8", "as is"), ("TP1 x PP7", "as is")),
     *(("TP4", "int4"), ("TP2 x PP2", "int4"), ("TP2", "int4")),
@@ -172,11 +171,7 @@ def tables() -> dict[str, str]:
 def page(text: str) -> str:
     """The page with its tables as they ought to be."""
     for name, table in tables().items():
-        head, begin, rest = text.partition(BEGIN.format(name))
-        _, end, tail = rest.partition(END)
-        assert begin, f"{PAGE} has lost its marker {BEGIN.format(name)}"
-        assert end, f"{PAGE} has lost its marker {END}"
-        text = f"{head}{begin}\n{table}\n{end}{tail}"
+        text = with_block(text, name, f"{table}\n", page=PAGE)
     return text
 
 

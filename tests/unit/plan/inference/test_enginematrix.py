@@ -6,8 +6,11 @@ import pytest
 
 from slipway.__main__ import main
 from slipway.cli import engines
+from slipway.cli.generated import END, begin
 from slipway.plan.inference.enginematrix import FEATURES, markdown, matrix
 from slipway.plan.inference.engines import ENGINES
+
+BEGIN = begin(engines.BLOCK)
 
 
 def cells(feature: str) -> tuple[str, ...]:
@@ -55,16 +58,16 @@ def test_the_command_prints_the_table(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_page_has_the_table_in_its_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{engines.BEGIN}old\n{engines.END}after\n")
+    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
     assert "-old" in engines.page(page).difference()
     assert main(["engines", "--output", str(page)]) == 0
-    assert page.read_text() == f"before\n{engines.BEGIN}{markdown()}{engines.END}after\n"
+    assert page.read_text() == f"before\n{BEGIN}{markdown()}{END}after\n"
     assert engines.page(page).difference() == ""
     assert capsys.readouterr().out == ""
 
 
 def test_a_page_without_the_block_says_where_it_belongs(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"{engines.END}{engines.BEGIN}")
+    page.write_text(f"{END}{BEGIN}")
     with pytest.raises(ValueError, match="put them where it belongs"):
         engines.page(page)
