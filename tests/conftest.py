@@ -5,11 +5,19 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.connections import close_latecomers
 from tests.controlplane.apiserver import ApiServer, api_server
 
 # How long an example takes says how busy the machine is, and nothing about the product.
 settings.register_profile("slipway", deadline=None)
 settings.load_profile("slipway")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _latecomers_are_closed() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        close_latecomers(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

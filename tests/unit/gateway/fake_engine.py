@@ -11,6 +11,8 @@ from typing import cast
 
 import h11
 
+from tests.connections import accepted
+
 
 @dataclass
 class Seen:
@@ -78,12 +80,6 @@ async def describe(call: Call) -> None:
     """The default: says back what came."""
     body = json.dumps({"object": "chat.completion", "bytes": len(call.seen.body), "target": call.seen.target})
     await call.send(response(body.encode()))
-
-
-async def accepted() -> None:
-    """After a listener has closed: what it had begun to accept has a protocol that can be told to close."""
-    for _ in range(3):
-        await asyncio.sleep(0)
 
 
 @dataclass

@@ -16,8 +16,9 @@ from slipway_gateway.gateway import Gateway
 from slipway_gateway.routes import ServiceKey, ServiceRecord, Table
 from slipway_gateway.routing import Address
 from slipway_gateway.settings import Listen, Settings
+from tests.connections import accepted
 
-from .fake_engine import FakeEngine, accepted
+from .fake_engine import FakeEngine
 
 QUICK: dict[str, Any] = {"listen": Listen("127.0.0.1", 0), "sweep_seconds": 0.01, "drain_delay_seconds": 0.0}
 CHAT = ServiceKey("team", "chat")

@@ -4,7 +4,6 @@ It keeps resourceVersions, uids, optimistic locking, delete preconditions and th
 labels replaced, status as a subresource). What the real one does beyond that is tested in tests/integration.
 """
 
-import asyncio
 import copy
 import itertools
 import json
@@ -19,6 +18,7 @@ from aiohttp.test_utils import TestServer
 
 from slipway.kube.client import KubeClient
 from slipway.telemetry.metrics import Metrics
+from tests.connections import all_ended
 
 Obj = dict[str, Any]
 
@@ -214,6 +214,4 @@ async def serving(fake: FakeApi, metrics: Metrics | None = None) -> AsyncIterato
             yield client
         finally:
             await client.close()
-    await asyncio.sleep(
-        0
-    )  # a closed transport lets go of its socket in the next turn, which the loop may not live to see
+    await all_ended()  # the loop may not live to see it
