@@ -2,7 +2,9 @@
 
 Decided here: names are relative to the root and sorted, so every pod sees one order. Symbolic links are left out,
 because a link could put one text on both sides of the held-out share, and so are empty files. A directory that Hugging
-Face's `save_to_disk` wrote counts with the files that its own `state.json` names: what lies beside them is a cache.
+Face's `save_to_disk` wrote counts with the files that its own `state.json` names: what lies beside them is a cache. A
+store that says "not there" or "denied" would say so again, so the run ends for good; one that fails otherwise may be up
+by the next attempt.
 """
 
 import hashlib
@@ -26,6 +28,11 @@ _ARROW = {"s3": "S3FileSystem", "gs": "GcsFileSystem"}
 # What AWS's and Google's own clients call a store that is not theirs; pyarrow reads the rest of the environment itself.
 _ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("STORAGE_EMULATOR_HOST",)}
 _REMOTE = re.compile(r"[a-z0-9]+://")
+# How pyarrow tells what S3 will not take back: in words alone, where for Google's store it raises the fitting OSError.
+_S3_REFUSES = re.compile(
+    r"(AWS Error|ExceptionName:) (NO_SUCH_BUCKET|RESOURCE_NOT_FOUND|ACCESS_DENIED|INVALID_ACCESS_KEY_ID"
+    r"|SIGNATURE_DOES_NOT_MATCH|InvalidBucketName|PermanentRedirect|AuthorizationHeaderMalformed)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,10 @@ class Tree:
 
 
 def open_tree(address: str, patterns: tuple[str, ...]) -> Tree:
-    """Lists what matches. Raises RecipeError where the address cannot be read; what matches may be nothing."""
+    """Lists what matches, which may be nothing.
+
+    Raises RecipeError where the address cannot be read, and OSError where the store fails.
+    """
     tree = _remote(address, patterns) if _REMOTE.match(address) else _local(Path(address), patterns)
     return _as_saved(tree)
 
@@ -87,10 +97,19 @@ def _remote(address: str, patterns: tuple[str, ...]) -> Tree:
         raise _wrong(patterns, error) from None
     try:
         found = dict(_listed(files, root))
-    except Exception as error:  # each driver has errors of its own; what they say is all there is
+    except (OSError, ValueError) as error:  # the latter is what pyarrow finds wrong with the address
+        if not _is_for_good(error):
+            raise
         raise RecipeError(f"{_FIELD}: {address} cannot be listed: {type(error).__name__}: {error}") from error
     sizes = {name: size for name, size in found.items() if wanted.match(name)}
     return _tree(address, sizes, lambda name: files.open(f"{root}/{name}", "rb"))
+
+
+def _is_for_good(error: OSError | ValueError) -> bool:
+    """Whether the store would answer the same at every attempt."""
+    if isinstance(error, (FileNotFoundError, PermissionError, ValueError)):
+        return True
+    return _S3_REFUSES.search(str(error)) is not None
 
 
 def _wrong(patterns: tuple[str, ...], error: Exception) -> RecipeError:
@@ -152,7 +171,7 @@ def _read_json(tree: Tree, name: str) -> dict[str, Any] | None:
     try:
         with tree.open(name) as file:
             found = json.loads(file.read())
-    except (OSError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

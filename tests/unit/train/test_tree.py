@@ -41,13 +41,18 @@ def local(tmp_path: Path) -> str:
     return str(tmp_path / "data")
 
 
+def use(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the data in a store at `endpoint`, whose client reads the environment."""
+    settings = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**settings, "AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+    return "s3://bucket/data"
+
+
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with fake_s3("bucket", CONTENT) as endpoint:
-        settings = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": "us-east-1"}
-        for name, value in {**settings, "AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_DISABLED": "true"}.items():
-            monkeypatch.setenv(name, value)
-        yield "s3://bucket/data"
+        yield use(endpoint, monkeypatch)
 
 
 @pytest.mark.parametrize("place", ["local", "memory", "s3"])
@@ -106,6 +111,51 @@ def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(local: str) -
 def test_a_store_that_refuses_is_told_in_its_own_words(s3: str) -> None:
     with pytest.raises(RecipeError, match=r"^dataset\.uri: s3://elsewhere/x cannot be listed: "):
         open_tree("s3://elsewhere/x", ROWS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (403, "AccessDenied"),
+        (403, "InvalidAccessKeyId"),
+        (403, "SignatureDoesNotMatch"),
+        (404, "NoSuchBucket"),
+        (400, "InvalidBucketName"),
+        (400, "AuthorizationHeaderMalformed"),
+    ],
+)
+def test_what_a_store_refuses_to_list_ends_the_run(answer: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_s3("bucket", CONTENT, failing={"": answer}) as endpoint:
+        address = use(endpoint, monkeypatch)
+        with pytest.raises(RecipeError, match=r"^dataset\.uri: s3://bucket/data cannot be listed: "):
+            open_tree(address, ROWS)
+
+
+@pytest.mark.parametrize(
+    "answer", [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (400, "ExpiredToken")]
+)
+def test_a_store_that_fails_while_listing_may_be_asked_again(
+    answer: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_s3("bucket", CONTENT, failing={"": answer}) as endpoint:
+        address = use(endpoint, monkeypatch)
+        with pytest.raises(OSError, match="AWS Error"):
+            open_tree(address, ROWS)
+
+
+def test_a_store_that_is_away_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_s3("bucket", CONTENT) as endpoint:
+        address = use(endpoint, monkeypatch)
+    with pytest.raises(OSError, match="AWS Error NETWORK_CONNECTION"):
+        open_tree(address, ROWS)
+
+
+def test_a_state_that_cannot_be_read_is_not_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = {"data/cache-0.arrow": b"a", "data/state.json": b'{"_data_files": []}'}
+    with fake_s3("bucket", saved, failing={"data/state.json": (503, "SlowDown")}) as endpoint:
+        address = use(endpoint, monkeypatch)
+        with pytest.raises(OSError, match="AWS Error"):  # and the cache would be data
+            open_tree(address, ("**/*.arrow",))
 
 
 # Hugging Face's save_to_disk, as datasets 5.2.0 wrote it
