@@ -1,7 +1,11 @@
+import errno
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -103,9 +107,61 @@ def test_a_wrong_pattern_is_the_recipes_mistake_wherever_the_files_are(
         open_tree(request.getfixturevalue(place), ("*.txt", pattern))
 
 
-def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(local: str) -> None:
-    with pytest.raises(RecipeError, match=r"^dataset\.include: \.: "):
-        open_tree(local, (".",))
+@pytest.mark.parametrize("place", ["local", "memory", "s3"])
+@pytest.mark.parametrize("pattern", ["", ".", "./", "./c.txt", "*/", "deep//a", "/c.txt", "../data/*", "a/./b"])
+def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(
+    place: str, pattern: str, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(RecipeError, match=rf"^dataset\.include: '{re.escape(pattern)}' names nothing below"):
+        open_tree(request.getfixturevalue(place), ("*.txt", pattern))
+
+
+@pytest.mark.parametrize("place", ["local", "memory", "s3"])
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("**", ["b.jsonl", "c.txt", "deep/er/a.jsonl"]),
+        ("deep/**", ["deep/er/a.jsonl"]),
+        ("*", ["b.jsonl", "c.txt"]),
+        ("deep", []),
+        ("**/er/*", ["deep/er/a.jsonl"]),
+        ("[a-b].*", ["b.jsonl"]),
+        ("?.txt", ["c.txt"]),
+        ("*/*.jsonl", []),
+        ("B.jsonl", []),
+        ("[z-a]", []),
+    ],
+)
+def test_a_pattern_means_the_same_wherever_the_files_are(
+    place: str, pattern: str, names: list[str], request: pytest.FixtureRequest
+) -> None:
+    assert list(open_tree(request.getfixturevalue(place), (pattern,)).names) == names
+
+
+def test_what_is_behind_a_link_does_not_count(local: str) -> None:
+    (Path(local) / "file.txt").symlink_to("c.txt")
+    (Path(local) / "directory").symlink_to("deep")
+    assert open_tree(local, ("**", "directory/er/*")).names == ("b.jsonl", "c.txt", "deep/er/a.jsonl")
+
+
+def test_a_directory_that_cannot_be_listed_is_told_unless_it_is_closed_to_us(
+    local: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.scandir
+
+    def failing(error: OSError) -> None:
+        def scandir(path: str) -> Any:
+            if str(path).endswith("deep"):
+                raise error
+            return listed(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    failing(PermissionError(errno.EACCES, "Permission denied"))
+    assert open_tree(local, ("**",)).names == ("b.jsonl", "c.txt")
+    failing(OSError(errno.ESTALE, "Stale file handle"))
+    with pytest.raises(OSError, match="Stale"):
+        open_tree(local, ("**",))
 
 
 def test_a_store_that_refuses_is_told_in_its_own_words(s3: str) -> None:
