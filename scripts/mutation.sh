@@ -8,14 +8,14 @@ tree=build/mutation
 # mutmut wants the package at the root of the tree that it mutates, so it gets a tree of its own.
 prepare() {
   rm -rf "$tree" && mkdir -p "$tree"
-  cp -r operator/slipway tests workloads "$tree/"
+  cp -r operator/slipway tests workloads docs "$tree/" # docs: tests compare its generated tables
   cp pyproject.toml "$tree/"
   cat >>"$tree/pyproject.toml" <<'T'
 
 [tool.mutmut]
 source_paths = ["slipway"]
 only_mutate = ["slipway/plan/*"]
-also_copy = ["workloads"]
+also_copy = ["workloads", "docs"]
 pytest_add_cli_args_test_selection = ["tests/unit/plan", "tests/unit/engine/test_args.py", "tests/golden"]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 T
@@ -41,6 +41,7 @@ score() {
           printf "mutation score %.1f %% (%d of %d mutants killed), at least %d %% wanted\n", 100 * killed / total, killed, total, minimum
           exit (100 * killed / total < minimum) }' "$tree/results.txt"
 }
+scripts/setup.sh
 step "tree of its own" prepare
 step "mutants" make_mutants
 step "draw" draw

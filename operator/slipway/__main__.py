@@ -1,16 +1,18 @@
 """The command line: `slipway`, also installed as `kubectl-slipway`.
 
 What is decided here: what each subcommand reads and prints, and its exit code: 0 done, 1 what was asked for is wrong (a
-stale file, an invalid resource or one that the operator would refuse, an unreachable cluster), 2 the command line
-itself is, or its file is nothing that can be read as YAML text. Each subcommand imports what it needs when it runs, so
-that generating files needs neither kopf nor a cluster client.
+stale file, an invalid resource or one that the operator would refuse, an unreachable cluster, a file or an output that
+cannot be written), 2 the command line itself is, or its file is nothing that can be read as YAML text. Whoever reads
+only the first lines of an output has made no error. Each subcommand imports what it needs when it runs, so that
+generating files needs neither kopf nor a cluster client.
 """
 
 import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
 REFERENCE_FILE = Path("docs/api.md")
 RBAC_DIRECTORY = Path("charts/slipway/templates")
+NUMBER_MAX, NUMBER_MIN = 10**9, 10**-6  # of options: what comes of them stays a number, and is no week's work
 HOW = (
     "with default settings and no cluster; claims that they name are looked for in the files. Exits with 1 where the"
     " operator would not accept one of them. Does not check the API server's own rules on values and on fields together"
@@ -45,6 +48,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except OSError as error:
+        if command == "run":
+            raise
+        print(f"slipway {command}: {error}", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """To standard output. That nobody reads it any more is no error, that it cannot be written is one."""
+    try:
+        yield
+    except BrokenPipeError:
+        _write_no_more()
+    except OSError as error:
+        _write_no_more()
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _write_no_more() -> None:
+    """Python would try once more to write what is left, when it ends, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(text: str) -> None:
+    with _writing():
+        print(text, end="", flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,12 +82,12 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="run the operator (in a pod, or against the kubeconfig's cluster)")
     _generator(commands.add_parser("crds", help="print, write or check the CustomResourceDefinitions"), CRDS_DIRECTORY)
-    commands.choices["crds"].add_argument("--docs", type=Path, metavar="FILE", help="write the API reference here too")
+    commands.choices["crds"].add_argument("--docs", type=_path, metavar="FILE", help="write the API reference here too")
     _generator(commands.add_parser("rbac", help="print, write or check the chart's roles"), RBAC_DIRECTORY)
     _plan_options(_of_file(commands, "plan", "say what the operator would do for the resources in a file"))
     _render_options(_of_file(commands, "render", "print what the operator would make for the resources in a file"))
     engines = commands.add_parser("engines", help="list the engines, their versions and what they do under Slipway")
-    engines.add_argument("--output", type=Path, metavar="FILE", help="write the table into this page's block instead")
+    engines.add_argument("--output", type=_path, metavar="FILE", help="write the table into this page's block instead")
     engines.add_argument("--check", action="store_true", help="fail when docs/serving.md's block is stale")
     listing = commands.add_parser("status", help="list TrainingJobs and InferenceServices with their reasons")
     listing.add_argument("-n", "--namespace", help="only this namespace (all when left out)")
@@ -69,7 +99,7 @@ def _of_file(commands: "Subparsers", name: str, text: str) -> argparse.ArgumentP
     command = commands.add_parser(name, help=text, description=f"{text}, {HOW}")
     files = "YAML; - is standard input; may come several times: all files together are looked at"
     command.add_argument(
-        "-f", "--filename", required=True, action="append", dest="filenames", metavar="FILE", help=files
+        "-f", "--filename", type=_name, required=True, action="append", dest="filenames", metavar="FILE", help=files
     )
     return command
 
@@ -98,12 +128,22 @@ def _plan_options(command: argparse.ArgumentParser) -> None:
     serve.add_argument("--kv-cache-dtype", metavar="TYPE", help="auto, or fp8 for half of it")
     serve.add_argument("--batched-tokens", type=_whole, metavar="N", help="the most that a step computes")
     serve.add_argument("--price", type=_positive, metavar="DOLLARS", help="of one GPU for an hour")
-    serve.add_argument("--config", type=Path, metavar="PATH", help="config.json of an InferenceService's model")
+    serve.add_argument("--config", type=_path, metavar="PATH", help="config.json of an InferenceService's model")
+
+
+def _name(text: str) -> str:
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r}: holds the character NUL, which no file's name does")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_name(text))
 
 
 def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number above zero")
+    if not text.isdecimal() or not 0 < int(text) <= NUMBER_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number above zero, at most {NUMBER_MAX}")
     return int(text)
 
 
@@ -112,8 +152,9 @@ def _positive(text: str) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above zero")
+    if not NUMBER_MIN <= number <= NUMBER_MAX:
+        allowed = f"from {NUMBER_MIN:f} to {NUMBER_MAX}"
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above zero, {allowed}")
     return number
 
 
@@ -132,7 +173,7 @@ def _render_options(command: argparse.ArgumentParser) -> None:
 
 def _generator(command: argparse.ArgumentParser, directory: Path) -> None:
     where = command.add_mutually_exclusive_group()
-    where.add_argument("--output", type=Path, metavar="DIR", help="write them here")
+    where.add_argument("--output", type=_path, metavar="DIR", help="write them here")
     where.add_argument("--check", action="store_true", help=f"fail when {directory} differs from what is generated")
 
 
@@ -163,7 +204,7 @@ def _write_or_print(directory: Path | None, files: dict[str, str], regenerate: s
     from .cli.generated import Generated
 
     if directory is None:
-        print("---\n".join(files.values()), end="")
+        _tell("---\n".join(files.values()))
     else:
         for deleted in Generated(directory, files, regenerate, owns=owns).write():
             print(f"deleted {deleted}: it is no longer generated", file=sys.stderr)
@@ -174,7 +215,7 @@ def _check(*generated: "Generated") -> int:
     differences = "".join(each.difference() for each in generated)
     if not differences:
         return 0
-    print(differences, end="")
+    _tell(differences)
     print(f"Generated files differ from what their source says. Run: {generated[0].regenerate}", file=sys.stderr)
     return 1
 
@@ -227,11 +268,11 @@ def render(arguments: argparse.Namespace) -> int:
         return _misused("--run belongs to --target torchrun")
     if arguments.target == "kubernetes":
         code = _of_previews(arguments.filenames, preview.rendered)
-        if code == 0:  # not on standard output, which may be piped to kubectl
-            print(preview.UNCHECKED, end="", file=sys.stderr)
-        return code
-    show = targets.run if arguments.run else targets.SCRIPTS[arguments.target]
-    return _of_files(arguments.filenames, show)
+    else:
+        code = _of_files(arguments.filenames, targets.run if arguments.run else targets.SCRIPTS[arguments.target])
+    if code == 0:  # not on standard output, which may be piped to kubectl or a shell
+        print(preview.UNCHECKED, end="", file=sys.stderr)
+    return code
 
 
 def _of_previews(filenames: Sequence[str], show: "Callable[[Sequence[Preview]], str]") -> int:
@@ -287,7 +328,7 @@ def _shown(where: str, make: Callable[[], str]) -> int:
         return _unreadable(where, f"not UTF-8, from byte {error.start} on: save it as UTF-8")
     except RecursionError:
         return _unreadable(where, "its values are nested too deeply to be read")
-    print(shown, end="")
+    _tell(shown)
     return 0
 
 
@@ -308,7 +349,7 @@ def status(arguments: argparse.Namespace) -> int:
         if arguments.watch:
             _watch(arguments.namespace)
         else:
-            print(listing.status(arguments.namespace), end="")
+            _tell(listing.status(arguments.namespace))
     except listing.Unreadable as error:
         print(error, file=sys.stderr)
         return 1
@@ -320,22 +361,26 @@ def _watch(namespace: str | None) -> None:
     from .cli import watching
 
     try:
-        watching.watch(namespace, sys.stdout, sys.stderr)
+        with _writing():
+            watching.watch(namespace, sys.stdout, sys.stderr)
     except KeyboardInterrupt:
         return
-    except BrokenPipeError:  # Python would try once more to write what is left, and complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def engines(arguments: argparse.Namespace) -> int:
     from .cli import engines as of_engines
 
+    if not arguments.check and not arguments.output:
+        _tell(of_engines.as_table())
+        return 0
+    try:
+        page = of_engines.page(arguments.output or of_engines.PAGE)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     if arguments.check:
-        return _check(of_engines.page())
-    if arguments.output:
-        of_engines.page(arguments.output).write()
-    else:
-        print(of_engines.as_table(), end="")
+        return _check(page)
+    page.write()
     return 0
 
 

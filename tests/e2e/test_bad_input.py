@@ -10,6 +10,12 @@ from .resources import JOBS, SERVICES, command_job, says, service, tiny_job, tra
 pytestmark = [pytest.mark.level(1), pytest.mark.feature("bad-input")]
 SOON = 10
 AFTER_A_PAUSE = 30  # of the kubelet's, before it tries again what failed
+LATER: Obj = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "later"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
 
 
 def test_an_unknown_field_is_refused(kube: Kube, namespace: str) -> None:
@@ -48,15 +54,7 @@ def test_a_missing_image_is_named_and_runs_when_it_is_there(kube: Kube, namespac
 def test_a_missing_claim_is_named_and_then_found(kube: Kube, namespace: str) -> None:
     kube.apply(namespace, command_job("claim", "true", output={"claim": "later"}))
     kube.until(namespace, JOBS, "claim", says("Accepted", "ClaimNotFound", "later"), seconds=SOON)
-    kube.apply(
-        namespace,
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "later"},
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-        },
-    )
+    kube.apply(namespace, LATER)
     kube.until(namespace, JOBS, "claim", is_true("Complete"), seconds=120)
 
 
@@ -152,6 +150,18 @@ def test_a_service_is_accepted_as_soon_as_its_spec_is_mended(kube: Kube, namespa
         kube.until(namespace, SERVICES, "flag", seen, seconds=SOON)
 
 
-def test_a_services_missing_claim_is_named(kube: Kube, namespace: str) -> None:
+def test_a_services_missing_claim_is_named_and_then_looked_into(kube: Kube, namespace: str) -> None:
     kube.apply(namespace, service("empty", {"uri": "pvc://later/model"}))
     kube.until(namespace, SERVICES, "empty", says("ModelReady", "ClaimNotFound", "later"), seconds=SOON)
+    kube.apply(namespace, LATER)
+    kube.until(namespace, SERVICES, "empty", says("Ready", "ModelCheckFailed", "later/model"), seconds=AFTER_A_PAUSE)
+
+
+def test_a_services_missing_image_is_named(kube: Kube, shared_namespace: str) -> None:
+    """Where the model is there. Mending it is in the test of all that a service may lack."""
+    made = trained(kube, shared_namespace)["status"]["output"]
+    model = {"uri": f"pvc://{made['claim']}/{made['path']}"}
+    kube.apply(shared_namespace, service("imageless", model, image="slipway.local/nowhere:1"))
+    named = says("Ready", "ImagePullFailed", "slipway.local/nowhere:1")
+    kube.until(shared_namespace, SERVICES, "imageless", named, seconds=SOON)
+    kube.kubectl("-n", shared_namespace, "delete", SERVICES, "imageless")

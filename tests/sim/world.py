@@ -40,7 +40,7 @@ from .timing import TIMINGS
 EPOCH = 1_790_000_000.0  # of the virtual wall clock
 POLL_SECONDS = 2.0
 QUIET_SECONDS = 12.0  # without a change; and whoever looks again by the clock must have done so since
-PATIENCE_SECONDS = 900.0  # from calm to rest, back-offs and time-outs included
+PATIENCE_SECONDS = 900.0  # from calm to rest, back-offs and time-outs included, without what pods of themselves run for
 WAIT_SECONDS = 400.0  # how long a user waits for a condition
 LOAD_SECONDS = 8.0  # until every autoscaler has seen what the load is
 LINE = 400  # characters of a violation
@@ -251,11 +251,12 @@ class World:
         """Wait until nothing goes on. False when that does not come."""
         calm = max((over(fault) for fault in self.faults), default=0.0)
         calm = max(calm, *(since + LOAD_SECONDS for since, _ in self.scenario.load), 0.0)
+        patience = PATIENCE_SECONDS + max((fate.run_seconds or 0.0 for fate in self.scenario.fates), default=0.0)
         limit = None
         while not self._at_rest(calm) and self.broken is None:
             await asyncio.sleep(POLL_SECONDS)
             if limit is None and self.loop.time() > calm:
-                limit = self.loop.time() + PATIENCE_SECONDS
+                limit = self.loop.time() + patience
             if limit is not None and self.loop.time() > limit:
                 self.violation("rest", f"the cluster does not come to rest: {self._why()}")
                 return False

@@ -66,7 +66,12 @@ class Schema:
         if not self.pattern_message:
             return ()
         pattern: str = schema.pop("pattern")
-        return (Rule(f"self.matches({cel_string(pattern)})", self.pattern_message),)
+        return (Rule(matching(pattern), self.pattern_message),)
+
+
+def matching(pattern: str) -> str:
+    """The CEL rule of a field with this regular expression."""
+    return f"self.matches({cel_string(pattern)})"
 
 
 def cel_string(text: str) -> str:

@@ -16,6 +16,7 @@ import yaml
 from ..api import inferenceservice, scalars, trainingjob
 from ..api.common import API_VERSION, DNS_LABEL, GROUP, OWNER_NAME, Resource
 from ..plan.observed import Obj
+from ..plan.pod.types import a_list, a_map
 from .schema import unknown_field
 
 MODELS: Mapping[str, type[Resource]] = {
@@ -24,6 +25,7 @@ MODELS: Mapping[str, type[Resource]] = {
 }
 NAME_MAX = {trainingjob.KIND: trainingjob.NAME_MAX, inferenceservice.KIND: inferenceservice.NAME_MAX}
 KNOWN = f"{' or '.join(MODELS)} of {API_VERSION}"
+CLAIM = ("v1", "PersistentVolumeClaim")  # the one other kind whose spec is looked at
 NAMESPACE_MAX = 63
 # Of metav1.ObjectMeta, which is no part of a CRD's schema.
 METADATA_FIELDS = (
@@ -138,6 +140,8 @@ def _objects(value: Any, where: str) -> Iterator[Obj]:  # noqa: ANN401 - whateve
             raise InvalidFile(f"{where} is not a Kubernetes object: {field} must be set, to text")
     _check_kind(value, where)
     _check_metadata(value, where)
+    if (value["apiVersion"], value["kind"]) == CLAIM:
+        _check_claim(value, where)
     yield value
 
 
@@ -172,6 +176,18 @@ def _check_name(name: str, kind: str, what: str) -> None:
         raise InvalidFile(f"{what}: metadata.name: {rule}: {name!r}")
     if kind == inferenceservice.KIND and re.search(inferenceservice.POD_NAME_END, name):
         raise InvalidFile(f"{what}: metadata.name: must not end as a training pod's does: {name!r}")
+
+
+def _check_claim(body: Obj, where: str) -> None:
+    """What plans read of a claim. A null is as good as absent."""
+    what, spec = f"{where} ({body['kind']})", {} if body.get("spec") is None else body["spec"]
+    if said := a_map(spec):
+        raise InvalidFile(f"{what}: spec: {said}")
+    modes = spec.get("accessModes")
+    if modes is not None and (said := a_list(modes)):
+        raise InvalidFile(f"{what}: spec.accessModes: {said}")
+    if not all(isinstance(mode, str) for mode in modes or ()):
+        raise InvalidFile(f"{what}: spec.accessModes: must hold text alone, such as ReadWriteOnce")
 
 
 def _is_namespace(text: str) -> bool:

@@ -49,7 +49,7 @@ def _begins(path: Path, text: str) -> bool:
 
 
 def _diff(path: Path, wanted: str) -> str:
-    present = path.read_text(encoding="utf-8") if path.exists() else ""
+    present = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     lines = difflib.unified_diff(
         present.splitlines(keepends=True),
         wanted.splitlines(keepends=True),

@@ -49,17 +49,24 @@ async def read_all(namespace: str | None) -> list[Obj]:
 @asynccontextmanager
 async def connected() -> AsyncIterator[Any]:
     """kubernetes.aio's CustomObjectsApi. Raises Unreadable where nothing says how to reach a cluster."""
+    async with await _client() as api:
+        yield client.CustomObjectsApi(api)
+
+
+async def _client() -> Any:  # noqa: ANN401 - of a library that is not typed
     in_a_pod = bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
     if not in_a_pod and not _has_kubeconfig():
         raise Unreadable(f"no cluster is configured: there is no {kubeconfig()}: {NAME_ONE}")
     try:
-        configuration = await load_configuration()
+        return client.ApiClient(await load_configuration())
     except config.ConfigException as error:
         raise Unreadable(f"no cluster to ask: {error}{'' if in_a_pod else f': {NAME_ONE}'}") from error
-    except (TypeError, yaml.YAMLError) as error:  # the library's own, on a file that is empty or holds something else
+    except (TypeError, AttributeError, yaml.YAMLError) as error:  # the library's own, on what is no kubeconfig
         raise Unreadable(f"no cluster to ask: {kubeconfig()} is no kubeconfig: {NAME_ONE}") from error
-    async with client.ApiClient(configuration) as api:
-        yield client.CustomObjectsApi(api)
+    except (OSError, ValueError) as error:  # of a file that it names, of base64 or of TLS
+        whose = "the pod's account" if in_a_pod else kubeconfig()
+        why = f"a token, certificate or key of {whose} cannot be used ({plain(str(error))})"
+        raise Unreadable(f"no cluster to ask: {why}: {NAME_ONE}") from error
 
 
 def _has_kubeconfig() -> bool:

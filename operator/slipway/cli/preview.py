@@ -15,14 +15,16 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ..api import inferenceservice, trainingjob
+from ..api.common import API_VERSION, JsonSchema
 from ..api.plainyaml import PlainDumper
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
 from ..reconcile.observe import is_suspended
 from .documents import MODELS, InvalidFile, of_kinds
-from .schema import schema_of, violations, without_nulls
+from .schema import pattern_message, schema_of, violations, without_nulls
 
 PlanFunction = Callable[[Observed, float, Defaults], Plan]
 RefFunction = Callable[[Obj], Ref]
@@ -84,9 +86,13 @@ def operator() -> Operator:
 
 def preview(present: list[Obj], using: Operator, now: float | None = None) -> list[Preview]:
     """Plans of all of Slipway's resources among `present`. `now`: seconds since the epoch. Raises InvalidFile."""
-    resources = of_kinds(present, *MODELS)
+    stored = [_checked(body) if _is_ours(body) else body for body in present]  # first: one's plan may read another
     moment = time.time() if now is None else now
-    return [_previewed(body, present, using, moment) for body in resources]
+    return [_previewed(body, stored, using, moment) for body in of_kinds(stored, *MODELS)]
+
+
+def _is_ours(body: Obj) -> bool:
+    return body["apiVersion"] == API_VERSION and body["kind"] in MODELS
 
 
 def _previewed(body: Obj, documents: list[Obj], using: Operator, now: float) -> Preview:
@@ -159,11 +165,18 @@ def _checked(body: Obj) -> Obj:
     try:
         MODELS[body["kind"]].read(stored)
     except ValidationError as error:
-        found = {_path(each["loc"]): each["msg"] for each in error.errors()} | found
+        found = {_path(each["loc"]): _message(each, schema) for each in error.errors()} | found
     if found:
         problems = "; ".join(f"{path}: {message}" for path, message in found.items())
         raise InvalidFile(f"{body['kind']} {body['metadata']['name']}: {problems}")
     return stored
+
+
+def _message(error: ErrorDetails, schema: JsonSchema) -> str:
+    """pydantic's, but for a regular expression, of which it would show nothing else."""
+    if error["type"] != "string_pattern_mismatch":
+        return error["msg"]
+    return pattern_message(schema, error["loc"], error["ctx"]["pattern"]) or error["msg"]
 
 
 def _path(location: tuple[int | str, ...]) -> str:

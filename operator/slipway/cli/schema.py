@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from ..api.common import JsonSchema
+from ..api.common import JsonSchema, matching
 from ..api.crd import KINDS, object_schema
 from ..plan.pod.policytypes import Violation
 from ..plan.pod.types import SCALARS, a_list, a_map
 
 TYPES = {"string": "string", "boolean": "boolean", "integer": "int64"}  # of a schema, as a podTemplate's are called
 LIST_TYPE, PRESERVED = "x-kubernetes-list-type", "x-kubernetes-preserve-unknown-fields"
+RULES = "x-kubernetes-validations"
 
 
 @cache
@@ -68,6 +69,14 @@ def _array(value: Any, schema: JsonSchema, path: str) -> Iterator[Violation]:  #
         yield from violations(each, schema["items"], place)
         if schema.get(LIST_TYPE) == "set" and each in value[:index]:
             yield Violation(place, "is in the list already: leave it out")
+
+
+def pattern_message(schema: JsonSchema, location: Iterable[int | str], pattern: str) -> str:
+    """What the API server says of text at `location` that does not match: its CEL rule's message. "" without one."""
+    for part in location:
+        schema = (schema.get("items") if isinstance(part, int) else _field(schema, part)) or {}
+    rule = matching(pattern)
+    return next((each["message"] for each in schema.get(RULES, ()) if each["rule"] == rule), "")
 
 
 def _field(schema: JsonSchema, name: str) -> JsonSchema | None:

@@ -2,7 +2,8 @@
 
 Decided here: a file is a model's config.json (or the directory with it, whose index of weights is then believed), or it
 holds InferenceServices. The model of such a one is what `--config` names, or what a pretrain TrainingJob in the same
-file makes. What engineArgs say of memory is read; what they say that is not planned for is told.
+file makes. What the operator would refuse is refused first. What engineArgs say of memory is read; what they say that
+is not planned for is told.
 """
 
 import json
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..api import inferenceservice, trainingjob
-from ..api.inferenceservice import EngineName, InferenceService, InferenceServiceSpec
+from ..api.common import API_VERSION
+from ..api.inferenceservice import EngineName, InferenceServiceSpec
 from ..api.trainingjob import ModelSpec, TrainingJob
 from ..plan.capacity.configreader import Unplannable
 from ..plan.capacity.decoder import Decoder, decoder_of
@@ -20,12 +22,16 @@ from ..plan.capacity.decoderconfig import decoder_from
 from ..plan.capacity.devices import Device
 from ..plan.capacity.model import shape_of
 from ..plan.capacity.room import selected_device
+from ..plan.conditions import Finding
+from ..plan.inference import acceptance
 from ..plan.inference.engines import engine_of
-from ..plan.inference.enginetable import Argument, read
-from ..plan.observed import Obj
+from ..plan.inference.enginetable import Argument, read, table
+from ..plan.observed import Obj, Owner
 from .documents import InvalidFile, documents
-from .preview import owner_of
+from .preview import DEFAULT_NAMESPACE, DEFAULTS, owner_of
 
+BYTES_MAX = 10**18  # of a checkpoint
+NUMBER_MAX = 10**9  # of an engine argument's tokens, as of any flag here
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
 UNPLANNED = frozenset(
     {"--cpu-offload-gb", "--speculative-config", "--enable-lora", "--data-parallel-size", "--quantization"}
@@ -38,6 +44,8 @@ LENGTH = {"vllm": "--max-model-len", "sglang": "--context-length"}
 UTILIZATION = {"vllm": "--gpu-memory-utilization", "sglang": "--mem-fraction-static"}
 BATCHED_TOKENS = {"vllm": "--max-num-batched-tokens", "sglang": "--chunked-prefill-size"}
 CACHE_DTYPE = "--kv-cache-dtype"
+
+Jobs = Mapping[tuple[str, str], Obj]  # TrainingJobs by namespace and name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +72,26 @@ def served(text: str, file: Path | None, config: Path | None) -> list[Served]:
             raise InvalidFile("--config: belongs to a file with InferenceServices, and this is a model's config.json")
         return [Served((found := _decoder(parsed, file)).name, found)]
     bodies = documents(text)
-    services = [body for body in bodies if body["kind"] == inferenceservice.KIND]
+    services = _of_kind(bodies, inferenceservice.KIND)
     if not services:
         raise InvalidFile(f"is neither a model's {CONFIG} nor does it hold an {inferenceservice.KIND}")
-    jobs = {body["metadata"]["name"]: body for body in bodies if body["kind"] == trainingjob.KIND}
+    jobs = {_place(body): body for body in _of_kind(bodies, trainingjob.KIND)}
     return [_of_service(body, jobs, config) for body in services]
+
+
+def _of_kind(bodies: Sequence[Obj], kind: str) -> list[Obj]:
+    return [body for body in bodies if (body["apiVersion"], body["kind"]) == (API_VERSION, kind)]
+
+
+def _place(body: Obj) -> tuple[str, str]:
+    return body["metadata"].get("namespace", DEFAULT_NAMESPACE), body["metadata"]["name"]
 
 
 def _json(text: str) -> object:
     """What is no JSON is YAML, whose own reader complains of it."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # not JSON, or a number of thousands of digits
         if text.lstrip().startswith("{"):
             raise InvalidFile(f"not JSON: {error}") from error
         return None
@@ -92,26 +108,40 @@ def _decoder(config: object, file: Path | None) -> Decoder:
 
 
 def _counted_bytes(directory: Path) -> int | None:
-    """Of the weights beside a config.json, by their index or their only file."""
+    """Of the weights beside a config.json, by their index or their only file. Some indexes do not say."""
     index, weights = directory / INDEX, directory / WEIGHTS
     if index.is_file():
-        total = json.loads(index.read_text(encoding="utf-8")).get("metadata", {}).get("total_size")
-        return total if isinstance(total, int) and total > 0 else None
+        return _total_size(index)
     return weights.stat().st_size if weights.is_file() else None
 
 
-def _of_service(body: Obj, jobs: Mapping[str, Obj], config: Path | None) -> Served:
+def _total_size(index: Path) -> int | None:
+    mend = "fetch it again, or take it away to have the weights counted"
+    try:
+        found = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidFile(f"{INDEX}: not JSON: {error}: {mend}") from error
+    metadata = found.get("metadata") or {} if isinstance(found, Mapping) else None
+    if not isinstance(metadata, Mapping):
+        raise InvalidFile(f"{INDEX}: must be a JSON object, and its metadata one too: {mend}")
+    total = metadata.get("total_size")
+    if total is None:
+        return None
+    if isinstance(total, bool) or not isinstance(total, int | float) or not 1 <= total <= BYTES_MAX:
+        raise InvalidFile(f"{INDEX}: metadata.total_size: must be a number of bytes, 1 to {BYTES_MAX}: {mend}")
+    return int(total)
+
+
+def _of_service(body: Obj, jobs: Jobs, config: Path | None) -> Served:
     owner = owner_of(body)
-    spec = InferenceService.read({"spec": owner.spec}).spec
     name = f"{owner.namespace}/{owner.name}"
-    if spec.accelerator == "cpu":
-        raise InvalidFile(f"InferenceService {name}: spec.accelerator is cpu: only GPUs are planned for")
+    spec = _accepted(owner, name)
     template = spec.pod_template.spec if spec.pod_template else {}
     written = _read(spec)
     arguments = _arguments(written, spec.engine, name)
     return Served(
         name=name,
-        decoder=_model(spec, jobs, config, name),
+        decoder=_at(config) if config else _model(spec, jobs, owner),
         engine=spec.engine,
         device=selected_device(template),
         tensor=spec.parallelism.tensor,
@@ -123,17 +153,28 @@ def _of_service(body: Obj, jobs: Mapping[str, Obj], config: Path | None) -> Serv
     )
 
 
-def _model(spec: InferenceServiceSpec, jobs: Mapping[str, Obj], config: Path | None, name: str) -> Decoder:
-    if config is not None:
-        return _at(config)
+def _accepted(owner: Owner, name: str) -> InferenceServiceSpec:
+    """What the operator would look at first, and refuse: it would never come to be served."""
+    spec = acceptance.parse(owner)
+    if isinstance(spec, Finding):
+        raise InvalidFile(f"InferenceService {name}: {spec.message}")
+    if spec.accelerator == "cpu":
+        raise InvalidFile(f"InferenceService {name}: spec.accelerator is cpu: only GPUs are planned for")
+    if refused := acceptance.refusal(spec, DEFAULTS):
+        raise InvalidFile(f"InferenceService {name}: {refused.message}")
+    return spec
+
+
+def _model(spec: InferenceServiceSpec, jobs: Jobs, owner: Owner) -> Decoder:
+    """Of a service that --config says nothing of; its job is of its own namespace."""
+    who = f"InferenceService {owner.namespace}/{owner.name}"
     if spec.model.source is None:
-        raise InvalidFile(
-            f"InferenceService {name}: spec.model.uri: cannot be read from here: name its {CONFIG}, --config"
-        )
-    job = jobs.get(spec.model.source.training_job)
-    field = f"InferenceService {name}: spec.model.from.trainingJob: {spec.model.source.training_job}"
+        raise InvalidFile(f"{who}: spec.model.uri: cannot be read from here: name its {CONFIG}, --config")
+    job = jobs.get((owner.namespace, spec.model.source.training_job))
+    field = f"{who}: spec.model.from.trainingJob: {spec.model.source.training_job}"
     if job is None:
-        raise InvalidFile(f"{field}: is not in this file: add it, or name the model's {CONFIG} with --config")
+        where = f"is not in this file, in namespace {owner.namespace}"
+        raise InvalidFile(f"{field}: {where}: add it, or name the model's {CONFIG} with --config")
     made = TrainingJob.read({"spec": owner_of(job).spec}).spec
     if made.recipe != "pretrain":
         raise InvalidFile(
@@ -156,17 +197,23 @@ def _read(spec: InferenceServiceSpec) -> list[Argument]:
 
 
 def _arguments(written: Sequence[Argument], engine: str, name: str) -> dict[str, Any]:
-    """Of --flag=value elements, those that memory depends on."""
+    """Of --flag=value elements, those that memory depends on, by the flag's name here whatever the file's is."""
     kinds = {LENGTH[engine]: int, BATCHED_TOKENS[engine]: int, UTILIZATION[engine]: float, CACHE_DTYPE: str}
+    options = table(engine).options
+    here = {flag: known for known in kinds for flag in options[known].flags}
     found: dict[str, Any] = {}
     for argument in written:
-        if argument.flag not in kinds or argument.value is None:
+        if argument.flag not in here or argument.value is None:
             continue
+        known = here[argument.flag]
         try:
-            found[argument.flag] = kinds[argument.flag](argument.value)
+            value = kinds[known](argument.value)
         except ValueError:
             what = "write it as a plain number to have it planned for"
             raise InvalidFile(f"InferenceService {name}: {argument.path}: {argument.text}: {what}") from None
+        if kinds[known] is int and value > NUMBER_MAX:
+            raise InvalidFile(f"InferenceService {name}: {argument.path}: {known} must be at most {NUMBER_MAX}")
+        found[known] = value
     return found
 
 

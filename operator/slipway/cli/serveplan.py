@@ -49,7 +49,7 @@ def _plan(model: Served, asked: argparse.Namespace) -> dict[str, Any]:
         "demand": _demand_json(demand),
         "gpus": fleet.gpus,
         "asked": _asked_json(model, ranked),
-        "notes": [*model.decoder.notes, *model.notes],
+        "notes": [*model.decoder.notes, *model.notes, *_too_long(model)],
         "chosen": _name(ranked.candidates[0]) if ranked.chosen else None,
         "fallbacks": [_name(each) for each in ranked.fallbacks],
         "alternatives": [
@@ -64,12 +64,22 @@ def _seconds(milliseconds: float | None) -> float | None:
 
 
 def _check_length(model: Served, demand: Demand) -> None:
+    """The lesser of what the model and the engine take: what is not above zero leaves it to the model."""
     longest, whose = model.decoder.context, "the model's context"
-    if model.context_tokens is not None and model.context_tokens > 0:
+    if model.context_tokens is not None and 0 < model.context_tokens < longest:
         longest, whose = model.context_tokens, f"spec.engineArgs' {LENGTH[model.engine or DEFAULT_ENGINE]}"
     if demand.tokens > longest:
         asked = f"{demand.prompt_tokens} and {demand.output_tokens} are more than {whose}, {longest}"
         raise InvalidFile(f"--prompt-tokens and --output-tokens: {asked}: lower one")
+
+
+def _too_long(model: Served) -> list[str]:
+    longest = model.decoder.context
+    if model.context_tokens is None or model.context_tokens <= longest:
+        return []
+    flag = LENGTH[model.engine or DEFAULT_ENGINE]
+    said = f"{flag}, {model.context_tokens}, is more than the model's context, {longest}"
+    return [f"spec.engineArgs: {said}, which is planned with: an engine may refuse to start so"]
 
 
 def _devices(model: Served, asked: argparse.Namespace) -> list[Device]:

@@ -1,12 +1,14 @@
 """`slipway render --target`: a file with one TrainingJob to a script, or to the job's run on this machine."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 
 from ..plan.observed import Obj
 from . import local, slurm
 from .documents import InvalidFile
 from .jobs import Job, training_jobs
+from .preview import UNCHECKED
 
 
 def _only(present: list[Obj]) -> Job:
@@ -25,5 +27,7 @@ SCRIPTS: Mapping[str, Callable[[list[Obj]], str]] = {
 
 
 def run(present: list[Obj]) -> str:
-    """Does not come back: this process becomes the script."""
-    return local.run(SCRIPTS["torchrun"](present), os.environ)
+    """Does not come back: this process becomes the script, so what was not checked is told before."""
+    script = SCRIPTS["torchrun"](present)
+    sys.stderr.write(UNCHECKED)
+    return local.run(script, os.environ)

@@ -42,7 +42,7 @@ def claim_ref(namespace: str, name: str) -> Ref:
 
 def modes(claim: Obj) -> frozenset[str]:
     """The access modes that a claim asks for."""
-    return frozenset(claim.get("spec", {}).get("accessModes") or ())
+    return frozenset((claim.get("spec") or {}).get("accessModes") or ())
 
 
 def readers(claim: Obj) -> Access:
@@ -79,7 +79,7 @@ def unusable(name: str, claim: Obj | None, *, field: str) -> Finding | None:
             "ClaimTerminating",
             f"{field}: PersistentVolumeClaim {name!r} is being deleted: name another, or create it again",
         )
-    if claim.get("spec", {}).get("volumeMode") == "Block":
+    if (claim.get("spec") or {}).get("volumeMode") == "Block":
         return Finding(
             "ClaimNotMountable",
             f"{field}: PersistentVolumeClaim {name!r} is a block device: use one with volumeMode Filesystem",

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -241,6 +242,71 @@ def test_run_starts_the_app(returned: int | None, code: int, monkeypatch: pytest
     app.main = lambda: returned  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "slipway.app", app)
     assert main(["run"]) == code
+
+
+COMMANDS_THAT_PRINT = [
+    ["plan", "-f", str(SAMPLE)],
+    ["plan", "train", "-f", str(SAMPLE)],
+    ["render", "-f", str(SAMPLE)],
+    ["crds"],
+    ["rbac"],
+    ["engines"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS_THAT_PRINT)
+def test_that_nobody_reads_the_output_is_no_error(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as nobody:
+        monkeypatch.setattr(sys, "stdout", nobody)
+        assert main(command) == 0
+    assert "Errno" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS_THAT_PRINT)
+def test_an_output_that_cannot_be_written_is_told(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(command) == 1
+    said = f"slipway {command[0]}: [Errno 28] No space left on device: 'standard output'\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["crds", "--output", "FILE"], "slipway crds: [Errno 17] File exists: 'FILE'"),
+        (["rbac", "--output", "FILE/x"], "slipway rbac: [Errno 20] Not a directory: 'FILE/x'"),
+        (["crds", "--docs", "DIRECTORY"], "slipway crds: [Errno 21] Is a directory: 'DIRECTORY'"),
+        (["engines", "--output", "DIRECTORY"], "slipway engines: [Errno 21] Is a directory: 'DIRECTORY'"),
+        (["engines", "--output", "FILE"], "FILE: has no block between "),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named(
+    command: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "directory").mkdir()
+    places = {"FILE": str(tmp_path / "file"), "DIRECTORY": str(tmp_path / "directory")}
+
+    def placed(text: str) -> str:
+        return text.replace("FILE", places["FILE"]).replace("DIRECTORY", places["DIRECTORY"])
+
+    assert main([placed(word) for word in command]) == 1
+    assert placed(said) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["-f", "--config"])
+def test_no_file_has_nul_in_its_name(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "serve", "-f", "x", option, "a\0b"])
+    assert caught.value.code == 2
+    assert "holds the character NUL, which no file's name does" in capsys.readouterr().err
 
 
 # What a plain installation has not: the distribution's own dependencies are left.

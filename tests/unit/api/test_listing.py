@@ -1,10 +1,12 @@
 """`slipway status`: the table, and what is said when the cluster cannot be read."""
 
 import asyncio
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes.aio import client, config
 
 from slipway.cli import listing
@@ -170,6 +172,38 @@ async def test_no_configuration_is_explained_with_the_mend(
         await listing.read_all(None)
     assert str(refused.value) == said.replace("PATH", str(path)) + listing.NAME_ONE
     assert capsys.readouterr() == ("", "")
+
+
+NOT_PEM = base64.b64encode(b"no PEM").decode()
+HALF_BASE64 = "abc"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "said"),
+    [
+        ("{}", "{tokenFile: /nowhere/token}", "No such file or directory: '/nowhere/token'"),
+        ("{}", f"{{client-certificate-data: {HALF_BASE64}, client-key-data: {HALF_BASE64}}}", "Incorrect padding"),
+        ("{}", f"{{client-certificate-data: {NOT_PEM}, client-key-data: {NOT_PEM}}}", "[SSL] PEM lib"),
+        (f"{{certificate-authority-data: {HALF_BASE64}}}", "{}", "Incorrect padding"),
+        (f"{{certificate-authority-data: {NOT_PEM}}}", "{}", "no certificate or crl found"),
+    ],
+)
+async def test_what_a_kubeconfig_names_and_nobody_can_use_is_explained(
+    cluster: str, user: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kubeconfig"
+    body = yaml.safe_load(KUBECONFIG)
+    body["clusters"][0]["cluster"] = {"server": "https://127.0.0.1:1"} | yaml.safe_load(cluster)
+    body["users"][0]["user"] = yaml.safe_load(user)
+    path.write_text(yaml.safe_dump(body))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(listing.Unreadable) as refused:
+        await listing.read_all(None)
+    told = str(refused.value)
+    assert told.startswith(f"no cluster to ask: a token, certificate or key of {path} cannot be used (")
+    assert said in told
+    assert told.endswith(listing.NAME_ONE)
 
 
 async def test_an_empty_variable_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,6 +211,12 @@ def test_shared_parts_are_written_out() -> None:
         (JOB + "  deadlineSeconds: 1:30", "spec.deadlineSeconds: must be a whole number, not text"),
         (JOB.replace("steps: 5", "steps: 0"), "TrainingJob demo: spec.training.steps: Input should be greater"),
         (JOB + "  lottery: a", "TrainingJob demo: spec.lottery: there is no such field"),
+        (CLAIM.replace("{volumeName: pv-1}", "5"), "document 1 (PersistentVolumeClaim): spec: must be a map, not"),
+        (
+            CLAIM.replace("volumeName: pv-1", "accessModes: 5"),
+            "document 1 (PersistentVolumeClaim): spec.accessModes: must be a list, not",
+        ),
+        (CLAIM.replace("volumeName: pv-1", "accessModes: [[a]]"), "spec.accessModes: must hold text alone, such as"),
         (SERVICE.replace("{uri", "{url"), "InferenceService chat: spec.model.url"),
     ],
 )

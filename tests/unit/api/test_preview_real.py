@@ -88,6 +88,20 @@ def test_a_status_of_null_is_none(command: str, shown: Any) -> None:
     assert shown(command, JOB + "status: null") == shown(command, JOB)
 
 
+def test_a_claim_whose_spec_is_null_says_nothing_of_it(shown: Any) -> None:
+    null = CLAIM.replace("spec: {accessModes: [ReadWriteMany]}", "spec: null")
+    without = CLAIM.replace("spec: {accessModes: [ReadWriteMany]}\n", "")
+    assert shown("render", SERVICE + "---" + null) == shown("render", SERVICE + "---" + without)
+
+
+def test_what_a_plan_reads_of_another_resource_is_checked_before(tmp_path: Any, capsys: Any) -> None:
+    """The service comes first, and its plan reads the job's status."""
+    path = tmp_path / "resources.yaml"
+    path.write_text(SERVICE.replace('uri: "pvc://models/llama"', "from: {trainingJob: demo}") + f"---{JOB}status: 5\n")
+    assert main(["plan", "-f", str(path)]) == 1
+    assert "TrainingJob demo: status: must be a map, not" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("value", [".nan", "-.inf", "!!binary aGVsbG8=", "!!set {a}", "!!timestamp 2026-01-01"])
 @pytest.mark.parametrize("field", ["command: [a, VALUE]", "podTemplate: {spec: {x: VALUE}}", "output: {claim: VALUE}"])
 @pytest.mark.parametrize("command", ["plan", "render"])

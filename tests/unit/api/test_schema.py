@@ -1,5 +1,7 @@
 """`slipway plan` judges fields and types as the API server does (tests/crd/test_crd_plan.py asks that one)."""
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -28,6 +30,34 @@ def test_what_the_api_server_accepts_is_accepted() -> None:
     for case in accepted:
         owner_of(*documents(yaml.dump(case.body(), Dumper=PlainDumper)))
     assert len(accepted) > 10
+
+
+PATTERNS = [
+    (
+        "TrainingJob",
+        {"dataset": {"uri": "http://x"}},
+        "spec.dataset.uri: must be file:///path, pvc://claim/path, s3://",
+    ),
+    ("TrainingJob", {"output": {"size": "much"}}, 'spec.output.size: must be a quantity such as "500Mi" or "10Gi"'),
+    (
+        "TrainingJob",
+        {"dataset": {"uri": "file:///x", "cleaning": {"languages": ["en", "EN"]}}},
+        "spec.dataset.cleaning.languages[1]: must be a language by ISO 639-1, such as en",
+    ),
+    ("InferenceService", {"model": {"uri": "s3://x"}}, "spec.model.uri: must be pvc://claim/path"),
+    ("InferenceService", {"engineArgs": ["-xy"]}, "spec.engineArgs[0]: must be a flag: --flag or --flag=value, each"),
+]
+
+
+@pytest.mark.parametrize(("kind", "spec", "told"), PATTERNS)
+def test_an_expression_that_does_not_match_is_told_as_the_api_server_tells_it(
+    kind: str, spec: dict[str, Any], told: str
+) -> None:
+    metadata = {"name": "demo", "namespace": "default"}
+    with pytest.raises(InvalidFile) as caught:
+        owner_of({"apiVersion": "slipway.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
+    assert told in str(caught.value)
+    assert "should match pattern" not in str(caught.value)
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -10,8 +10,9 @@ import yaml
 
 from slipway.__main__ import main
 from slipway.api.trainingjob import TrainingJobSpec
-from slipway.cli import carried
+from slipway.cli import carried, local
 from slipway.cli.documents import InvalidFile
+from slipway.cli.preview import UNCHECKED
 from slipway.cli.targets import SCRIPTS
 
 from .scriptbed import COMMAND, JOB, changed, script_of, shellcheck
@@ -190,7 +191,24 @@ def test_all_processes_start_here() -> None:
 def test_it_is_printed(target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "job.yaml").write_text(JOB)
     assert main(["render", "--target", target, "-f", str(tmp_path / "job.yaml")]) == 0
-    assert capsys.readouterr().out == script_of(target, JOB)
+    printed = capsys.readouterr()
+    assert printed.out == script_of(target, JOB)
+    assert printed.err == UNCHECKED
+
+
+def test_what_is_not_checked_is_told_before_it_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def run(*_: object) -> str:
+        told.append(capsys.readouterr().err)
+        return ""
+
+    monkeypatch.setattr(local, "run", run)
+    (tmp_path / "job.yaml").write_text(JOB)
+    main(["render", "--target", "torchrun", "--run", "-f", str(tmp_path / "job.yaml")])
+    assert told == [UNCHECKED]
 
 
 def test_run_belongs_to_torchrun(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,52 @@ def test_weights_beside_a_config_are_believed(told: Any, model: Path) -> None:
     assert one["bytesPerGpu"]["weights"] == 20_000_000_000
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "not JSON: Expecting value"),
+        ("{", "not JSON: "),
+        ("9" * 5000, "not JSON: Exceeds the limit"),
+        ("[]", "must be a JSON object, and its metadata one too: fetch it again"),
+        ('{"metadata": 5}', "must be a JSON object, and its metadata one too: fetch it again"),
+        ('{"metadata": {"total_size": "large"}}', "metadata.total_size: must be a number of bytes, 1 to 1000"),
+        ('{"metadata": {"total_size": 1e300}}', "metadata.total_size: must be a number of bytes, 1 to 1000"),
+    ],
+)
+def test_an_index_that_is_none_is_named(told: Any, model: Path, text: str, complaint: str) -> None:
+    (model / "model.safetensors.index.json").write_text(text)
+    assert f"model.safetensors.index.json: {complaint}" in told(model, "--accelerator", "H200", code=1)
+
+
+def test_an_index_need_not_say_how_large_the_weights_are(told: Any, model: Path) -> None:
+    (model / "model.safetensors.index.json").write_text('{"metadata": null, "weight_map": {}}')
+    (plan,) = json.loads(told(model, "--accelerator", "H200", "-o", "json"))
+    assert plan["weightsFrom"] == "config"
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"num_hidden_layers": 10**30}, "config.json: num_hidden_layers: must be at most 1000"),
+        ({"vocab_size": 10**300}, "config.json: vocab_size: must be at most 1000000000000"),
+        ({"num_local_experts": 8, "num_experts_per_tok": 100}, "config.json: num_experts_per_tok: must be at most 8"),
+        (
+            {"quantization_config": {"quant_method": "compressed-tensors", "config_groups": {"a": 5}}},
+            "config_groups: has no group with weights.num_bits",
+        ),
+    ],
+)
+def test_sizes_that_no_model_has(told: Any, changed: dict[str, Any], complaint: str) -> None:
+    assert complaint in told(json.dumps(LLAMA | changed), "--accelerator", "H200", code=1)
+
+
+def test_no_stage_is_without_a_layer(told: Any, model: Path) -> None:
+    """However many GPUs there are: a hundred thousand of them would be 400,000 lines."""
+    (plan,) = json.loads(told(model, "--accelerator", "A100-80GB", "--gpus", "100000", "-o", "json"))
+    assert max(each["pipeline"] for each in plan["alternatives"]) == LLAMA["num_hidden_layers"]
+    assert len(plan["alternatives"]) <= 2 * 17 * LLAMA["num_hidden_layers"], "two precisions, and TP1 to TP65536"
+
+
 def test_flags_of_demand(told: Any, model: Path) -> None:
     flags = ["--rate", "40", "--ttft-ms", "500", "--itl-ms", "30", "--prompt-tokens", "2000", "--output-tokens", "100"]
     text = told(model, "--accelerator", "H100-80GB", *flags)
@@ -186,6 +232,51 @@ def test_a_request_is_no_longer_than_the_engine_takes(told: Any, model: Path) ->
     assert "8000 and 256 are more than spec.engineArgs' --max-model-len, 8192: lower one" in found
 
 
+def test_nor_than_the_model_does(told: Any, model: Path) -> None:
+    service = SERVICE.replace("8192", "1000000")
+    found = told(service, "--config", str(model), "--prompt-tokens", "200000", code=1)
+    assert "200000 and 256 are more than the model's context, 131072: lower one" in found
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("--gpu-memory-utilization=5", "--gpu-memory-utilization must be above 0 and at most 1, which 5 is not"),
+        ("--gpu-memory-utilization=0", "--gpu-memory-utilization must be above 0 and at most 1, which 0 is not"),
+        ("--gpu-memory-utilization=nan", "--gpu-memory-utilization takes a number, which nan is not"),
+        ("--nosuch=1", "--nosuch is not an option of vLLM"),
+        ("--max-num-batched-tokens=10000000000", "--max-num-batched-tokens must be at most 1000000000"),
+        ("--max-num-batched-tokens=-4", "--max-num-batched-tokens must be at least 1, which -4 is not"),
+    ],
+)
+def test_engine_arguments_that_would_be_refused_are_not_planned(
+    told: Any, model: Path, written: str, complaint: str
+) -> None:
+    found = told(SERVICE.replace("--gpu-memory-utilization=0.5", written), "--config", str(model), code=1)
+    assert f"InferenceService team/chat: spec.engineArgs[1]: {complaint}" in found
+
+
+def test_each_engine_refuses_in_its_own_words(told: Any, model: Path) -> None:
+    service = SERVICE.replace("spec:\n", "spec:\n  engine: sglang\n", 1)
+    assert "--max-model-len is not an option of SGLang" in told(service, "--config", str(model), code=1)
+
+
+def test_another_name_of_a_flag_is_read_too(told: Any, model: Path) -> None:
+    service = SERVICE.replace("--gpu-memory-utilization", "--device-memory-utilization")
+    (plan,) = json.loads(told(service, "--config", str(model), "-o", "json"))
+    assert plan["utilization"] == 0.5
+
+
+def test_a_job_is_looked_for_in_the_services_own_namespace(told: Any) -> None:
+    larger = (
+        TRAINED.split("---")[1].replace("name: small", "name: small, namespace: team").replace("layers: 2", "layers: 4")
+    )
+    (plan,) = json.loads(told(f"{TRAINED}---{larger}", "--accelerator", "L4", "--prompt-tokens", "100", "-o", "json"))
+    assert plan["parameters"] == 252_288
+    found = told(f"{TRAINED.split('---')[0]}---{larger}", "--accelerator", "L4", code=1)
+    assert "trainingJob: small: is not in this file, in namespace default: add it" in found
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -208,6 +299,9 @@ def test_flags_of_another_plan(arguments: list[str], complaint: str, capsys: pyt
         ("--rate", "-1", "must be a number above zero"),
         ("--itl-ms", "nan", "must be a number above zero"),
         ("--utilization", "1.5", "must be at most 1"),
+        ("--gpus", "1" + "0" * 30, "must be a whole number above zero, at most 1000000000"),
+        ("--price", "1e308", "must be a number above zero, from 0.000001 to 1000000000"),
+        ("--rate", "1e-320", "must be a number above zero, from 0.000001 to 1000000000"),
         ("--engine", "tgi", "invalid choice"),
     ],
 )

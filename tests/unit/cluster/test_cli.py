@@ -23,8 +23,16 @@ def test_env_is_for_eval_and_nothing_else(
     assert cli.main(["env", "--name", "two"]) == 0
     places = Places(tmp_path)
     assert (
-        capsys.readouterr().out == f'export KUBECONFIG={places.kubeconfig("two")}\nexport PATH={places.bin}:"$PATH"\n'
+        capsys.readouterr().out
+        == f'export KUBECONFIG={places.kubeconfig("two")}\nexport PATH={places.bin}:"$PATH":{places.uv_bin}\n'
     )
+
+
+@pytest.mark.parametrize("count", ["0", "-3", "two", "1.5"])
+def test_a_cluster_has_a_node(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.parser().parse_args(["up", "--nodes", count])
+    assert "is not a number of nodes: 1 or more" in capsys.readouterr().err
 
 
 def test_env_is_for_eval_whatever_the_cache_is_called(
@@ -36,7 +44,10 @@ def test_env_is_for_eval_whatever_the_cache_is_called(
     assert cli.main(["env"]) == 0
     script = f'{capsys.readouterr().out}printf "%s\\n" "$KUBECONFIG" "$PATH"'
     shown = subprocess.run(["sh", "-c", script], env={"PATH": "/bin"}, capture_output=True, text=True, check=True)
-    assert shown.stdout.splitlines() == [str(cache / "slipway.kubeconfig"), f"{cache / 'bin'}:/bin"]
+    assert shown.stdout.splitlines() == [
+        str(cache / "slipway.kubeconfig"),
+        f"{cache / 'bin'}:/bin:{cache / 'uv' / 'bin'}",
+    ]
 
 
 def test_load_needs_to_know_what() -> None:

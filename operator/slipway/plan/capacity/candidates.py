@@ -79,15 +79,15 @@ def candidates(decoder: Decoder, fleet: Fleet, settings: Settings, demand: Deman
     """All of them, those that cannot be included. Fewest GPUs first, and of equals most tensor parallelism."""
     for device in fleet.devices:
         for precision, quantized in precisions(decoder, device):
-            for sharding in shardings(fleet.gpus):
+            for sharding in shardings(fleet.gpus, len(decoder.layers)):
                 empty = Candidate(device, sharding, precision, None, 0, 0, 0, 0, None, 0, None, None)
                 yield _judged(empty, quantized, Asked(fleet, settings, demand))
 
 
-def shardings(gpus: int) -> list[Sharding]:
-    """Tensor parallelism in powers of two, as heads divide; pipelines of any length, as layers are handed out."""
+def shardings(gpus: int, layers: int) -> list[Sharding]:
+    """Tensor parallelism in powers of two, as heads divide; pipelines of any length, but each stage has a layer."""
     degrees = [1 << power for power in range(gpus.bit_length()) if 1 << power <= gpus]
-    pairs = [Sharding(tensor, pipeline) for tensor in degrees for pipeline in range(1, gpus // tensor + 1)]
+    pairs = [Sharding(tensor, pipeline) for tensor in degrees for pipeline in range(1, min(gpus // tensor, layers) + 1)]
     return sorted(pairs, key=lambda each: (each.gpus, each.pipeline))
 
 

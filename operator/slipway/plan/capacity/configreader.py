@@ -1,13 +1,14 @@
 """Fields of a config.json under the several names that they go by, and in what words one is wrong.
 
-Decided here: that a size is a whole number above zero, that nothing else is taken for one, and that a model with a
-decoder inside (a vision model's `text_config`) is that decoder.
+Decided here: that a size is a whole number above zero and no larger than any that a model could have, that nothing
+else is taken for one, and that a model with a decoder inside (a vision model's `text_config`) is that decoder.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 INNER = ("text_config", "llm_config", "language_config", "thinker_config")
+SIZE_MAX = 10**12
 
 
 class Unplannable(ValueError):
@@ -27,14 +28,14 @@ class ConfigReader:
     def raw(self, *names: str) -> Any:  # noqa: ANN401 - whatever the file holds
         return next((self._fields[name] for name in names if self._fields.get(name) is not None), None)
 
-    def size(self, *names: str, default: int | None = None) -> int:
-        """A whole number above zero. Raises Unplannable."""
+    def size(self, *names: str, default: int | None = None, most: int = SIZE_MAX) -> int:
+        """A whole number above zero, `most` at most. Raises Unplannable."""
         value = self.raw(*names)
         if value is None and default is not None:
             return default
         if value is None:
             raise Unplannable(f"config.json: {' or '.join(names)}: is missing, and a model's size follows from it")
-        return self._checked(value, next(name for name in names if self._fields.get(name) is not None))
+        return _checked(value, next(name for name in names if self._fields.get(name) is not None), most)
 
     def count(self, *names: str) -> int:
         """As `size`, but 0 where it is left out or says so."""
@@ -62,7 +63,10 @@ class ConfigReader:
         value = self.raw(name)
         return tuple(map(str, value)) if isinstance(value, list) else None
 
-    def _checked(self, value: object, name: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            raise Unplannable(f"config.json: {name}: must be a whole number above zero: {value!r}")
-        return value
+
+def _checked(value: object, name: str, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise Unplannable(f"config.json: {name}: must be a whole number above zero: {value!r}")
+    if value > most:
+        raise Unplannable(f"config.json: {name}: must be at most {most}")
+    return value

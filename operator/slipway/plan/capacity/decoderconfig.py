@@ -21,6 +21,7 @@ LLAMA = frozenset(
 KNOWN = UNGATED | TIED | LLAMA
 # Of interleaved windows: every so many layers one sees everything.
 PATTERNS = {"gemma2": 2, "gemma3_text": 6, "gemma4_text": 6, "cohere2": 4, "gpt_oss": 2}
+LAYERS_MAX = 1000
 WHOLE, SLIDING = "full_attention", "sliding_attention"
 REFUSED = {
     "index_topk": "sparse attention keeps an index beside the cache",
@@ -42,7 +43,7 @@ def decoder_from(config: object, *, name: str = "", counted_bytes: int | None = 
     read = ConfigReader(config)
     _refuse(read)
     family = read.text("model_type")
-    layers = read.size("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+    layers = read.size("num_hidden_layers", "n_layer", "n_layers", "num_layers", most=LAYERS_MAX)
     hidden = read.size("hidden_size", "n_embd", "d_model")
     kinds = _windows(read, family, layers)
     return Decoder(
@@ -144,7 +145,7 @@ def _feed_forward(read: ConfigReader, at: int, hidden: int) -> FeedForward:
     if experts <= 1 or not _has_experts(read, at):
         return FeedForward(width, matrices=matrices)
     each = read.size("moe_intermediate_size", default=width)
-    taken = read.size("num_experts_per_tok", "top_k_experts", "experts_per_token")
+    taken = read.size("num_experts_per_tok", "top_k_experts", "experts_per_token", most=experts)
     return FeedForward(each, experts, taken, _shared_width(read, each, width), matrices)
 
 

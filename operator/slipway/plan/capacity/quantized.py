@@ -7,7 +7,7 @@ group of weights; one for a whole channel or block of 128 x 128 is less than a t
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from .configreader import ConfigReader, Unplannable
 from .decoder import Bits
@@ -46,11 +46,16 @@ def _by_method(method: str, found: Mapping[str, Any]) -> Bits:
 
 def _of_groups(found: Mapping[str, Any]) -> Bits:
     groups = found.get("config_groups")
-    weights = [group.get("weights") for group in groups.values()] if isinstance(groups, Mapping) else []
-    sizes = [_grouped(_bits(each.get("num_bits")), each.get("group_size")) for each in weights if each]
+    every = groups.values() if isinstance(groups, Mapping) else ()
+    weights = [group.get("weights") for group in every if isinstance(group, Mapping)]
+    sizes = [_grouped(_bits(each.get("num_bits")), each.get("group_size")) for each in weights if _holds(each)]
     if not sizes:
         raise Unplannable("config.json: quantization_config.config_groups: has no group with weights.num_bits")
     return _all(max(sizes))
+
+
+def _holds(weights: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(weights, Mapping) and bool(weights)
 
 
 def _spared(bits: Bits, found: Mapping[str, Any]) -> Bits:

@@ -129,12 +129,20 @@ def env(bed: Bed) -> None:
     kubeconfig, programs = (
         shlex.quote(str(path)) for path in (bed.places.kubeconfig(bed.options.name), bed.places.bin)
     )
-    sys.stdout.write(f'export KUBECONFIG={kubeconfig}\nexport PATH={programs}:"$PATH"\n')
+    uv = shlex.quote(str(bed.places.uv_bin))  # where `make setup` puts it if there is none
+    sys.stdout.write(f'export KUBECONFIG={kubeconfig}\nexport PATH={programs}:"$PATH":{uv}\n')
 
 
 COMMANDS: dict[str, Callable[[Bed], None]] = {
     command.__name__: command for command in (setup, build, images, up, addons, load, status, down, env)
 }
+
+
+def nodes(text: str) -> int:
+    """Return how many nodes to make; 0 would be a cluster that is deleted and made anew at every `up`."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of nodes: 1 or more")
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -150,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
         if name in ("build", "images", "load", "addons"):
             command.add_argument("names", nargs="+" if name == "load" else "*", help="which ones; all if none is named")
     commands.choices["up"].add_argument(
-        "--nodes", type=int, default=1, help="how many nodes, the control plane included"
+        "--nodes", type=nodes, default=1, help="how many nodes, the control plane included"
     )
     commands.choices["up"].add_argument(
         "--addons", nargs="*", default=catalog.ADDONS, help=f"which of {', '.join(catalog.ADDONS)}; alone: none"
