@@ -24,6 +24,8 @@ from .sockets import BACKLOG, raise_file_limit
 
 logger = logging.getLogger(__name__)
 
+LOG_SECONDS = 1.0  # for the log's last lines: a reader that reads needs milliseconds
+
 
 async def listen(gateway: Gateway) -> asyncio.Server:
     address = gateway.settings.listen
@@ -80,7 +82,7 @@ async def _until_stopped(gateway: Gateway, listener: asyncio.Server, admin: Admi
         gateway.loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
     await drain(gateway, listener)
-    gateway.access_log.flush()
+    await asyncio.to_thread(gateway.access_log.close, LOG_SECONDS)
     admin.should_exit = True
     raise _Stopped
 

@@ -1,14 +1,18 @@
 """A tree of files to read: a directory of this pod, or a prefix of an object store through fsspec.
 
-Decided here: names are relative to the root and sorted, so every pod sees one order. Symbolic links are left out,
-because a link could put one text on both sides of the held-out share, and so are empty files. A directory that Hugging
-Face's `save_to_disk` wrote counts with the files that its own `state.json` names: what lies beside them is a cache.
+Decided here: names are relative to the root and sorted, so every pod sees one order, and one matcher judges them
+wherever they are: a data set that moves to a store stays the same. Symbolic links are left out, because a link could
+put one text on both sides of the held-out share, and so are empty files. A directory that Hugging Face's
+`save_to_disk` wrote counts with the files that its own `state.json` names: what lies beside them is a cache. A store
+that says "not there" or "denied" would say so again, so the run ends for good; one that fails otherwise may be up by
+the next attempt.
 """
 
 import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +30,11 @@ _ARROW = {"s3": "S3FileSystem", "gs": "GcsFileSystem"}
 # What AWS's and Google's own clients call a store that is not theirs; pyarrow reads the rest of the environment itself.
 _ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("STORAGE_EMULATOR_HOST",)}
 _REMOTE = re.compile(r"[a-z0-9]+://")
+# How pyarrow tells what S3 will not take back: in words alone, where for Google's store it raises the fitting OSError.
+_S3_REFUSES = re.compile(
+    r"(AWS Error|ExceptionName:) (NO_SUCH_BUCKET|RESOURCE_NOT_FOUND|ACCESS_DENIED|INVALID_ACCESS_KEY_ID"
+    r"|SIGNATURE_DOES_NOT_MATCH|InvalidBucketName|PermanentRedirect|AuthorizationHeaderMalformed)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,10 @@ class Tree:
 
 
 def open_tree(address: str, patterns: tuple[str, ...]) -> Tree:
-    """Lists what matches. Raises RecipeError where the address cannot be read; what matches may be nothing."""
+    """Lists what matches, which may be nothing.
+
+    Raises RecipeError where the address cannot be read, and OSError where the store fails.
+    """
     tree = _remote(address, patterns) if _REMOTE.match(address) else _local(Path(address), patterns)
     return _as_saved(tree)
 
@@ -62,13 +74,23 @@ def local_path(address: str) -> Path | None:
 def _local(root: Path, patterns: tuple[str, ...]) -> Tree:
     if not root.is_dir():
         raise RecipeError(f"{_FIELD}: {root} is not a directory in this pod")
-    try:
-        found = {path for pattern in patterns for path in root.glob(pattern)}
-    except (ValueError, NotImplementedError, IndexError) as error:  # the last where a pattern is "." alone
-        raise _wrong(patterns, error) from None
-    files = [path for path in found if path.is_file() and not path.is_symlink()]
-    sizes = {str(path.relative_to(root)): path.stat().st_size for path in files}
+    wanted = _wanted(patterns)
+    found = {name: (root / name).lstat() for name in _below(root) if wanted.match(name)}
+    sizes = {name: each.st_size for name, each in found.items() if stat.S_ISREG(each.st_mode)}
     return _tree(str(root), sizes, lambda name: (root / name).open("rb"))
+
+
+def _below(root: Path) -> Iterator[str]:
+    """What is in `root` and in its directories, those behind links left out, by its name there."""
+    for directory, _, names in os.walk(root, onerror=_unless_denied):
+        below = Path(directory).relative_to(root)
+        yield from (str(below / name) for name in names)
+
+
+def _unless_denied(error: OSError) -> None:
+    """A volume may have directories that are root's alone (`lost+found`); any other fault would shorten the listing."""
+    if not isinstance(error, PermissionError):
+        raise error
 
 
 def _remote(address: str, patterns: tuple[str, ...]) -> Tree:
@@ -81,20 +103,38 @@ def _remote(address: str, patterns: tuple[str, ...]) -> Tree:
     except (ImportError, ValueError) as error:
         raise RecipeError(f"{_FIELD}: nothing here reads {address}: {error}") from None
     root = root.rstrip("/")
-    try:
-        wanted = re.compile("|".join(fsspec.utils.glob_translate(pattern) for pattern in patterns))
-    except ValueError as error:
-        raise _wrong(patterns, error) from None
+    wanted = _wanted(patterns)
     try:
         found = dict(_listed(files, root))
-    except Exception as error:  # each driver has errors of its own; what they say is all there is
+    except (OSError, ValueError) as error:  # the latter is what pyarrow finds wrong with the address
+        if not _is_for_good(error):
+            raise
         raise RecipeError(f"{_FIELD}: {address} cannot be listed: {type(error).__name__}: {error}") from error
     sizes = {name: size for name, size in found.items() if wanted.match(name)}
     return _tree(address, sizes, lambda name: files.open(f"{root}/{name}", "rb"))
 
 
-def _wrong(patterns: tuple[str, ...], error: Exception) -> RecipeError:
-    return RecipeError(f"dataset.include: {', '.join(patterns)}: {error}")
+def _is_for_good(error: OSError | ValueError) -> bool:
+    """Whether the store would answer the same at every attempt."""
+    if isinstance(error, (FileNotFoundError, PermissionError, ValueError)):
+        return True
+    return _S3_REFUSES.search(str(error)) is not None
+
+
+def _wanted(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches the names that any of the patterns stands for."""
+    from fsspec.utils import glob_translate
+
+    for pattern in patterns:
+        if not {"", ".", ".."}.isdisjoint(pattern.split("/")):
+            raise RecipeError(
+                f"dataset.include: {pattern!r} names nothing below {_FIELD}: write names with one / between them,"
+                " without '.' and '..', such as train/*.jsonl"
+            )
+    try:
+        return re.compile("|".join(glob_translate(pattern) for pattern in patterns))
+    except ValueError as error:
+        raise RecipeError(f"dataset.include: {', '.join(patterns)}: {error}") from None
 
 
 def _arrow(scheme: str) -> "ArrowFSWrapper":
@@ -152,7 +192,7 @@ def _read_json(tree: Tree, name: str) -> dict[str, Any] | None:
     try:
         with tree.open(name) as file:
             found = json.loads(file.read())
-    except (OSError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -138,6 +138,7 @@ class Harness:
         self.listener.close()
         await accepted()
         self.gateway.abort()
+        self.gateway.access_log.close(5.0)
         for engine in self.engines:
             await engine.stop()
         await asyncio.sleep(0)
@@ -176,7 +177,7 @@ class Harness:
         return self.metric(name, state="held", **labels), self.metric(name, state="in_flight", **labels)
 
     def logged(self) -> list[dict[str, Any]]:
-        self.gateway.access_log.flush()
+        assert self.gateway.access_log.written(5.0)
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
     async def until(self, condition: Any, seconds: float = 5.0) -> None:

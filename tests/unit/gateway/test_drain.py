@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from typing_extensions import Buffer
 
+from slipway_gateway import accesslog
 from slipway_gateway.accesslog import FLUSH_BYTES
 from slipway_gateway.admin import server
 from slipway_gateway.app import drain
@@ -204,7 +206,8 @@ async def test_the_program_says_why_it_cannot_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio(loop_factories=["uvloop"])
-async def test_a_log_that_nobody_reads_costs_no_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader_is_there", [False, True])
+async def test_a_log_that_nobody_reads_costs_no_request(tmp_path: Path, reader_is_there: bool) -> None:
     routes = tmp_path / "routes.yaml"
     routes.write_text("services: []")
     local = "127.0.0.1:0"
@@ -212,7 +215,8 @@ async def test_a_log_that_nobody_reads_costs_no_request(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     process = await _process("--routes", str(routes), *settings, stdout=writer)
     os.close(writer)
-    os.close(reader)
+    if not reader_is_there:
+        os.close(reader)
     try:
         assert process.stderr is not None
         port = await _port_of(process, b"listening on")
@@ -227,13 +231,16 @@ async def test_a_log_that_nobody_reads_costs_no_request(tmp_path: Path) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+        if reader_is_there:
+            os.close(reader)
     assert said.count(b"the access log cannot be written, its lines are dropped: ") == 1
     assert (process.returncode, b"Traceback" in said) == (0, False)
 
 
 def test_what_is_left_of_a_log_that_nobody_reads_does_not_change_the_exit_code() -> None:
     program = (
-        "from slipway_gateway import accesslog as a; log = a.AccessLog(a.standard_output()); log.write({}); log.flush()"
+        "from slipway_gateway.accesslog import AccessLog, standard_output\n"
+        "log = AccessLog(standard_output()); log.write({}); log.close(5)"
     )
     reader, writer = os.pipe()
     os.close(reader)
@@ -242,6 +249,37 @@ def test_what_is_left_of_a_log_that_nobody_reads_does_not_change_the_exit_code()
     )
     os.close(writer)
     assert ended.returncode == 0
+
+
+async def test_a_reader_that_sleeps_costs_the_lines_beyond_a_bound_and_no_request(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = await start(sweep_seconds=60.0)
+    awake, asleep = threading.Event(), threading.Event()
+
+    class Pipe(io.BytesIO):
+        def write(self, data: Buffer) -> int:
+            asleep.set()
+            assert awake.wait(10)
+            return super().write(bytes(data)[:100])  # as a pipe may, in the middle of a line
+
+    log = harness.gateway.access_log
+    log._stream = pipe = Pipe()
+    await harness.ask(get("/first"), "GET")
+    log.flush()
+    assert asleep.wait(5)
+    monkeypatch.setattr(accesslog, "WAITING_BYTES_MAX", 2 * log._waiting_bytes + 50)  # what is being written counts
+    for path in ("/second", "/lost", "/lost"):
+        await harness.ask(get(path), "GET")
+        log.flush()
+    assert harness.metric("slipway_gateway_access_log_lines_dropped_total") == 2
+    assert not log.written(0.0)
+    awake.set()
+    assert log.written(5.0)
+    await harness.ask(get("/third"), "GET")
+    assert log.written(5.0)
+    assert [json.loads(line)["path"] for line in pipe.getvalue().splitlines()] == ["/first", "/second", "/third"]
+    assert harness.metric("slipway_gateway_access_log_lines_dropped_total") == 2
 
 
 async def test_lines_that_cannot_be_written_are_counted_and_the_next_are_tried_again(start: Start) -> None:
@@ -258,6 +296,6 @@ async def test_lines_that_cannot_be_written_are_counted_and_the_next_are_tried_a
     for path in ("/lost", "/lost", "/written"):
         full = path == "/lost"
         await harness.ask(get(path), "GET")
-        harness.gateway.access_log.flush()
+        assert harness.gateway.access_log.written(5.0)
     assert [json.loads(line)["path"] for line in disk.getvalue().splitlines()] == ["/written"]
     assert harness.metric("slipway_gateway_access_log_lines_dropped_total") == 2

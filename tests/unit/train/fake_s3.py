@@ -1,36 +1,55 @@
 """A stand-in for an object store: the three calls of S3 that reading needs, over HTTP, from a dictionary.
 
-Knows no signatures. The client is the real one, which is what the trainer uses.
+Knows no signatures. It can be told to fail. The client is the real one, which is what the trainer uses.
 """
 
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 
 @contextmanager
-def fake_s3(bucket: str, objects: Mapping[str, bytes]) -> Iterator[str]:
-    """Yields the endpoint of a store with one bucket."""
+def fake_s3(
+    bucket: str, objects: Mapping[str, bytes], *, failing: Mapping[str, tuple[int, str]] = MappingProxyType({})
+) -> Iterator[str]:
+    """Yields the endpoint of a store with one bucket.
+
+    `failing` has an HTTP status and S3's code for it, by the object's name, or "" for the listing.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_HEAD(self) -> None:
-            self._object(body=False)
+            if not self._fails():
+                self._object(body=False)
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
+            if self._fails():
+                return
             if url.path.strip("/") == bucket:
                 self._answer(200, _listing(bucket, objects, parse_qs(url.query)))
             else:
                 self._object(body=True)
 
+        def _name(self) -> str:
+            return unquote(urlsplit(self.path).path).strip("/").removeprefix(bucket).strip("/")
+
+        def _fails(self) -> bool:
+            if (failure := failing.get(self._name())) is None:
+                return False
+            status, code = failure
+            body = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+            self._answer(status, body, body=self.command != "HEAD")
+            return True
+
         def _object(self, *, body: bool) -> None:
-            path = unquote(urlsplit(self.path).path).strip("/")
-            content = objects.get(path.removeprefix(f"{bucket}/"))
+            content = objects.get(self._name())
             if content is None:
                 self._answer(404, b"", body=body)
                 return
@@ -54,10 +73,12 @@ def fake_s3(bucket: str, objects: Mapping[str, bytes]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _listing(bucket: str, objects: Mapping[str, bytes], query: Mapping[str, list[str]]) -> bytes:

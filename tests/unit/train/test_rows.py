@@ -133,6 +133,21 @@ def test_a_store_that_fails_is_no_damage(tmp_path: Path, name: str, good_reads: 
         list(read_rows(tree, name))
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "stream.arrow", "file.arrow"])
+def test_a_reader_without_memory_says_nothing_of_the_file(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, name)
+
+    def no_memory(_source: object) -> None:
+        raise pyarrow.ArrowMemoryError("malloc of size 64 failed")
+
+    for module, opener in ((pyarrow.parquet, "ParquetFile"), (pyarrow.ipc, "open_stream"), (pyarrow.ipc, "open_file")):
+        monkeypatch.setattr(module, opener, no_memory)
+    with pytest.raises(MemoryError):
+        read(tmp_path, name)
+
+
 @pytest.mark.parametrize(
     ("line", "bad"),
     [

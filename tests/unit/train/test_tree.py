@@ -1,7 +1,11 @@
+import errno
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -41,13 +45,18 @@ def local(tmp_path: Path) -> str:
     return str(tmp_path / "data")
 
 
+def use(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the data in a store at `endpoint`, whose client reads the environment."""
+    settings = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**settings, "AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+    return "s3://bucket/data"
+
+
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with fake_s3("bucket", CONTENT) as endpoint:
-        settings = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_DEFAULT_REGION": "us-east-1"}
-        for name, value in {**settings, "AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_DISABLED": "true"}.items():
-            monkeypatch.setenv(name, value)
-        yield "s3://bucket/data"
+        yield use(endpoint, monkeypatch)
 
 
 @pytest.mark.parametrize("place", ["local", "memory", "s3"])
@@ -98,14 +107,111 @@ def test_a_wrong_pattern_is_the_recipes_mistake_wherever_the_files_are(
         open_tree(request.getfixturevalue(place), ("*.txt", pattern))
 
 
-def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(local: str) -> None:
-    with pytest.raises(RecipeError, match=r"^dataset\.include: \.: "):
-        open_tree(local, (".",))
+@pytest.mark.parametrize("place", ["local", "memory", "s3"])
+@pytest.mark.parametrize("pattern", ["", ".", "./", "./c.txt", "*/", "deep//a", "/c.txt", "../data/*", "a/./b"])
+def test_a_pattern_that_names_nothing_below_is_the_recipes_mistake(
+    place: str, pattern: str, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(RecipeError, match=rf"^dataset\.include: '{re.escape(pattern)}' names nothing below"):
+        open_tree(request.getfixturevalue(place), ("*.txt", pattern))
+
+
+@pytest.mark.parametrize("place", ["local", "memory", "s3"])
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("**", ["b.jsonl", "c.txt", "deep/er/a.jsonl"]),
+        ("deep/**", ["deep/er/a.jsonl"]),
+        ("*", ["b.jsonl", "c.txt"]),
+        ("deep", []),
+        ("**/er/*", ["deep/er/a.jsonl"]),
+        ("[a-b].*", ["b.jsonl"]),
+        ("?.txt", ["c.txt"]),
+        ("*/*.jsonl", []),
+        ("B.jsonl", []),
+        ("[z-a]", []),
+    ],
+)
+def test_a_pattern_means_the_same_wherever_the_files_are(
+    place: str, pattern: str, names: list[str], request: pytest.FixtureRequest
+) -> None:
+    assert list(open_tree(request.getfixturevalue(place), (pattern,)).names) == names
+
+
+def test_what_is_behind_a_link_does_not_count(local: str) -> None:
+    (Path(local) / "file.txt").symlink_to("c.txt")
+    (Path(local) / "directory").symlink_to("deep")
+    assert open_tree(local, ("**", "directory/er/*")).names == ("b.jsonl", "c.txt", "deep/er/a.jsonl")
+
+
+def test_a_directory_that_cannot_be_listed_is_told_unless_it_is_closed_to_us(
+    local: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.scandir
+
+    def failing(error: OSError) -> None:
+        def scandir(path: str) -> Any:
+            if str(path).endswith("deep"):
+                raise error
+            return listed(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    failing(PermissionError(errno.EACCES, "Permission denied"))
+    assert open_tree(local, ("**",)).names == ("b.jsonl", "c.txt")
+    failing(OSError(errno.ESTALE, "Stale file handle"))
+    with pytest.raises(OSError, match="Stale"):
+        open_tree(local, ("**",))
 
 
 def test_a_store_that_refuses_is_told_in_its_own_words(s3: str) -> None:
     with pytest.raises(RecipeError, match=r"^dataset\.uri: s3://elsewhere/x cannot be listed: "):
         open_tree("s3://elsewhere/x", ROWS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (403, "AccessDenied"),
+        (403, "InvalidAccessKeyId"),
+        (403, "SignatureDoesNotMatch"),
+        (404, "NoSuchBucket"),
+        (400, "InvalidBucketName"),
+        (400, "AuthorizationHeaderMalformed"),
+    ],
+)
+def test_what_a_store_refuses_to_list_ends_the_run(answer: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_s3("bucket", CONTENT, failing={"": answer}) as endpoint:
+        address = use(endpoint, monkeypatch)
+        with pytest.raises(RecipeError, match=r"^dataset\.uri: s3://bucket/data cannot be listed: "):
+            open_tree(address, ROWS)
+
+
+@pytest.mark.parametrize(
+    "answer", [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (400, "ExpiredToken")]
+)
+def test_a_store_that_fails_while_listing_may_be_asked_again(
+    answer: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_s3("bucket", CONTENT, failing={"": answer}) as endpoint:
+        address = use(endpoint, monkeypatch)
+        with pytest.raises(OSError, match="AWS Error"):
+            open_tree(address, ROWS)
+
+
+def test_a_store_that_is_away_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_s3("bucket", CONTENT) as endpoint:
+        address = use(endpoint, monkeypatch)
+    with pytest.raises(OSError, match="AWS Error NETWORK_CONNECTION"):
+        open_tree(address, ROWS)
+
+
+def test_a_state_that_cannot_be_read_is_not_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = {"data/cache-0.arrow": b"a", "data/state.json": b'{"_data_files": []}'}
+    with fake_s3("bucket", saved, failing={"data/state.json": (503, "SlowDown")}) as endpoint:
+        address = use(endpoint, monkeypatch)
+        with pytest.raises(OSError, match="AWS Error"):  # and the cache would be data
+            open_tree(address, ("**/*.arrow",))
 
 
 # Hugging Face's save_to_disk, as datasets 5.2.0 wrote it

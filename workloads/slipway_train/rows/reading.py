@@ -1,10 +1,10 @@
 """Files to rows: JSON lines, Parquet and Arrow (as Hugging Face's `save_to_disk` and hub snapshots have them).
 
 Decided here: the name's ending says what a file is; a row that cannot be read is bad, with the reason, and reading goes
-on; a file that is damaged, or none of its kind, ends the run for good, but where it is the store that fails the run may
-be tried again. Every batch is validated before it is read: at some that are damaged pyarrow would crash. Arrow is read
-through pyarrow alone: the `datasets` package would bring pandas and a cache of its own, for a format that is a plain
-Arrow stream. Memory is one line or _BATCH_ROWS rows.
+on; a file that is damaged, or none of its kind, ends the run for good, but where it is the store that fails, or there
+is no memory, the run may be tried again. Every batch is validated before it is read: at some that are damaged pyarrow
+would crash. Arrow is read through pyarrow alone: the `datasets` package would bring pandas and a cache of its own, for
+a format that is a plain Arrow stream. Memory is one line or _BATCH_ROWS rows.
 """
 
 import io
@@ -126,6 +126,8 @@ def _whole(file: BinaryIO, name: str, kind: str) -> Iterator[_Source]:
     source = _Source(file)
     try:
         yield source
+    except MemoryError:  # pyarrow's is an ArrowException too
+        raise
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         if source.failed:
             raise
