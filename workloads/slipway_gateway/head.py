@@ -157,6 +157,13 @@ def towards_replica(request: Request, host: str) -> bytes:
     return b"\r\n".join(lines)
 
 
+def head_without_upgrade(request: Request) -> bytes:
+    """The head as its client wrote it, less the offers of other protocols: a server may ignore them (RFC 9110, 7.8)."""
+    lines = [b"%s %s HTTP/%s" % (request.method.encode(), request.target, request.version.encode())]
+    lines += [b"%s: %s" % header for header in request.headers if header[0] != b"upgrade"]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
 def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %s" % (status, REASONS.get(status, b""))
 
