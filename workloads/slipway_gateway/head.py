@@ -129,9 +129,13 @@ def request_id(given: list[bytes]) -> bytes:
 
 
 def _nominated(headers: Headers) -> frozenset[bytes]:
-    """Header names that Connection says are for this hop."""
+    """Header names that Connection says are for this hop. The length is not among them, whatever it says: a response
+    whose end nothing marks would leave the client waiting.
+    """
     named = values(headers, b"connection")
-    return frozenset(name.strip().lower() for name in b",".join(named).split(b",")) if named else frozenset()
+    if not named:
+        return frozenset()
+    return frozenset(name.strip().lower() for name in b",".join(named).split(b",")) - {b"content-length"}
 
 
 def crossing(headers: Headers, ours: frozenset[bytes]) -> Headers:
