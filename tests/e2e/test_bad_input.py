@@ -154,7 +154,7 @@ def test_a_services_missing_claim_is_named_and_then_looked_into(kube: Kube, name
     kube.apply(namespace, service("empty", {"uri": "pvc://later/model"}))
     kube.until(namespace, SERVICES, "empty", says("ModelReady", "ClaimNotFound", "later"), seconds=SOON)
     kube.apply(namespace, LATER)
-    told = says("Ready", "ModelCheckFailed", "/slipway/model/model does not exist")
+    told = says("Ready", "ModelCheckFailed", "/slipway/model/model does not exist", "pvc://later/model")
     kube.until(namespace, SERVICES, "empty", told, seconds=AFTER_A_PAUSE)
 
 

@@ -39,6 +39,10 @@ Include = Annotated[
                     NO_PARENT_DIRECTORY,
                     Rule("!self.startsWith('/')", "is relative to uri: must not start with /"),
                     Rule(
+                        r"!self.matches(r'/\.?(/|$)|^\./|^\.$')",
+                        "names files below uri: one / between names, none at the end, no '.', such as train/*.jsonl",
+                    ),
+                    Rule(
                         r"!self.matches(r'[^/]\*\*|\*\*[^/]')",
                         "** must stand alone between slashes: **/*.txt, not **.txt",
                     ),
