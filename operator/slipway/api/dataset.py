@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .common import CLAIM_NAME, NO_NUL, SUBDOMAIN, Model, Rule, Schema
-from .pattern import FINDS_SOMETHING, PATTERN_MAX, finds_nothing
+from .pattern import FINDS_SOMETHING, PATTERN_MAX, fault_in_replacing
 
 NO_PARENT_DIRECTORY = Rule(r"!self.matches(r'(^|/)\.\.(/|$)')", "must not step out with '..'")
 
@@ -131,7 +131,7 @@ class CleaningSpec(Model):
     def wrong_patterns(self) -> Iterator[str]:
         """A sentence for each pattern that cannot be used, with its path in `cleaning`."""
         for place, each in enumerate(self.scrub_patterns or ()):
-            if wrong := finds_nothing(each.pattern):
+            if wrong := fault_in_replacing(each.pattern):
                 yield f"scrubPatterns[{place}].pattern: {wrong}"
 
 

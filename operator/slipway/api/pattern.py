@@ -30,8 +30,8 @@ def compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
     return re2.compile(pattern, options)
 
 
-def not_one(pattern: str) -> str:
-    """What is wrong with it, in words; "" for a pattern."""
+def fault(pattern: str) -> str:
+    """Why it is no pattern, in words; "" where it is one."""
     try:
         compiled(pattern)
     except re2.error as error:
@@ -39,13 +39,11 @@ def not_one(pattern: str) -> str:
     return ""
 
 
-def finds_nothing(pattern: str) -> str:
-    """The same of a pattern whose hits are replaced: without a letter in it a hit would be everywhere."""
-    return not_one(pattern) or ("the empty text matches it: ask for a character at least" if _empty(pattern) else "")
-
-
-def _empty(pattern: str) -> bool:
-    return compiled(pattern).search("") is not None
+def fault_in_replacing(pattern: str) -> str:
+    """Why it is none whose hits can be replaced: one that matches no character matches between any two."""
+    if wrong := fault(pattern):
+        return wrong
+    return "the empty text matches it: ask for a character at least" if compiled(pattern).search("") else ""
 
 
 def _said(error: Exception) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...api.gang import FREE_RESTARTS_DEFAULT, FailurePolicy, FailureRule
-from ...api.pattern import compiled, not_one
+from ...api.pattern import compiled, fault
 from . import history
 from .failure import RECIPE_ERROR, Failure
 from .history import History
@@ -71,7 +71,7 @@ def decide(situation: Situation, failure: Failure) -> Decision:
 def wrong_patterns(policy: FailurePolicy) -> Iterator[str]:
     """A sentence for each pattern that cannot be matched, with its path in the spec."""
     for place, rule in enumerate(policy.rules):
-        if wrong := not_one(rule.message or ""):
+        if wrong := fault(rule.message or ""):
             yield f"spec.failurePolicy.rules[{place}].message: {wrong}"
 
 
