@@ -287,8 +287,12 @@ async def operate(settings: Settings, planners: Planners) -> int:
     sys.setrecursionlimit(RECURSION_LIMIT)
     metrics, client = Metrics(), None
     try:
-        client = KubeClient(await connect.load_configuration(), metrics)
+        with connect.explained():
+            client = KubeClient(await connect.load_configuration(), metrics)
         await App(settings, client, metrics, planners).run(asyncio.Event())
+    except connect.Unconfigured as error:
+        log.error("%s", error)
+        return EXIT_FAILURE
     except Exception:
         log.exception("the operator stops because a part of it broke")
         return EXIT_FAILURE

@@ -94,6 +94,7 @@ NOT_AN_IMAGE = (
 )
 LONG_IMAGE = "the image's name, without tag and digest, has at most 255 characters"
 NOT_A_FLAG = "must be a flag: --flag or --flag=value, each in one string"
+BELOW = "names files below uri: one / between names, none at the end, no '.', such as train/*.jsonl"
 STEPS_OUT = "must not step out with '..'"
 BAD_NAME = "the name must be a DNS label that starts with a letter, of at most 40 characters: pods are named after it"
 

@@ -1,6 +1,6 @@
 """TrainingJob's rows of the table: the recipes that go on from a model, their data, and what a model must reach."""
 
-from .crdtable import HOLDS_NUL, LONG_CLAIM, LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, changed
+from .crdtable import HOLDS_NUL, LONG_CLAIM, LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, Obj, changed
 
 NO_PERPLEXITY = "must be between 1 and 1000000: 1 is that of a model which is always certain, and right"
 NO_SHARE = "must be between 0 and 1: it is a share, such as 0.5 for half of them"
@@ -8,6 +8,11 @@ NO_SHARE = "must be between 0 and 1: it is a share, such as 0.5 for half of them
 NEEDS_BASE = "baseModel belongs to recipes sft, lora and qlora, and they need it"
 EVALUATION_OF_ANSWERS = "evaluation belongs to recipes sft, lora and qlora: only they answer prompts"
 COMMAND_JOB = changed(RECIPE_JOB, {"spec": {"command": ["true"]}})
+
+
+def own_pattern(pattern: str, name: str = "own") -> Obj:
+    return {"spec.dataset.cleaning": {"scrubPatterns": [{"name": name, "pattern": pattern}]}}
+
 
 RECIPE_CASES = (
     # -- what to start from
@@ -110,6 +115,31 @@ RECIPE_CASES = (
         "cleaning",
         SFT_JOB,
         {"spec.dataset.cleaning": {"duplicates": "near", "languages": ["en"], "scrub": ["email", "key"]}},
+    ),
+    Case("own pattern", RECIPE_JOB, own_pattern(r"(?i)\bcustomer [0-9]{4,}\b")),
+    *(
+        Case(
+            f"own pattern {pattern}",
+            RECIPE_JOB,
+            own_pattern(pattern),
+            "spec.dataset.cleaning.scrubPatterns[0].pattern",
+            "must be a regular expression in RE2's syntax, and not one that the empty text matches",
+        )
+        for pattern in ("(", "(?=a)", "a*", "a|")
+    ),
+    Case(
+        "own pattern of no name",
+        RECIPE_JOB,
+        own_pattern("a", name="My Own"),
+        "spec.dataset.cleaning.scrubPatterns[0].name",
+        "must be a word for the placeholder: lower-case letters, digits and '-', a letter first",
+    ),
+    Case(
+        "own patterns of one name",
+        RECIPE_JOB,
+        {"spec.dataset.cleaning": {"scrubPatterns": [{"name": "a", "pattern": each} for each in ("a", "b")]}},
+        "spec.dataset.cleaning.scrubPatterns[1]",
+        "Duplicate value",
     ),
     *(
         Case(f"{base['spec']['recipe']} cleaned by length {lengths}", base, {"spec.dataset.cleaning": lengths})

@@ -3,6 +3,7 @@
 from .crdtable import (
     ABSENT,
     BAD_NAME,
+    BELOW,
     COMMAND_JOB,
     HOLDS_NUL,
     IMAGES,
@@ -212,7 +213,11 @@ TRAINING_JOB_CASES = (
     ),
     *(
         Case(f"pattern {pattern}", RECIPE_JOB, {"spec.dataset.include": ["**", "a/**", pattern]})
-        for pattern in ("**/a*", "*/**/b", "*.*")
+        for pattern in ("**/a*", "*/**/b", "*.*", ".hidden", "a/.b/..c")
+    ),
+    *(
+        Case(f"pattern {pattern}", RECIPE_JOB, {"spec.dataset.include": [pattern]}, "spec.dataset.include[0]", BELOW)
+        for pattern in (".", "./a", "a/.", "a//b", "a/./b", "a/")
     ),
     *(
         Case(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .install import IMAGES, SYSTEM, bed, connect, install, restricted_namespace
+from .install import IMAGES, SIMULATED_ENGINE, SYSTEM, bed, connect, install, restricted_namespace
 from .killing import OPERATOR
 from .kube import Kube
 
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def kube() -> Kube:
     """A cluster with training-operator, KEDA and Prometheus, this tree's images in it, Slipway installed."""
     bed("up")
-    bed("load", *sorted(set(IMAGES.values())))
+    bed("load", *sorted({*IMAGES.values(), SIMULATED_ENGINE}))
     connected = connect()
     install(connected)
     return connected

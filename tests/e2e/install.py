@@ -21,6 +21,7 @@ IMAGES = {
     "images.trainer": "slipway.local/trainer:dev",
     "images.vllm.cpu": "slipway.local/vllm:dev",
 }
+SIMULATED_ENGINE = "slipway.local/simulated-engine:dev"  # a service asks for it with spec.image
 PROMETHEUS = "http://prometheus.monitoring.svc:9090"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 

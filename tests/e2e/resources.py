@@ -1,7 +1,9 @@
 """The resources that the end-to-end tests apply, small enough for two cores, and what is awaited of them."""
 
+import json
 from collections.abc import Callable
 
+from .install import SIMULATED_ENGINE
 from .kube import Kube, Obj, condition, is_false, is_true
 
 JOBS = "trainingjobs.slipway.dev"
@@ -64,6 +66,18 @@ def service(name: str, model: Obj, **spec: object) -> Obj:
         "metadata": {"name": name},
         "spec": {"model": model, "engineArgs": CPU_ARGUMENTS, **spec},
     }
+
+
+def simulated_service(name: str, model: Obj, *, behaves: Obj | None = None, **spec: object) -> Obj:
+    """A service on the simulated engine, whatever spec.engine says: `behaves` is its SIMULATED_ENGINE (gpu/README.md).
+
+    The model's directory must be there, and nothing of it but config.json is used.
+    """
+    environment = [{"name": "SIMULATED_ENGINE", "value": json.dumps(behaves or {})}]
+    small = {"requests": {"cpu": "20m", "memory": "64Mi"}}
+    main = {"name": "main", "env": environment, "resources": small}
+    pod = {"spec": {"containers": [main]}}
+    return service(name, model, **{"engineArgs": [], "image": SIMULATED_ENGINE, "podTemplate": pod, **spec})
 
 
 def trained(kube: Kube, namespace: str, name: str = "tiny") -> Obj:

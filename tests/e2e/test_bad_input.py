@@ -3,7 +3,7 @@
 import pytest
 
 from . import node
-from .install import IMAGES
+from .install import IMAGES, SIMULATED_ENGINE
 from .kube import Kube, Obj, is_true
 from .resources import JOBS, SERVICES, command_job, says, service, tiny_job, trained
 
@@ -64,7 +64,7 @@ def test_a_missing_job_is_named(kube: Kube, namespace: str) -> None:
 
 
 def test_a_service_names_what_it_lacks_and_serves_when_it_has_it(kube: Kube, shared_namespace: str) -> None:
-    """A node, a model and an image, one after the other, since an engine takes a minute to start."""
+    """A node, a model and an image, one after the other."""
     made = trained(kube, shared_namespace)["status"]["output"]
     label = f"e2e/{shared_namespace}"
     template = {"spec": {"nodeSelector": {label: "yes"}}}
@@ -77,7 +77,7 @@ def test_a_service_names_what_it_lacks_and_serves_when_it_has_it(kube: Kube, sha
         node.copy_on_volume(kube, shared_namespace, made["claim"], made["path"].removesuffix("/model"), "late")
         named = says("Ready", "ImagePullFailed", "slipway.local/nowhere:1")
         kube.until(shared_namespace, SERVICES, "late", named, seconds=AFTER_A_PAUSE)
-        kube.apply(shared_namespace, service("late", model, podTemplate=template))
+        kube.apply(shared_namespace, service("late", model, podTemplate=template, image=SIMULATED_ENGINE))
         kube.until(shared_namespace, SERVICES, "late", is_true("Ready"), seconds=240)
     kube.kubectl("-n", shared_namespace, "delete", SERVICES, "late")
 
@@ -154,7 +154,7 @@ def test_a_services_missing_claim_is_named_and_then_looked_into(kube: Kube, name
     kube.apply(namespace, service("empty", {"uri": "pvc://later/model"}))
     kube.until(namespace, SERVICES, "empty", says("ModelReady", "ClaimNotFound", "later"), seconds=SOON)
     kube.apply(namespace, LATER)
-    told = says("Ready", "ModelCheckFailed", "/slipway/model/model does not exist")
+    told = says("Ready", "ModelCheckFailed", "/slipway/model/model does not exist", "pvc://later/model")
     kube.until(namespace, SERVICES, "empty", told, seconds=AFTER_A_PAUSE)
 
 

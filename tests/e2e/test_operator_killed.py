@@ -5,7 +5,7 @@ import pytest
 from .install import ask
 from .killing import at_work, kill_operator
 from .kube import Kube, Obj, is_true
-from .resources import JOBS, PYTORCHJOBS, SERVICES, command_job, service, tiny_job
+from .resources import JOBS, PYTORCHJOBS, SERVICES, command_job, simulated_service, tiny_job
 
 FLEETING = {"size": "1Gi", "whenDeleted": "Delete"}
 
@@ -14,7 +14,8 @@ FLEETING = {"size": "1Gi", "whenDeleted": "Delete"}
 @pytest.mark.feature("crash")
 @pytest.mark.usefixtures("mended")
 def test_the_chain_survives_the_operator(kube: Kube, gateway: str, namespace: str) -> None:
-    kube.apply(namespace, tiny_job("job", steps=1500), service("llm", {"from": {"trainingJob": "job"}}))
+    serve = simulated_service("llm", {"from": {"trainingJob": "job"}}, behaves={"startSeconds": 15})
+    kube.apply(namespace, tiny_job("job", steps=1500), serve)
     kill_operator(kube)  # before anything is made, or just after
     made = kube.until(namespace, PYTORCHJOBS, "job-0", exists, seconds=120)
     kill_operator(kube)  # while the gang starts

@@ -1,6 +1,6 @@
 """KEDA scales with the load, from one replica to two, to zero, and back for a request that the gateway holds.
 
-The operator dies as it is told of the second replica.
+The operator dies as it is told of the second replica. The engine is simulated: what scales counts requests.
 """
 
 import pytest
@@ -9,9 +9,10 @@ from .install import ask
 from .killing import kill_operator
 from .kube import Kube, Obj, condition, is_true
 from .load import Load
-from .resources import SERVICES, service, trained
+from .resources import SERVICES, simulated_service, trained
 
 MODEL = {"from": {"trainingJob": "tiny"}}
+BEHAVES = {"startSeconds": 3, "tokenSeconds": 0.03}  # so that the load of 100 tokens a request lasts
 SCALING = {"minReplicas": 0, "maxReplicas": 2, "requestsPerReplica": 1, "idleSeconds": 10}
 
 
@@ -40,7 +41,7 @@ def test_up_with_the_load_to_zero_and_back_with_a_held_request(kube: Kube, gatew
 
 
 def starts(kube: Kube, namespace: str) -> str:
-    kube.apply(namespace, service("idle", MODEL, scaling=SCALING))
+    kube.apply(namespace, simulated_service("idle", MODEL, scaling=SCALING, behaves=BEHAVES))
     ready = kube.until(namespace, SERVICES, "idle", is_true("Ready"), seconds=240)
     kube.until(namespace, SERVICES, "idle", is_true("Scaling"), seconds=60)
     name: str = ready["status"]["modelName"]
@@ -49,8 +50,8 @@ def starts(kube: Kube, namespace: str) -> str:
 
 def follows_the_load(kube: Kube, gateway: str, namespace: str, model: str) -> None:
     """Three clients are too many for one replica. One of them stays until the second replica answers, so that the
-    service does not fall asleep meanwhile; it is one on two cores, that the new engine may start. The operator that is
-    to make that replica dies: nobody else would, and nobody's request fails for it."""
+    service does not fall asleep meanwhile. The operator that is to make that replica dies: nobody else would, and
+    nobody's request fails for it."""
     with Load(gateway, model, clients=3) as load:
         kube.until(namespace, SERVICES, "idle", lambda seen: bool(seen["spec"]["replicas"] == 2), seconds=120)
         kill_operator(kube)

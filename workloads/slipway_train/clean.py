@@ -1,8 +1,8 @@
 """`python3 -m slipway_train.clean`: a dataset cleaned once, by hand, for the trainings that follow.
 
 Writes rows as JSON lines: what was a row stays one, with all its fields, and a file of text becomes {"text": ...}.
-The report on stdout is JSON: documents read, kept, dropped by each filter, and bad rows. Equal input and options give
-equal bytes. Memory is a document, and what duplicates need (cleaning/duplicates.py).
+The report on stdout is JSON: documents read, kept, dropped by each filter, scrubbed of what, and bad rows. Equal input
+and options give equal bytes. Memory is a document, and what duplicates need (cleaning/duplicates.py).
 
 Decided here: what is replaced is a directory that this program made, or an empty one, and never a part of the input: a
 slip of the hand must not cost the raw data. A made one is known by an empty file, which no dataset reads (tree.py).
@@ -22,7 +22,7 @@ from slipway.api.dataset import CleaningSpec
 from . import logs
 from .cleaning.filters import Judge, look
 from .cleaning.language import check_known
-from .cleaning.scrub import scrub
+from .cleaning.scrub import Scrubber, check_patterns
 from .corpus import check_splits
 from .errors import EXIT_RECIPE_WRONG, RecipeError
 from .files import whole_directory
@@ -59,14 +59,15 @@ def clean(
     output = output.resolve()
     _check_output(output, local_path(address))
     check_known(tuple(spec.languages or ()))
+    check_patterns(spec)
     tree = open_tree(address, patterns)
     check_splits(tree)
     judge = Judge(spec)
     with whole_directory(output) as partial:
         (partial / _MADE_HERE).touch()
         shards = _Shards(partial)
-        for row, text in _documents(tree, spec, bad, field):
-            if not judge.drops(look(spec, text)):
+        for row, text, scrubbed in _documents(tree, spec, bad, field):
+            if not judge.drops(look(spec, text, scrubbed)):
                 shards.write(row)
         shards.close()
         bad.check()
@@ -75,6 +76,7 @@ def clean(
         "documents": judge.counts.total(),
         "kept": judge.counts["kept"],
         "dropped": dropped,
+        "scrubbed": dict(sorted(judge.scrubbed.items())),
         "badRows": bad.bad,
         "badRowExamples": bad.examples,
     }
@@ -93,20 +95,21 @@ def _check_output(output: Path, source: Path | None) -> None:
         )
 
 
-def _documents(tree: Tree, spec: CleaningSpec, bad: BadRows, field: str) -> Iterator[tuple[Row, str]]:
-    """Each document as a row, scrubbed, with the text that the filters look at."""
+def _documents(tree: Tree, spec: CleaningSpec, bad: BadRows, field: str) -> Iterator[tuple[Row, str, set[str]]]:
+    """Each document as a row, scrubbed, with the text that the filters look at, and what was scrubbed."""
     for name in tree.names:
         for number, row, why in _rows(tree, name, field):
             try:
                 if why:
                     raise BadRow(why)
-                row = _scrubbed(row, spec)
+                scrub = Scrubber(spec)
+                row = _scrubbed(row, scrub)
                 text = _text(row, field)
             except BadRow as error:
                 bad.add(name, number, str(error))
                 continue
             bad.good()
-            yield row, text
+            yield row, text, scrub.found
 
 
 def _rows(tree: Tree, name: str, field: str) -> Iterator[tuple[int, Row, str]]:
@@ -123,18 +126,18 @@ def _rows(tree: Tree, name: str, field: str) -> Iterator[tuple[int, Row, str]]:
 
 def _text(row: Row, field: str) -> str:
     text = row.get(field)
-    return encodable(text, field) if isinstance(text, str) else text_of(conversation(row))
+    return text if isinstance(text, str) else text_of(conversation(row))
 
 
-def _scrubbed(value: T, spec: CleaningSpec) -> T:
+def _scrubbed(value: T, scrub: Scrubber, field: str = "the row") -> T:
     """Every string in the row, however deep: what is not looked at is not trained on, but it is handed on."""
     changed: object = value
     if isinstance(value, str):
-        changed = scrub(value, spec.scrub) if spec.scrub else value
+        changed = scrub(encodable(value, field))
     elif isinstance(value, list):
-        changed = [_scrubbed(each, spec) for each in value]
+        changed = [_scrubbed(each, scrub, field) for each in value]
     elif isinstance(value, dict):
-        changed = {key: _scrubbed(each, spec) for key, each in value.items()}
+        changed = {encodable(key, "a name"): _scrubbed(each, scrub, key) for key, each in value.items()}
     return cast("T", changed)
 
 
@@ -173,17 +176,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--languages", help="such as en,de")
     parser.add_argument("--repetition", default="keep", help="keep or gopher")
     parser.add_argument("--scrub", help="of email,phone,ip,key")
+    parser.add_argument(
+        "--scrub-pattern", action="append", metavar="NAME=REGEX", help="your own, in RE2's syntax, may be repeated"
+    )
     parser.add_argument("--bad-rows-percent", type=int, default=1)
     return parser
 
 
 def _spec(said: argparse.Namespace) -> CleaningSpec:
-    fields = {name: getattr(said, name) for name in CleaningSpec.model_fields}
+    fields = {name: getattr(said, name) for name in CleaningSpec.model_fields if name != "scrub_patterns"}
     listed = {name: fields[name].split(",") for name in ("languages", "scrub") if fields[name]}
     try:
-        return CleaningSpec.model_validate({**fields, **listed})
+        return CleaningSpec.model_validate({**fields, **listed, "scrub_patterns": _patterns(said.scrub_pattern)})
     except ValidationError as error:
         raise RecipeError("; ".join(f"--{each['loc'][0]}: {each['msg']}" for each in error.errors())) from None
+
+
+def _patterns(said: list[str] | None) -> list[dict[str, str]] | None:
+    """Of NAME=REGEX: a name has no =, a pattern may."""
+    if not said:
+        return None
+    return [dict(zip(("name", "pattern"), each.split("=", 1), strict=False)) for each in said]
 
 
 def _bad(said: argparse.Namespace) -> BadRows:

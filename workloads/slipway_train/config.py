@@ -21,6 +21,7 @@ from slipway.api.gang import StallSpec
 from slipway.api.strategies import DdpSpec, DeepspeedSpec, FsdpSpec, ParallelSpec, StrategyName
 from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 
+from .cleaning.scrub import check_patterns
 from .errors import RecipeError
 
 RECIPE_VARIABLE = "SLIPWAY_RECIPE"
@@ -140,6 +141,8 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
     except ValidationError as error:
         raise RecipeError("; ".join(_describe(dict(each)) for each in error.errors())) from None
     _check_shape(recipe.model)
+    if recipe.dataset.cleaning:
+        check_patterns(recipe.dataset.cleaning)
     _check_base(recipe)
     _check_requirement(recipe)
     _check_strategy(recipe)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .cleaning.scrub import scrub
+from .cleaning.scrub import Scrubber
 from .config import Dataset
 from .errors import RecipeError
 from .logs import event, log
@@ -104,7 +104,7 @@ class Corpus:
 
     def _scrubbed(self, text: str) -> str:
         cleaning = self.dataset.cleaning
-        return scrub(text, cleaning.scrub) if cleaning and cleaning.scrub else text
+        return Scrubber(cleaning)(text) if cleaning else text
 
     def _is_held_out(self, text: str) -> bool:
         return bucket(text.encode()) < held_out_below(self.dataset.held_out_percent)

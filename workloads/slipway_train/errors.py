@@ -4,6 +4,7 @@ Decided here: 2 means that running again cannot help (the recipe or the data is 
 as good as `output.require` asks for); everything else may be retried.
 """
 
+import errno
 from collections.abc import Mapping
 
 EXIT_RECIPE_WRONG = 2
@@ -15,6 +16,14 @@ EXIT_STALLED = 75  # sysexits' EX_TEMPFAIL: no step ended within the watchdog's 
 
 class RecipeError(Exception):
     """The recipe, the data or the pod's set-up is wrong. The message names the field and says what to do."""
+
+
+def is_volumes_fault(error: OSError) -> bool:
+    """Whether the volume itself failed, so that the next attempt may find it well: what is missing, is of another kind,
+    is forbidden or read-only will be so again.
+    """
+    told = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
+    return not isinstance(error, told) and error.errno != errno.EROFS
 
 
 class Stopped(Exception):

@@ -19,7 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from slipway.api.evaluation import Requirement
 
-from .errors import Diverged, RecipeError, RequirementNotMet
+from .errors import Diverged, RecipeError, RequirementNotMet, is_volumes_fault
 from .files import whole_directory
 from .logs import event, log
 from .tokenizer import CHAT_TEMPLATE, END_OF_TEXT, PADDING
@@ -82,12 +82,17 @@ def write_model(directory: Path, model: PreTrainedModel, tokenizer: PreTrainedTo
 
 
 def read_finished(directory: Path, *, recipe: str) -> Finished | None:
-    """What an earlier run of this recipe exported, if it did. Raises RecipeError where another recipe did."""
+    """What an earlier run of this recipe exported, if it did.
+
+    Raises RecipeError where another recipe did, and OSError where the volume fails.
+    """
     if not directory.exists():
         return None
     try:
         record = json.loads((directory / _RECORD).read_text())
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and is_volumes_fault(error):
+            raise
         raise RecipeError(
             f"{directory} is there, but not by this recipe ({error}): give this job an output of its own"
         ) from None

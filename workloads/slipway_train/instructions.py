@@ -4,7 +4,6 @@ Decided here: the order of what happens to a row (is it bad? scrubbed, tokenized
 its side: by the hash of its text, so equal rows are on one side, and at least one row is on each.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,7 @@ from slipway.api.dataset import CleaningSpec
 from .chat import Chat
 from .cleaning.filters import Judge, Looked, look
 from .cleaning.language import check_known
-from .cleaning.scrub import scrub
+from .cleaning.scrub import Scrubber
 from .cleaning.sweep import sweep
 from .config import Recipe
 from .corpus import bucket, check_splits, held_out_below
@@ -25,7 +24,7 @@ from .errors import RecipeError
 from .gang import Gang
 from .logs import event, log
 from .rows.bad import BadRows
-from .rows.conversation import BadRow, Conversation, Turn, conversation, text_of
+from .rows.conversation import BadRow, Turn, conversation, text_of
 from .rows.reading import Row, has_rows, read_rows
 from .spool import Spool, Table
 from .tree import Tree, open_tree
@@ -38,7 +37,7 @@ class Instructions:
     training: Table
     held_out: Table
     bad: BadRows
-    counts: Counter[str]  # of the filters, and `kept`
+    counts: dict[str, int]  # of the filters, `kept`, and what was scrubbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +83,8 @@ def read_instructions(recipe: Recipe, tree: Tree, chat: Chat, gang: Gang) -> Ins
         bad.check()
         table = spool.table()
     held_out = _sides(buckets, recipe.dataset.held_out_percent)
-    log.info(
-        event("data", rows=bad.total, bad=bad.bad, held_out=int(held_out.sum()), **dict(sorted(judge.counts.items())))
-    )
-    return Instructions(table.only(~held_out), table.only(held_out), bad, judge.counts)
+    log.info(event("data", rows=bad.total, bad=bad.bad, held_out=int(held_out.sum()), **judge.account))
+    return Instructions(table.only(~held_out), table.only(held_out), bad, judge.account)
 
 
 def _rows(tree: Tree) -> Iterator[tuple[Row, int]]:
@@ -109,20 +106,15 @@ def _see(row: Row, *, chat: Chat, cleaning: CleaningSpec, context: int) -> _Seen
     try:
         if row.bad:
             raise BadRow(row.bad)
-        turns = _scrubbed(conversation(row.value), cleaning)
+        scrub = Scrubber(cleaning)
+        turns = tuple(Turn(turn.role, scrub(turn.content)) for turn in conversation(row.value))
         tokens, learned = chat.encode(turns)
         if len(tokens) - 1 > context:
             raise BadRow(f"too long: {len(tokens) - 1} tokens, and baseModel.contextLength is {context}")
     except BadRow as why:
         return _Seen(bad=str(why))
     text = text_of(turns)
-    return _Seen("", look(cleaning, text), tokens, learned, bucket(text.encode()))
-
-
-def _scrubbed(turns: Conversation, cleaning: CleaningSpec) -> Conversation:
-    if not cleaning.scrub:
-        return turns
-    return tuple(Turn(turn.role, scrub(turn.content, cleaning.scrub)) for turn in turns)
+    return _Seen("", look(cleaning, text, scrub.found), tokens, learned, bucket(text.encode()))
 
 
 def _sides(buckets: list[int], percent: int) -> NDArray[np.bool_]:

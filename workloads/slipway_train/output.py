@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .checkpoint import CheckpointStore
 from .config import Recipe
-from .errors import RecipeError
+from .errors import RecipeError, is_volumes_fault
 from .memorytier import MEMORY_KEEP
 
 CHECKPOINTS = "checkpoints"
@@ -37,13 +37,18 @@ class Output:
 
 
 def open_output(directory: Path | None, recipe: Recipe, memory_dir: Path | None = None) -> Output:
-    """The volume is shared between jobs, so the first attempt makes the job's directory."""
+    """The volume is shared between jobs, so the first attempt makes the job's directory.
+
+    Raises RecipeError where there is none to make it in, and OSError where the volume fails.
+    """
     if directory is None or not directory.parent.is_dir():
         where = directory or "not set"
         raise RecipeError(f"SLIPWAY_OUTPUT_DIR ({where}) is not in a volume of rank 0's pod: mount the output there")
     try:
         directory.mkdir(exist_ok=True)
     except OSError as error:
+        if is_volumes_fault(error):
+            raise
         raise RecipeError(f"SLIPWAY_OUTPUT_DIR ({directory}) cannot be made: {error.strerror}") from error
     checkpoints = CheckpointStore(directory / CHECKPOINTS, keep=recipe.checkpoint.keep)
     return Output(directory, checkpoints, _memory(recipe, memory_dir))

@@ -1,10 +1,12 @@
 """What a recipe trains on: `spec.dataset`, with how it is cleaned and how many bad rows it may have."""
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from .common import CLAIM_NAME, NO_NUL, SUBDOMAIN, Model, Rule, Schema
+from .pattern import FINDS_SOMETHING, PATTERN_MAX, fault_in_replacing
 
 NO_PARENT_DIRECTORY = Rule(r"!self.matches(r'(^|/)\.\.(/|$)')", "must not step out with '..'")
 
@@ -39,6 +41,10 @@ Include = Annotated[
                     NO_PARENT_DIRECTORY,
                     Rule("!self.startsWith('/')", "is relative to uri: must not start with /"),
                     Rule(
+                        r"!self.matches(r'/\.?(/|$)|^\./|^\.$')",
+                        "names files below uri: one / between names, none at the end, no '.', such as train/*.jsonl",
+                    ),
+                    Rule(
                         r"!self.matches(r'[^/]\*\*|\*\*[^/]')",
                         "** must stand alone between slashes: **/*.txt, not **.txt",
                     ),
@@ -60,6 +66,25 @@ Language = Annotated[
     Field(min_length=2, max_length=2, pattern=r"^[a-z]{2}$"),
     Schema(pattern_message="must be a language by ISO 639-1, such as en"),
 ]
+
+
+class ScrubPattern(Model):
+    """Something of the user's own that is replaced, such as the number of a customer."""
+
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=32, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$"),
+        Schema(
+            pattern_message="must be a word for the placeholder: lower-case letters, digits and '-', a letter first"
+        ),
+    ] = Field(description="What it is; the placeholder is the same in capitals, such as <CUSTOMER> for customer.")
+    pattern: Annotated[str, Field(min_length=1, max_length=PATTERN_MAX), Schema(rules=(FINDS_SOMETHING,))] = Field(
+        description="A regular expression (RE2). All that it matches is replaced, from left to right."
+    )
+
+    @property
+    def placeholder(self) -> str:
+        return f"<{self.name.upper()}>"
 
 
 class CleaningSpec(Model):
@@ -91,6 +116,14 @@ class CleaningSpec(Model):
         ]
         | None
     ) = Field(default=None, description="What is replaced by a placeholder wherever it stands, such as <EMAIL>.")
+    scrub_patterns: (
+        Annotated[
+            list[ScrubPattern],
+            Field(min_length=1, max_length=16),
+            Schema(list_type="map", list_map_keys=("name",)),
+        ]
+        | None
+    ) = Field(default=None, description="Patterns of your own, replaced in their order and before what `scrub` names.")
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -98,6 +131,12 @@ class CleaningSpec(Model):
             "charactersLeast must not exceed charactersMost",
         ),
     )
+
+    def wrong_patterns(self) -> Iterator[str]:
+        """A sentence for each pattern that cannot be used, with its path in `cleaning`."""
+        for place, each in enumerate(self.scrub_patterns or ()):
+            if wrong := fault_in_replacing(each.pattern):
+                yield f"scrubPatterns[{place}].pattern: {wrong}"
 
 
 class DatasetSpec(Model):

@@ -8,17 +8,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .common import Model, Rule, Schema, Timestamp
+from .pattern import IS_A_PATTERN, PATTERN_MAX
 
 RESTARTS_MAX = 900
 RULES_MAX = 16
 BACKOFF_MAX = 86_400
 FAILED_NODES_MAX = 32
 FREE_RESTARTS_DEFAULT = 20  # of a rule RestartGangFree that names no maxRestarts: it must not loop for ever
-PATTERN_MAX = 256
 MESSAGE_MAX = 1024  # of status.lastFailure; the condition's own message may be longer
-
-# Evaluating a pattern that is none is an error, and an error refuses: CEL has no other way to ask.
-IS_A_PATTERN = Rule("(''.matches(self) ? 1 : 2) > 0", "must be a regular expression in RE2's syntax")
 
 Action = Literal["Fail", "RestartGang", "RestartGangFree"]
 Reason = Literal["PodFailed", "OOMKilled", "Evicted", "Preempted", "NodeLost", "PodLost", "Stalled", "GangFailed"]

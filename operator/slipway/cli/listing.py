@@ -4,26 +4,23 @@ With `--watch` see watching.py.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
 from ..api.common import GROUP, VERSION
 from ..api.crd import KINDS
-from ..kube.connect import kubeconfig, load_configuration
+from ..kube import connect
+from ..kube.connect import NAME_ONE
 from ..plan.observed import Obj
 
 HEAD = ("NAMESPACE", "KIND", "NAME", "READY", "REASON", "CONDITIONS", "MESSAGE")
 NOT_FOUND, TOO_MANY_REQUESTS = 404, 429
 ATTEMPTS = 5
 RETRY_SECONDS = 1.0
-NAME_ONE = "set KUBECONFIG to the path of a kubeconfig whose current context is the cluster"
 MESSAGE_MAX = 120  # characters; `kubectl describe` has the rest
 
 
@@ -54,24 +51,11 @@ async def connected() -> AsyncIterator[Any]:
 
 
 async def _client() -> Any:  # noqa: ANN401 - of a library that is not typed
-    in_a_pod = bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-    if not in_a_pod and not _has_kubeconfig():
-        raise Unreadable(f"no cluster is configured: there is no {kubeconfig()}: {NAME_ONE}")
     try:
-        return client.ApiClient(await load_configuration())
-    except config.ConfigException as error:
-        raise Unreadable(f"no cluster to ask: {error}{'' if in_a_pod else f': {NAME_ONE}'}") from error
-    except (TypeError, AttributeError, yaml.YAMLError) as error:  # the library's own, on what is no kubeconfig
-        raise Unreadable(f"no cluster to ask: {kubeconfig()} is no kubeconfig: {NAME_ONE}") from error
-    except (OSError, ValueError) as error:  # of a file that it names, of base64 or of TLS
-        whose = "the pod's account" if in_a_pod else kubeconfig()
-        why = f"a token, certificate or key of {whose} cannot be used ({plain(str(error))})"
-        raise Unreadable(f"no cluster to ask: {why}: {NAME_ONE}") from error
-
-
-def _has_kubeconfig() -> bool:
-    """Asked first: the library prints which file it did not find, and then complains of a key."""
-    return any(Path(each).expanduser().is_file() for each in kubeconfig().split(os.pathsep))
+        with connect.explained():
+            return client.ApiClient(await connect.load_configuration())
+    except connect.Unconfigured as error:
+        raise Unreadable(str(error)) from error
 
 
 async def read(custom: Any, plural: str, namespace: str | None) -> Obj:  # noqa: ANN401

@@ -103,7 +103,8 @@ def _settings(model: Served, asked: argparse.Namespace) -> Settings:
     if dtype not in CACHE_BITS:
         raise InvalidFile(f"--kv-cache-dtype {dtype}: is not planned for; it is one of {', '.join(CACHE_BITS)}")
     engine: EngineName = asked.engine or model.engine or DEFAULT_ENGINE
-    utilization = asked.utilization or model.utilization or UTILIZATION[engine]
+    given = model.utilization if asked.utilization is None else asked.utilization
+    utilization = UTILIZATION[engine] if given is None else given
     return Settings(engine, utilization, CACHE_BITS[dtype], asked.batched_tokens or model.batched_tokens)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
@@ -20,7 +20,9 @@ def tracer() -> trace.Tracer:
 
 
 def provider(instance: str, exporter: SpanExporter) -> TracerProvider:
-    made = TracerProvider(resource=Resource.create({SERVICE_NAME: NAME, "service.instance.id": instance}))
+    """What the environment says of the service (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES) comes before ours."""
+    ours = {SERVICE_NAME: NAME, "service.instance.id": instance}
+    made = TracerProvider(resource=Resource.create({**ours, **OTELResourceDetector().detect().attributes}))
     made.add_span_processor(BatchSpanProcessor(exporter))
     return made
 

@@ -62,6 +62,7 @@ VALUES: dict[Path, tuple[Any, Any]] = {
     ("dataset", "textField"): ("content", "two words"),
     ("dataset", "cleaning", "languages"): (["en"], ["English"]),
     ("dataset", "cleaning", "scrub"): (["email"], ["names"]),
+    ("dataset", "cleaning", "scrubPatterns"): ([{"name": "own", "pattern": "a+"}], [{"name": "own", "pattern": "a*"}]),
     ("output", "require", "perplexityMost"): ("20", "0.5"),
     **{("output", "require", name): ("0.5", "50") for name in ("bitsPerByteMost", *OF_ANSWERS)},
     ("deepspeed", "nvmePath"): ("/scratch", "scratch"),

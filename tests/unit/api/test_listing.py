@@ -10,6 +10,7 @@ import yaml
 from kubernetes.aio import client, config
 
 from slipway.cli import listing
+from slipway.kube.connect import NAME_ONE
 
 
 def condition(kind: str, status: str, reason: str, message: str = "") -> dict[str, str]:
@@ -170,7 +171,7 @@ async def test_no_configuration_is_explained_with_the_mend(
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(listing.Unreadable) as refused:
         await listing.read_all(None)
-    assert str(refused.value) == said.replace("PATH", str(path)) + listing.NAME_ONE
+    assert str(refused.value) == said.replace("PATH", str(path)) + NAME_ONE
     assert capsys.readouterr() == ("", "")
 
 
@@ -203,7 +204,7 @@ async def test_what_a_kubeconfig_names_and_nobody_can_use_is_explained(
     told = str(refused.value)
     assert told.startswith(f"no cluster to ask: a token, certificate or key of {path} cannot be used (")
     assert said in told
-    assert told.endswith(listing.NAME_ONE)
+    assert told.endswith(NAME_ONE)
 
 
 async def test_an_empty_variable_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +258,7 @@ async def test_whatever_answers_is_told_in_a_sentence(
     assert "\n" not in told
     if answer in STRANGERS:
         assert told.startswith("the answer about trainingjobs.slipway.dev is none of a Kubernetes API server (")
-        assert told.endswith(listing.NAME_ONE)
+        assert told.endswith(NAME_ONE)
     else:
         assert told.startswith("the API server does not answer: ")
 

@@ -6,7 +6,7 @@ import pytest
 from bed import addons, base, catalog
 from bed.images import build_command, check_addons
 from bed.modes import Mode
-from bed.places import CLUSTER_DIR, IMAGES
+from bed.places import CLUSTER_DIR, IMAGES, REPOSITORY
 from bed.shell import Failure
 
 KUBEADM_LIST = """registry.k8s.io/kube-apiserver:v1.34.4
@@ -53,6 +53,18 @@ def test_images_of_one_dockerfile_have_stamps_of_their_own() -> None:
 
 def test_an_image_changes_with_the_one_below_it() -> None:
     assert catalog.FILE_IMAGES["trainer"].on == catalog.FILE_IMAGES["vllm"].on == "torch"
+    assert catalog.FILE_IMAGES["simulated-engine"].on == "gateway"
+
+
+def test_whatever_a_dockerfile_copies_is_let_through_to_the_build() -> None:
+    through = tuple(
+        line.removeprefix("!") for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line[0] == "!"
+    )
+    for image in catalog.FILE_IMAGES.values():
+        for line in image.dockerfile.read_text().splitlines():
+            if line.startswith("COPY ") and "--from=" not in line:
+                for source in line.split()[1:-1]:
+                    assert f"{source}/".startswith(tuple(f"{path}/" for path in through)), f"{image.name}: {source}"
 
 
 def test_builds_use_the_hosts_network_and_carry_their_stamp(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from slipway.app import App, _first
+from slipway.app import App, _first, operate
 from slipway.kube.client import KubeClient
 from slipway.kube.kinds import SCALED_OBJECT, SERVICE, TRAINING_JOB, ref
 from slipway.plan.observed import NO_SUCH_KIND
@@ -105,6 +105,17 @@ async def test_a_kind_that_comes_back_is_asked_for_again_at_once() -> None:
     made.listed(SCALED_OBJECT, None, set(), "7")
     assert await asyncio.wait_for(visited.get(), 1.0) == key
     assert not refusals.holds(scaler, "intent", 0.0)
+
+
+async def test_without_a_cluster_the_operator_says_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
+    assert await operate(from_environment(ENVIRONMENT, unique="u"), {}) == 1
+    (said,) = caplog.records
+    assert said.getMessage().startswith("no cluster is configured: there is no /nowhere/config: set KUBECONFIG")
+    assert said.exc_info is None
 
 
 def test_without_settings_the_process_says_which_and_ends_with_2() -> None:

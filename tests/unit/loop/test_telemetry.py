@@ -67,12 +67,25 @@ def test_text_is_for_people_and_kopf_is_quiet(root_logger: logging.Logger) -> No
     assert stream.getvalue().endswith("INFO    hello  [key=k]\n")
 
 
-def test_spans_are_exported_under_our_name() -> None:
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({}, "slipway"),
+        ({"OTEL_SERVICE_NAME": "slipway-operator"}, "slipway-operator"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=ours,team=x"}, "ours"),
+    ],
+)
+def test_spans_are_exported_under_our_name(
+    environment: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what the environment gives: the chart names the operator."""
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
     exporter = InMemorySpanExporter()
     provider = tracing.provider("operator-0", exporter)
     with provider.get_tracer("t").start_as_current_span("visit"):
         pass
     provider.shutdown()
     (span,) = exporter.get_finished_spans()
-    assert span.resource.attributes["service.name"] == "slipway"
+    assert span.resource.attributes["service.name"] == name
     assert span.resource.attributes["service.instance.id"] == "operator-0"

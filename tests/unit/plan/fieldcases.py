@@ -142,6 +142,8 @@ def rule(**given: Any) -> Obj:
     return {"failurePolicy": {"rules": [{"exitCodes": [1], "action": "Fail", **given}]}}
 
 
+OWN_PATTERN: Obj = {"dataset": {"cleaning": {"scrubPatterns": [{"name": "own", "pattern": "a+"}]}}}
+
 JOB_CASES: Mapping[str, Case] = {
     "recipe": Case({"recipe": "sft", "baseModel": {"uri": "file:///base"}}, other="lora"),
     "strategy": Case(other="fsdp"),
@@ -157,6 +159,8 @@ JOB_CASES: Mapping[str, Case] = {
     "failurePolicy.backoffSeconds": Case(plan=fails()),
     "failurePolicy.backoffLimitSeconds": Case(plan=fails(**FAILED_BEFORE)),
     "failurePolicy.excludeNodeAfter": Case(plan=after(BAD_NODE)),
+    "dataset.cleaning.scrubPatterns[].name": Case(OWN_PATTERN, other="other"),
+    "dataset.cleaning.scrubPatterns[].pattern": Case(OWN_PATTERN, other="b"),
     "failurePolicy.rules[].exitCodes": Case(rule(), other=[9], plan=fails()),
     "failurePolicy.rules[].reasons": Case(rule(reasons=["PodFailed"]), other=["Evicted"], plan=fails()),
     "failurePolicy.rules[].message": Case(rule(message="exited with"), other="NCCL", plan=fails()),

@@ -51,6 +51,27 @@ def test_rows_come_out_as_rows_and_the_report_counts(data: Path, tmp_path: Path,
     assert [example.partition(": ")[0] for example in report["badRowExamples"]] == ["b.jsonl:4", "b.jsonl:5"]
 
 
+def test_own_patterns_are_replaced_wherever_they_stand_and_counted(data: Path, tmp_path: Path, capsys: Any) -> None:
+    row = {"text": "Ticket AB-12, see CD-34.", "notes": [{"of": "ab-12 = AB-12"}]}
+    (data / "c.jsonl").write_text(json.dumps(row) + "\n")
+    assert run(data, tmp_path / "out", "--scrub-pattern", "ticket=[A-Z]{2}-[0-9]+", "--scrub-pattern", "is=(=)") == 0
+    assert rows(tmp_path / "out")[-1] == {
+        "text": "Ticket <TICKET>, see <TICKET>.",
+        "notes": [{"of": "ab-12 <IS> <TICKET>"}],
+    }
+    assert json.loads(capsys.readouterr().out)["scrubbed"] == {"is": 1, "ticket": 1}
+
+
+def test_half_a_surrogate_pair_anywhere_makes_a_row_bad(data: Path, tmp_path: Path, capsys: Any) -> None:
+    """It cannot be written, though nobody trains on that field."""
+    (data / "a.txt").unlink()
+    (data / "b.jsonl").write_text('{"text": "good"}\n{"text": "x", "id": "\\ud800"}\n{"text": "y", "\\udc00": 1}\n')
+    assert run(data, tmp_path / "out", "--bad-rows-percent", "70") == 0
+    assert rows(tmp_path / "out") == [{"text": "good"}]
+    said = json.loads(capsys.readouterr().out)["badRowExamples"]
+    assert said == ["b.jsonl:2: id holds half a surrogate pair", "b.jsonl:3: a name holds half a surrogate pair"]
+
+
 def test_equal_input_gives_equal_bytes_in_shards(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clean, "SHARD_BYTES", 50)
     contents = []
@@ -74,6 +95,9 @@ def test_too_many_bad_rows_leave_nothing(data: Path, tmp_path: Path, capsys: Any
         (("--scrub", "email,names"), "--scrub: "),
         (("--languages", "xx"), "xx is not told apart"),
         (("--similarity-percent", "20"), "--similarity_percent: "),
+        (("--scrub-pattern", "own=("), "scrubPatterns[0].pattern: no regular expression"),
+        (("--scrub-pattern", "own"), "--scrub_patterns: "),
+        (("--scrub-pattern", "Own=a"), "--scrub_patterns: "),
     ],
 )
 def test_a_wrong_option_is_named(data: Path, tmp_path: Path, capsys: Any, options: tuple[str, ...], said: str) -> None:

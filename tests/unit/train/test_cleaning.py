@@ -13,7 +13,7 @@ from slipway_train.cleaning.duplicates import Exact, Near, content_hash, signatu
 from slipway_train.cleaning.filters import Judge, look
 from slipway_train.cleaning.language import check_known, language
 from slipway_train.cleaning.repetition import repeats
-from slipway_train.cleaning.scrub import SCRUBBERS, scrub
+from slipway_train.cleaning.scrub import SCRUBBERS, Scrubber, check_patterns
 from slipway_train.cleaning.sweep import sweep
 from slipway_train.errors import RecipeError
 
@@ -122,18 +122,48 @@ def test_a_language_that_is_not_told_apart_is_refused() -> None:
     ],
 )
 def test_scrubbing(text: str, clean: str) -> None:
-    assert scrub(text, list(SCRUBBERS)) == clean
+    assert Scrubber(spec(scrub=list(SCRUBBERS)))(text) == clean
 
 
 def test_only_what_is_asked_for_is_scrubbed() -> None:
-    assert scrub("a@b.example 10.0.0.1", ["ip"]) == "a@b.example <IP>"
+    assert Scrubber(spec(scrub=["ip"]))("a@b.example 10.0.0.1") == "a@b.example <IP>"
+
+
+OWN = [{"name": "staff-no", "pattern": r"\bS-[0-9]{4}\b"}, {"name": "name", "pattern": r"(?i)\bmüller|x*$"}]
+
+
+def test_own_patterns_come_first_and_in_their_order() -> None:
+    """So the first one sees what the second, and e-mail, would take; the empty end of the text is no hit."""
+    scrub = Scrubber(spec(scrubPatterns=OWN, scrub=["email", "ip"]))
+    assert scrub("S-1234@example.org, of MÜLLER and S-12345: 日本 a@b.example xx") == (
+        "<STAFF-NO>@example.org, of <NAME> and S-12345: 日本 <EMAIL> <NAME>"
+    )
+    assert scrub.found == {"staff-no", "name", "email"}
+
+
+def test_no_pattern_makes_a_text_slow() -> None:
+    """(a+)+ backtracks for longer than there is time, in an engine that does."""
+    hard = Scrubber(spec(scrubPatterns=[{"name": "hard", "pattern": "(a+)+(a+)+!"}]))
+    assert hard("a" * 200_000) == "a" * 200_000
+    assert hard("a" * 200_000 + "!") == "<HARD>"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [("(", "no regular expression in RE2's syntax: "), (r"(?<=a)b", "no regular "), ("a*|b", "the empty text matches")],
+)
+def test_what_is_no_pattern_is_refused_by_its_place(pattern: str, said: str) -> None:
+    patterns = [{"name": "good", "pattern": "a"}, {"name": "wrong", "pattern": pattern}]
+    with pytest.raises(RecipeError, match=rf"^dataset\.cleaning\.scrubPatterns\[1\]\.pattern: {said}"):
+        check_patterns(spec(scrubPatterns=patterns))
 
 
 @settings(max_examples=60)
 @given(st.text(alphabet="aA1.@:-+() \n<>_", max_size=60))
 def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
-    once = scrub(text, list(SCRUBBERS))
-    assert scrub(once, list(SCRUBBERS)) == once
+    scrub = Scrubber(spec(scrub=list(SCRUBBERS)))
+    once = scrub(text)
+    assert scrub(once) == once
 
 
 def spec(**fields: Any) -> CleaningSpec:
@@ -152,6 +182,14 @@ def test_filters_come_in_their_order_and_are_counted() -> None:
     found = [judge.drops(look(cleaning, text)) for text in texts]
     assert found == ["short", "", "language", "repetition", "exact-duplicate", "near-duplicate", "long"]
     assert judge.counts == {name or "kept": 1 for name in found}
+    assert judge.account == judge.counts, "nothing was scrubbed"
+
+
+def test_documents_are_counted_in_which_something_was_scrubbed() -> None:
+    judge = Judge(spec(duplicates="exact", charactersLeast=5))
+    for text, scrubbed in (("a text", {"ip", "name"}), ("another", set[str]()), ("a text", {"ip"}), ("few", {"ip"})):
+        judge.drops(look(spec(duplicates="exact", charactersLeast=5), text, scrubbed))
+    assert judge.account == {"exact-duplicate": 1, "kept": 2, "scrubbed-ip": 3, "scrubbed-name": 1, "short": 1}
 
 
 def test_what_is_dropped_anyway_makes_nothing_a_duplicate() -> None:

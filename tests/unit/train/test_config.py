@@ -94,6 +94,10 @@ def test_all_wrong_fields_are_named_at_once() -> None:
             r"checkpoint\.memoryEvery: what is kept in memory is whole",
         ),
         ({"dataset": {"path": "/d", "cleaning": {"scrub": ["names"]}}}, r"dataset\.cleaning\.scrub\.0: "),
+        (
+            {"dataset": {"path": "/d", "cleaning": {"scrubPatterns": [{"name": "own", "pattern": "a)"}]}}},
+            r"dataset\.cleaning\.scrubPatterns\[0\]\.pattern: no regular expression in RE2's syntax: ",
+        ),
     ],
 )
 def test_fields_that_do_not_go_together_are_named(changes: dict[str, Any], said: str) -> None:
@@ -203,6 +207,11 @@ def test_what_parallel_leaves_over_is_data_parallel() -> None:
 def test_the_fingerprint_follows_what_the_curve_depends_on(path: str, value: object, same: bool) -> None:
     before = parse(recipe_json(HERE)).fingerprint
     assert (parse(changed(path, value)).fingerprint == before) is same
+
+
+def test_the_fingerprint_knows_what_is_scrubbed() -> None:
+    cleanings = [{"scrubPatterns": [{"name": name, "pattern": pattern}]} for name in "ab" for pattern in "xy"]
+    assert len({parse(changed("dataset.cleaning", each)).fingerprint for each in (None, *cleanings)}) == 5
 
 
 def test_the_environment_is_read_and_empty_means_absent() -> None:

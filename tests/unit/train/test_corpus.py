@@ -155,7 +155,8 @@ def test_a_dataset_of_one_side_only_is_refused_at_once(tmp_path: Path) -> None:
         look_at_rows(tmp_path)
 
 
-SAME = {"duplicates": "exact", "scrub": ["email"]}
+SHE = [{"name": "she", "pattern": r"\bshe\b"}]
+SAME = {"duplicates": "exact", "scrub": ["email"], "scrubPatterns": SHE}
 
 
 def test_cleaning_drops_documents_of_rows_and_files_alike(tmp_path: Path, gang: Gang) -> None:
@@ -164,10 +165,10 @@ def test_cleaning_drops_documents_of_rows_and_files_alike(tmp_path: Path, gang: 
     mails = [{"text": f"Write to number{i}@example.com, she is number {i}."} for i in range(50)]
     write_rows(tmp_path / "a.jsonl", mails + mails)
     corpus, counts = cleaned(look_at_rows(tmp_path, cleaning=SAME), gang)
-    assert counts == {"exact-duplicate": 51, "kept": 58}
+    assert counts == {"exact-duplicate": 51, "kept": 58, "scrubbed-email": 100, "scrubbed-she": 100}
     left = [*texts(corpus, held_out=False), *texts(corpus, held_out=True)]
     assert len(left) == 58
-    assert sum("<EMAIL>" in text for text in left) == 50
+    assert sum("<EMAIL>, <SHE> is" in text for text in left) == 50
     assert not any("example.com" in text for text in left)
 
 

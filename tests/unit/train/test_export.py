@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,20 @@ def test_a_model_of_another_recipe_is_refused(tmp_path: Path, model: Any, tokeni
         read_finished(directory, recipe="other")
     (directory / "slipway.json").unlink()
     with pytest.raises(RecipeError, match="not by this recipe"):
+        read_finished(directory, recipe="fingerprint")
+
+
+def test_a_volume_that_fails_is_no_other_recipe(
+    tmp_path: Path, model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is tried again, and does not end for good."""
+    directory = export(tmp_path / "model", model, tokenizer)
+
+    def fails(*_: object, **__: object) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "read_text", fails)
+    with pytest.raises(OSError, match="Input/output error"):
         read_finished(directory, recipe="fingerprint")
 
 

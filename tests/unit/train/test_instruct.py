@@ -119,9 +119,11 @@ def test_rows_are_cleaned_before_training(base: Path, gang: Gang, tmp_path: Path
     data.mkdir()
     write_instructions(data / "a.jsonl")
     shutil.copy(data / "a.jsonl", data / "b.jsonl")
-    dataset = {"path": str(data), "cleaning": {"duplicates": "exact", "charactersLeast": 10, "scrub": ["email"]}}
+    own = [{"name": "question", "pattern": r"What comes after \d"}]
+    cleaning = {"duplicates": "exact", "charactersLeast": 10, "scrub": ["email"], "scrubPatterns": own}
+    dataset = {"path": str(data), "cleaning": cleaning}
     finished, _ = train(instruct_json(base, data, dataset=dataset), gang, tmp_path / "out")
-    assert finished.data["cleaning"] == {"exact-duplicate": 60, "kept": 60}
+    assert finished.data["cleaning"] == {"exact-duplicate": 60, "kept": 60, "scrubbed-question": 120}
 
 
 def test_a_model_that_is_not_good_enough_is_not_exported(base: Path, rows: Path, gang: Gang, tmp_path: Path) -> None:

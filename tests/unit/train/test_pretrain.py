@@ -1,6 +1,8 @@
 """The recipe in this process: a real process group of one, real files."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from slipway_train.config import Recipe
 from slipway_train.course import follow
 from slipway_train.errors import RecipeError, RequirementNotMet, Stopped
 from slipway_train.gang import Gang, on_all, on_main
+from slipway_train.output import open_output
 from slipway_train.progress import Report, Reporter
 
 from .support import parse, recipe_json
@@ -124,6 +127,20 @@ def test_a_volume_that_cannot_be_written_is_named(recipe: Recipe, gang: Gang, tm
     (tmp_path / "taken").write_text("a file where the directory should be")
     with pytest.raises(RecipeError, match=r"SLIPWAY_OUTPUT_DIR .* cannot be made"):
         train(recipe, gang, tmp_path / "taken")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EIO, OSError), (errno.ESTALE, OSError), (errno.EROFS, RecipeError)]
+)
+def test_a_volume_that_fails_costs_an_attempt_and_not_the_job(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: type[Exception]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", fails)
+    with pytest.raises(told):
+        open_output(tmp_path / "job-uid", recipe)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(recipe: Recipe, gang: Gang, tmp_path: Path, dataset: Path) -> None:

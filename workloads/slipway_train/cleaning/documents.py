@@ -5,17 +5,18 @@ dropped documents are kept, not texts, and training then reads the rest in its o
 dataset before the first step of every attempt: what is large is cleaned once, by `python3 -m slipway_train.clean`.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+
+from slipway.api.dataset import CleaningSpec
 
 from ..corpus import Corpus
 from ..gang import Gang
 from ..logs import event, log
 from ..rows.reading import has_rows
-from .filters import Judge, look
+from .filters import Judge, Looked, look
 from .language import check_known
-from .scrub import scrub
+from .scrub import Scrubber
 from .sweep import sweep
 
 
@@ -26,23 +27,26 @@ class _Document:
     text: str
 
 
-def cleaned(corpus: Corpus, gang: Gang) -> tuple[Corpus, Counter[str]]:
+def cleaned(corpus: Corpus, gang: Gang) -> tuple[Corpus, dict[str, int]]:
     """On every process, with the same result: the corpus without what its filters drop, and their counts."""
     spec = corpus.dataset.cleaning
     if spec is None:
-        return corpus, Counter()
+        return corpus, {}
     check_known(tuple(spec.languages or ()))
     judge = Judge(spec)
     dropped: dict[str, set[int]] = {}
-    for document, looked in sweep(
-        gang, _documents(corpus), lambda each: look(spec, scrub(each.text, spec.scrub or ()))
-    ):
+    for document, looked in sweep(gang, _documents(corpus), lambda each: _look(spec, each.text)):
         if judge.drops(looked):
             dropped.setdefault(document.file, set()).add(document.number)
-    log.info(event("cleaned", **dict(sorted(judge.counts.items()))))
+    log.info(event("cleaned", **judge.account))
     left = replace(corpus, dropped={name: frozenset(numbers) for name, numbers in dropped.items()})
     left.check_sides()
-    return left, judge.counts
+    return left, judge.account
+
+
+def _look(spec: CleaningSpec, text: str) -> Looked:
+    scrub = Scrubber(spec)
+    return look(spec, scrub(text), scrub.found)
 
 
 def _documents(corpus: Corpus) -> Iterator[tuple[_Document, int]]:

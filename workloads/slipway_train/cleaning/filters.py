@@ -6,7 +6,7 @@ the others kept, so that a text that is dropped anyway makes no other one a dupl
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from slipway.api.dataset import CleaningSpec
@@ -25,6 +25,7 @@ class Looked:
     dropped: str = ""
     content: int = 0
     signature: Signature | None = None
+    scrubbed: frozenset[str] = frozenset()  # what was replaced in it
 
 
 def _short(spec: CleaningSpec, text: str) -> str:
@@ -49,26 +50,38 @@ def _repetitive(spec: CleaningSpec, text: str) -> str:
 FILTERS: tuple[Filter, ...] = (_short, _long, _foreign, _repetitive)
 
 
-def look(spec: CleaningSpec, text: str) -> Looked:
-    """`text` is scrubbed already."""
+def look(spec: CleaningSpec, text: str, scrubbed: Iterable[str] = ()) -> Looked:
+    """`text` is scrubbed already: of what `scrubbed` names."""
+    of = frozenset(scrubbed)
     dropped = next((name for each in FILTERS if (name := each(spec, text))), "")
     if dropped or spec.duplicates == "keep":
-        return Looked(dropped)
-    return Looked(content=content_hash(text), signature=signature(text) if spec.duplicates == "near" else None)
+        return Looked(dropped, scrubbed=of)
+    return Looked("", content_hash(text), signature(text) if spec.duplicates == "near" else None, of)
 
 
 class Judge:
-    """Sees what was looked at, in order. `counts` has the filters that dropped something, and `kept`."""
+    """Sees what was looked at, in order. `counts` has the filters that dropped something, and `kept`.
+
+    `scrubbed` has the documents in which something was replaced, by what; a dropped document counts there too.
+    """
 
     def __init__(self, spec: CleaningSpec) -> None:
         self._exact = Exact() if spec.duplicates != "keep" else None
         self._near = Near(spec.similarity_percent / 100) if spec.duplicates == "near" else None
         self.counts: Counter[str] = Counter()
+        self.scrubbed: Counter[str] = Counter()
+
+    @property
+    def account(self) -> dict[str, int]:
+        """All counts under one name each, as they are reported."""
+        scrubbed = {f"scrubbed-{name}": count for name, count in self.scrubbed.items()}
+        return dict(sorted({**self.counts, **scrubbed}.items()))
 
     def drops(self, looked: Looked) -> str:
         """The filter that drops the document, "" where none does."""
         reason = looked.dropped or self._duplicate(looked)
         self.counts[reason or "kept"] += 1
+        self.scrubbed.update(looked.scrubbed)
         return reason
 
     def _duplicate(self, looked: Looked) -> str:

@@ -117,7 +117,7 @@ class Instruct:
             "rows": self._rows.bad.total,
             "badRows": self._rows.bad.bad,
             "heldOutRows": len(self._rows.held_out.lengths),
-            "cleaning": dict(sorted(self._rows.counts.items())),
+            "cleaning": self._rows.counts,
         }
 
     def _check(self, checkpoint: Checkpoint | None) -> None:

@@ -87,7 +87,7 @@ class Pretrain:
 
     def _data(self) -> dict[str, Any]:
         counts = {"rows": self._corpus.bad.total, "badRows": self._corpus.bad.bad} if self._corpus.bad.total else {}
-        return counts | ({"cleaning": dict(sorted(self._cleaned.items()))} if self._cleaned else {})
+        return counts | ({"cleaning": self._cleaned} if self._cleaned else {})
 
 
 def _agreed_corpus(recipe: Recipe, gang: Gang) -> Corpus:

@@ -18,7 +18,7 @@ from ..volumes import ClaimPath
 from . import acceptance, pods, source
 from .children import claims, deployment_ref, own, scaled_object_ref, service_ref
 from .deployment import deployment
-from .problems import no_progress, pod_problem, pods_refused
+from .problems import no_progress, placed, pod_problem, pods_refused
 from .replicas import Replicas, count, serving
 from .scaledobject import scaled_object
 from .scaling import scaling_condition
@@ -141,7 +141,7 @@ def _applied(visit: _Visit, spec: InferenceServiceSpec, found: Found, revision: 
         missing=found.claim_lost,
         source_lost=found.source_lost,
         served=_served(observed, found),
-        trouble=_trouble(observed, replicas),
+        trouble=_trouble(observed, replicas, found.served),
         revision=revision,
         desired=spec.replicas,
         scaling=_scaling(visit, spec),
@@ -184,7 +184,7 @@ def _refs(observed: Observed, spec: InferenceServiceSpec) -> tuple[Ref, ...]:
     return (*refs, scaled_object_ref(observed.owner)) if spec.scaling else refs
 
 
-def _trouble(observed: Observed, replicas: Replicas) -> Finding | None:
+def _trouble(observed: Observed, replicas: Replicas, served: Served) -> Finding | None:
     """Why replicas do not answer, the most telling first; of the revision asked for before any older one."""
     ours = own(observed, deployment_ref(observed.owner))
     refusal = (
@@ -194,7 +194,7 @@ def _trouble(observed: Observed, replicas: Replicas) -> Finding | None:
     )
     return (
         podtemplate.steady(refusal, find(observed.owner.status, READY))
-        or pod_problem(replicas.current)
+        or placed(pod_problem(replicas.current), served)
         or pod_problem(replicas.older)
         or no_progress(ours)
     )

@@ -10,7 +10,9 @@ from ..conditions import Finding, find
 from ..names import MAIN_CONTAINER, MODEL_CHECK_CONTAINER
 from ..observed import Child, Container, Pod
 from ..pod.problems import first_problem
+from .served import Served, described
 
+MODEL_CHECK_FAILED = "ModelCheckFailed"
 TAIL_CHARACTERS = 1500  # of a container's last words: a traceback says at its end what was wrong
 
 Check = Callable[[Pod], Finding | None]
@@ -20,7 +22,7 @@ def model_check_failed(pod: Pod) -> Finding | None:
     ended = _exit(pod, MODEL_CHECK_CONTAINER)
     if ended is None or ended[0] == 0:
         return None
-    return Finding("ModelCheckFailed", f"pod {pod.name}: {_words(ended[2]) or f'exit code {ended[0]}'}")
+    return Finding(MODEL_CHECK_FAILED, f"pod {pod.name}: {_words(ended[2]) or f'exit code {ended[0]}'}")
 
 
 def engine_crashed(pod: Pod) -> Finding | None:
@@ -32,6 +34,13 @@ def engine_crashed(pod: Pod) -> Finding | None:
     restarts = next(container.restarts for container in pod.containers if container.name == MAIN_CONTAINER)
     how = ", ".join(part for part in (f"exit code {code}", reason, f"restarts: {restarts}") if part)
     return Finding("EngineCrashed", f"pod {pod.name}: the engine ended ({how}): {_words(message) or 'no last words'}")
+
+
+def placed(problem: Finding | None, served: Served) -> Finding | None:
+    """The check knows the model by where the pod mounts it, a person by its claim."""
+    if problem is None or problem.reason != MODEL_CHECK_FAILED:
+        return problem
+    return Finding(problem.reason, f"{problem.message} (the model is {described(served)})")
 
 
 CHECKS: tuple[Check, ...] = (model_check_failed, engine_crashed)

@@ -14,6 +14,7 @@ from typing import Any
 from ..labels import ATTEMPT, COMPONENT, MANAGED_BY
 from ..names import MAIN_CONTAINER
 from .containers import container_violations
+from .mergekeys import repeats
 from .policytypes import Container, Reserved, Violation, entries, mapping, text
 from .types import mistyped
 
@@ -234,6 +235,10 @@ def _own_containers(template: _Template) -> Iterator[Violation]:
             yield Violation(f"{container.path}.name", f"{container.name} is Slipway's: choose another name")
 
 
+def _repeats(template: _Template) -> Iterator[Violation]:
+    yield from repeats(template.spec, f"{ROOT}.spec")
+
+
 def _each_container(template: _Template) -> Iterator[Violation]:
     for container in _containers(template):
         yield from container_violations(container, template.reserved)
@@ -256,6 +261,7 @@ CHECKS: tuple[Callable[[_Template], Iterator[Violation]], ...] = (
     _tolerations,
     _unnamed_containers,
     _own_containers,
+    _repeats,
     _each_container,
 )
 

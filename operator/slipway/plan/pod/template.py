@@ -14,8 +14,9 @@ from ..conditions import Finding
 from ..hashing import short_hash
 from ..names import MAIN_CONTAINER, USER_ID
 from ..observed import Obj, Verdict
+from .mergekeys import DEEP, merge_key
 from .oneclaim import one_volume_a_claim
-from .userpath import DEEP, KEYED, TRIAL, in_users_words
+from .userpath import TRIAL, in_users_words
 
 NUMBER = re.compile(r"[0-9]+")
 INVALID = "InvalidPodTemplate"
@@ -140,11 +141,11 @@ def _over(base: Any, user: Any, field: str = "") -> Any:  # noqa: ANN401 - any J
 def _lists(base: list[Any], user: list[Any], field: str) -> list[Any]:
     if field in APPENDED:
         return [*base, *(entry for entry in user if entry not in base)]
-    key = DEEP.get(field) or KEYED.get(field)
-    if key is None or not all(isinstance(entry, dict) and isinstance(entry.get(key), str | int) for entry in user):
+    if any(merge_key(field, entry) is None for entry in user):
         return user
-    result = {entry[key]: entry for entry in base}
+    result = {merge_key(field, entry): entry for entry in base}
     for entry in user:
-        known = result.get(entry[key])
-        result[entry[key]] = _over(known, entry) if field in DEEP else entry
+        key = merge_key(field, entry)
+        known = result.get(key)
+        result[key] = _over(known, entry) if field in DEEP else entry
     return list(result.values())

@@ -10,22 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..names import MAIN_CONTAINER
+from .mergekeys import merge_key
 
 TRIAL = "slipway-trial-"  # how the names of what is tried begin
 IMAGE_FIELD = "spec.image"
-
-# Keys by which core/v1 itself merges these lists (its strategic merge patch).
-DEEP = {"containers": "name", "initContainers": "name"}  # elements with the same key merge
-KEYED = {  # an element replaces the one with the same key
-    "volumes": "name",
-    "env": "name",
-    "imagePullSecrets": "name",
-    "volumeMounts": "mountPath",
-    "volumeDevices": "devicePath",
-    "ports": "containerPort",
-    "hostAliases": "ip",
-    "resourceClaims": "name",
-}
 
 OBJECT = re.compile(rf'(?:Pod|PodTemplate|pods|podtemplates) "{TRIAL}[0-9a-f]+" is (?:invalid|forbidden): ')
 PATH = re.compile(r"(?<![\w.\"])(?:template\.)?(?:spec|metadata)(?:\.[A-Za-z]\w*|\[[^\]\s]*\])+")
@@ -84,11 +72,13 @@ def _same(user: Any, template: list[Any], index: int, field: str, main: str) -> 
     """Where in the user's list the element of the merged list stands."""
     if not isinstance(user, list) or index >= len(template):
         return None
-    element, key = template[index], DEEP.get(field) or KEYED.get(field)
-    if key is None or not isinstance(element, Mapping):
+    element = template[index]
+    wanted = merge_key(field, element)
+    if wanted is None:
         return next((n for n, entry in enumerate(user) if entry == element), None)
-    wanted = MAIN_CONTAINER if field == "containers" and element.get(key) == main else element.get(key)
-    return next((n for n, entry in enumerate(user) if isinstance(entry, Mapping) and entry.get(key) == wanted), None)
+    if field == "containers" and element["name"] == main:
+        wanted = merge_key(field, {"name": MAIN_CONTAINER})
+    return next((n for n, entry in enumerate(user) if merge_key(field, entry) == wanted), None)
 
 
 def _is_main_image(steps: list[Step], template: Mapping[str, Any], main: str) -> bool:

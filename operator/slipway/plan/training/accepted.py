@@ -47,7 +47,10 @@ def _recipe_has_data(situation: Situation) -> Finding | None:
 
 def _patterns_are_some(situation: Situation) -> Finding | None:
     """The API server has asked its own RE2; one of another age may know more than ours."""
-    wrong = "; ".join(rules.wrong_patterns(situation.spec.failure_policy))
+    spec = situation.spec
+    cleaning = spec.dataset.cleaning if spec.dataset else None
+    scrubbed = (f"spec.dataset.cleaning.{each}" for each in (cleaning.wrong_patterns() if cleaning else ()))
+    wrong = "; ".join((*rules.wrong_patterns(spec.failure_policy), *scrubbed))
     return Finding(INVALID_SPEC, wrong) if wrong else None
 
 

@@ -8,18 +8,15 @@
 RestartGang takes from the job's budget, and from the rule's own where it has one; RestartGangFree from the rule's
 alone. An exhausted budget ends the job.
 
-Patterns are the users' own and are matched in the operator, which everybody shares. So it is RE2 that matches them, in
-time linear in the text, and it is what the API server's CEL checked them with.
+Patterns are the users' own and are matched in the operator, which everybody shares: api/pattern.py bounds what one
+costs.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
-
-import re2
 
 from ...api.gang import FREE_RESTARTS_DEFAULT, FailurePolicy, FailureRule
+from ...api.pattern import compiled, fault
 from . import history
 from .failure import RECIPE_ERROR, Failure
 from .history import History
@@ -32,7 +29,6 @@ FAILED_BY_RULE = "FailedByRule"
 RESTARTS_EXHAUSTED = "BackoffLimitExceeded"
 
 TEXT_MAX = 4096  # characters of a message that a pattern is looked for in: as long as a termination message is
-MEMORY_BYTES = 1 << 20  # of one compiled pattern; RE2 refuses what needs more
 OTHERWISE = FailureRule(action="RestartGang")
 
 
@@ -75,10 +71,8 @@ def decide(situation: Situation, failure: Failure) -> Decision:
 def wrong_patterns(policy: FailurePolicy) -> Iterator[str]:
     """A sentence for each pattern that cannot be matched, with its path in the spec."""
     for place, rule in enumerate(policy.rules):
-        try:
-            _compiled(rule.message or "")
-        except re2.error as error:
-            yield f"spec.failurePolicy.rules[{place}].message: no regular expression in RE2's syntax: {_said(error)}"
+        if wrong := fault(rule.message or ""):
+            yield f"spec.failurePolicy.rules[{place}].message: {wrong}"
 
 
 def _holds(rule: FailureRule, failure: Failure) -> bool:
@@ -86,7 +80,7 @@ def _holds(rule: FailureRule, failure: Failure) -> bool:
     return (
         (rule.exit_codes is None or failure.exit_code in rule.exit_codes)
         and (rule.reasons is None or failure.reason in rule.reasons)
-        and (rule.message is None or _compiled(rule.message).search(failure.message[:TEXT_MAX]) is not None)
+        and (rule.message is None or compiled(rule.message).search(failure.message[:TEXT_MAX]) is not None)
     )
 
 
@@ -110,17 +104,3 @@ def _words(policy: FailurePolicy, past: History, rule: FailureRule, place: int |
     if place is not None and rule.action == FREE:
         return f"restart outside the budget, {past.by_rule(place) + 1} of {_cap(rule)} by failurePolicy.rules[{place}]"
     return f"restart {past.restarts + 1} of {policy.max_restarts}"
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
-    """Raises re2.error."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = MEMORY_BYTES
-    return re2.compile(pattern, options)
-
-
-def _said(error: Exception) -> str:
-    told = error.args[0] if error.args else error
-    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)

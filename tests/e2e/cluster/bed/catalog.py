@@ -130,10 +130,19 @@ _FILE_IMAGES = (
     ),
     FileImage("trainer", "slipway.local/trainer:dev", "trainer", PRODUCT_SOURCE, on="torch"),
     FileImage("vllm", "slipway.local/vllm:dev", "vllm", ("pyproject.toml", "uv.lock"), on="torch"),
+    # A stand-in for vLLM and SGLang, for tests in which the model's words do not matter.
+    FileImage(
+        "simulated-engine",
+        "slipway.local/simulated-engine:dev",
+        "simulated-engine",
+        ("tests/e2e/gpu/engine",),
+        on="gateway",
+    ),
 )
 FILE_IMAGES = {image.name: image for image in _FILE_IMAGES}
 # What only `images` and `load` build and load, since it takes minutes and gigabytes; `up` brings the add-ons by itself.
-PRODUCT_IMAGES = ("operator", "gateway", "trainer", "vllm")
+# The simulated engine is no product, but every test of the product that serves may want it.
+PRODUCT_IMAGES = ("operator", "gateway", "trainer", "vllm", "simulated-engine")
 
 
 def node_stamp() -> str:

@@ -218,6 +218,16 @@ def test_trouble_of_the_revision_asked_for_is_told_before_an_older_ones() -> Non
     assert (both, older) == (CRASH, CRASH.replace("chat-crashed", "chat-aaa"))
 
 
+def test_a_model_that_is_not_there_is_named_by_its_claim_too() -> None:
+    """Where the check looked is inside the pod; an older revision may have looked elsewhere."""
+    empty = container("model-check", state="terminated", exit_code=1, message="/slipway/model/llama does not exist")
+    words = "/slipway/model/llama does not exist"
+    ours = said(settle(spec(), pods=(pod("chat-1", REVISION, empty),)), "Ready")
+    assert ours == ("False", "ModelCheckFailed", f"pod chat-1: {words} (the model is pvc://models/llama)")
+    older = said(settle(spec(), pods=(pod("chat-1", "older", empty),)), "Ready")
+    assert older == ("False", "ModelCheckFailed", f"pod chat-1: {words}")
+
+
 def test_nothing_is_requeued_while_watches_will_tell() -> None:
     assert not settle(spec(), pods=(CRASHED,)).look_again
     assert not settle(spec(), refused={JOB: "something else"}).look_again

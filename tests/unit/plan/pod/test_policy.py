@@ -328,6 +328,31 @@ def test_own_directories(path: Any) -> None:
     ]
 
 
+def test_what_the_merge_would_lose_is_refused() -> None:
+    helper = {"name": "helper", "image": "one", "volumeMounts": [{"name": "v", "mountPath": "/a"}] * 2}
+    mends = "make one of both, or choose another"
+    assert in_spec(
+        volumes=[{"name": "v", "emptyDir": {}}, {"name": "w", "emptyDir": {}}, {"name": "v", "emptyDir": {}}],
+        containers=[{"name": "main"}, helper, {"name": "helper", "image": "two"}, {"name": "main"}],
+    ) == [
+        ("spec.containers[2].name", f"helper is {ROOT}.spec.containers[1] already: {mends} name"),
+        ("spec.containers[3].name", f"main is {ROOT}.spec.containers[0] already: {mends} name"),
+        ("spec.volumes[2].name", f"v is {ROOT}.spec.volumes[0] already: {mends} name"),
+        (
+            "spec.containers[1].volumeMounts[1].mountPath",
+            f"/a is {ROOT}.spec.containers[1].volumeMounts[0] already: {mends} mountPath",
+        ),
+    ]
+
+
+def test_what_kubernetes_lets_repeat_may_repeat() -> None:
+    """The last variable counts; a port is a number and a protocol, and the number alone of no list at all."""
+    ports = [{"containerPort": 5353}, {"containerPort": 5353, "protocol": "UDP"}]
+    assert in_main(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}], ports=ports) == []
+    assert in_spec(hostAliases=[{"ip": "10.0.0.1", "hostnames": ["a"]}, {"ip": "10.0.0.1", "hostnames": ["b"]}]) == []
+    assert in_main(ports=[*ports, {"containerPort": 5353, "protocol": "TCP"}]) != []
+
+
 def test_ports() -> None:
     assert in_main(ports=[{"containerPort": 9000, "hostPort": 80}, {"containerPort": 8000}]) == [
         ("spec.containers[0].ports[0].hostPort", "the host's ports are out of bounds: leave it out"),

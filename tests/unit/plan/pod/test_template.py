@@ -141,7 +141,6 @@ def over(field: Any, base: Any, user: Any) -> Any:
         ("imagePullSecrets", "name"),
         ("volumeDevices", "devicePath"),
         ("ports", "containerPort"),
-        ("hostAliases", "ip"),
         ("resourceClaims", "name"),
     ],
 )
@@ -151,6 +150,12 @@ def test_lists_that_core_v1_merges_by_key(field: Any, key: Any) -> None:
         {key: 2},
         {key: 3},
     ]
+
+
+def test_ports_are_a_number_and_a_protocol() -> None:
+    """As in core/v1: DNS has one of each."""
+    tcp, udp = {"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}
+    assert over("ports", [{"containerPort": 53, "name": "ours"}], [tcp, udp]) == [tcp, udp]
 
 
 @pytest.mark.parametrize(

@@ -333,6 +333,15 @@ def test_what_is_no_pattern_is_refused_with_its_path(pattern: Any) -> None:
     assert (made.create, made.requeue_after) == ((), None)
 
 
+@pytest.mark.parametrize(("pattern", "said"), [("(", "no regular expression in"), ("a*", "the empty text matches it")])
+def test_what_is_no_pattern_to_scrub_by_is_refused_too(pattern: str, said: str) -> None:
+    own = [{"name": name, "pattern": each} for name, each in (("fine", "a"), ("wrong", pattern))]
+    dataset = {**RECIPE["dataset"], "cleaning": {"scrubPatterns": own}}
+    status, reason, message = told(planned(fresh({**RECIPE, "dataset": dataset})))["Accepted"]
+    assert (status, reason) == ("False", "InvalidSpec")
+    assert message.startswith(f"spec.dataset.cleaning.scrubPatterns[1].pattern: {said}")
+
+
 def test_every_word_that_a_rule_may_name_is_one_that_a_failure_has() -> None:
     words = {value for name, value in vars(failure).items() if name.isupper() and isinstance(value, str)}
     assert set(get_args(Reason)) == words - {"RecipeError"}
