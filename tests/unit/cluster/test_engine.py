@@ -89,8 +89,8 @@ def signals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return sent
 
 
-def engine_with(files: EngineFiles, shell: FakeShell) -> Engine:
-    return Engine(Places(files.data.parent), shell, Steps(out=io.StringIO()), files)
+def engine_with(files: EngineFiles, shell: FakeShell, out: io.StringIO | None = None) -> Engine:
+    return Engine(Places(files.data.parent), shell, Steps(out=out or io.StringIO()), files)
 
 
 def test_nothing_is_cleared_from_under_a_daemon_that_does_not_end(
@@ -102,3 +102,41 @@ def test_nothing_is_cleared_from_under_a_daemon_that_does_not_end(
         engine_with(files, FakeShell()).stop()
     assert signals == [(7, signal.SIGTERM)]
     assert files.exec_root.is_dir()
+
+
+def test_what_a_killed_daemon_left_is_cleared(files: EngineFiles, signals: list[tuple[int, int]]) -> None:
+    """Its shim lives, its containers are mounted, and nothing answers."""
+    process(files.proc, 8, "containerd-shim-runc-v2", "-address", f"{files.exec_root}/containerd/containerd.sock")
+    merged = files.data / "overlay2" / "a" / "merged"
+    (files.proc / "mounts").write_text(f"overlay {merged} overlay rw 0 0\n")
+    for left in (files.pid, files.socket):
+        left.touch()
+    shell = FakeShell({"docker version": Failure("no daemon")})
+    engine_with(files, shell).stop()
+    assert signals == [(8, signal.SIGKILL)]
+    assert shell.ran("umount") == [f"umount --lazy {merged}"]
+    assert not any(left.exists() for left in (files.exec_root, files.pid, files.socket))
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [("20.10.24", "not the bed's: left as it is"), (Failure("no daemon"), "none runs, and none of the bed's left")],
+    ids=["another's", "none"],
+)
+def test_where_nothing_is_the_beds_nothing_is_touched(
+    answers: str | Failure, told: str, files: EngineFiles, signals: list[tuple[int, int]]
+) -> None:
+    files.exec_root.rmdir()
+    files.socket.touch()
+    out = io.StringIO()
+    engine_with(files, FakeShell({"docker version": answers}), out).stop()
+    assert told in out.getvalue()
+    assert files.socket.exists()
+    assert signals == []
+
+
+def test_the_engine_of_another_cache_is_left_its_directory(files: EngineFiles, signals: list[tuple[int, int]]) -> None:
+    process(files.proc, 7, "dockerd", "--data-root=/another/docker", f"--exec-root={files.exec_root}")
+    engine_with(files, FakeShell()).stop()
+    assert files.exec_root.is_dir()
+    assert signals == []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bed.processes import daemons_of, engine_processes
+from bed.processes import daemons_with, engine_processes
 
 ROOT = Path("/run/slipway/docker")
-DATA = Path("/cache/docker")
+DATA_ROOT = "--data-root=/cache/docker"
 
 
 def process(proc: Path, pid: int, *command: str) -> None:
@@ -18,18 +18,18 @@ def process(proc: Path, pid: int, *command: str) -> None:
 
 
 OURS = {
-    "dockerd": ("dockerd", f"--data-root={DATA}", f"--exec-root={ROOT}"),
+    "dockerd": ("dockerd", DATA_ROOT, f"--exec-root={ROOT}"),
     "containerd": ("/usr/bin/containerd", "--config", f"{ROOT}/containerd/containerd.toml", "--log-level", "info"),
     "shim": ("/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-address", f"{ROOT}/containerd/x.sock"),
     "runc": ("runc", "--root", f"{ROOT}/runtime-runc/moby", "kill", "abc", "9"),
 }
 OTHERS = {
     "an editor": ("vim", f"{ROOT}/containerd/containerd.toml"),
-    "a shell": ("bash", "-c", f"dockerd --data-root={DATA} --exec-root={ROOT}"),
+    "a shell": ("bash", "-c", f"dockerd {DATA_ROOT} --exec-root={ROOT}"),
     "a search": ("grep", "-r", "x", str(ROOT)),
     "another engine": ("/usr/bin/containerd", "--config", "/run/docker/containerd/containerd.toml"),
-    "another root": ("dockerd", f"--data-root={DATA}-2", f"--exec-root={ROOT}-2"),
-    "a root within another": ("dockerd", f"--data-root=/srv{DATA}", f"--exec-root=/srv{ROOT}"),
+    "another root": ("dockerd", f"{DATA_ROOT}-2", f"--exec-root={ROOT}-2"),
+    "a root within another": ("dockerd", "--data-root=/srv/cache/docker", f"--exec-root=/srv{ROOT}"),
     "one that has ended": (),
 }
 
@@ -45,10 +45,10 @@ def test_what_only_mentions_the_engines_directories_is_not(command: tuple[str, .
     process(tmp_path, 7, *command)
     (tmp_path / "self").mkdir()
     assert engine_processes(ROOT, proc=tmp_path) == []
-    assert daemons_of(DATA, proc=tmp_path) == []
+    assert daemons_with(DATA_ROOT, proc=tmp_path) == []
 
 
 def test_only_dockerd_is_the_daemon(tmp_path: Path) -> None:
     for pid, command in enumerate(OURS.values(), start=1):
         process(tmp_path, pid, *command)
-    assert daemons_of(DATA, proc=tmp_path) == [1]
+    assert daemons_with(DATA_ROOT, proc=tmp_path) == [1]

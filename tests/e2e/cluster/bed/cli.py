@@ -119,6 +119,10 @@ def down(bed: Bed) -> None:
     if bed.engine.runs():
         with bed.steps.step(f"cluster {bed.options.name}: delete"):
             bed.cluster.delete()
+    else:
+        bed.cluster.forget()
+        why = "no container engine answers; what a stopped one holds of it, the next `up` takes up or replaces"
+        bed.steps.skip(f"cluster {bed.options.name}", why)
     if bed.options.all:
         bed.engine.stop()
         bed.steps.say(f"left in the cache, for the next time: {bed.places.cache}; `rm -rf` it to forget everything")

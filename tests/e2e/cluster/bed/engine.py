@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bed.places import CLUSTER_DIR, Places
-from bed.processes import PROC, daemons_of, engine_processes, send
+from bed.processes import PROC, daemons_with, engine_processes, send
 from bed.shell import Failure, Shell
 from bed.steps import Steps
 
@@ -104,13 +104,18 @@ class Engine:
             self._start()
 
     def stop(self) -> None:
-        """Stop the engine that the bed started, and what it left behind."""
-        if not self.is_ours():
+        """Stop the engine that the bed started, or clear what is left of one that was killed."""
+        if self.is_ours():
+            with self._steps.step("container engine: stop dockerd"):
+                self._end_daemons()
+                self.clear_leftovers()
+        elif self._left_something():
+            with self._steps.step("container engine: clear what a killed dockerd of the bed's left"):
+                self.clear_leftovers()
+        elif self.runs():
             self._steps.skip("container engine", "not the bed's: left as it is")
-            return
-        with self._steps.step("container engine: stop dockerd"):
-            self._end_daemons()
-            self.clear_leftovers()
+        else:
+            self._steps.skip("container engine", "none runs, and none of the bed's left anything")
 
     def clear_leftovers(self) -> None:
         """Remove what a killed engine of ours left: shims, containers' processes, mounts, sockets and pid files."""
@@ -148,7 +153,7 @@ class Engine:
         return int(version.split(".")[0]) < 23 or self._shell.ok([client, "buildx", "version"])
 
     def _own_daemons(self) -> list[int]:
-        return daemons_of(self._files.data, proc=self._files.proc)
+        return daemons_with(f"--data-root={self._files.data}", proc=self._files.proc)
 
     def _end_daemons(self) -> None:
         """Ask dockerd to end and wait until it has: nothing may be cleared from under one that lives."""
@@ -161,6 +166,11 @@ class Engine:
                 f"dockerd (process {pids}) still runs {STOP_SECONDS} s after SIGTERM. {self._files.log} may say why; "
                 f"`kill -9 {pids}` ends it, and the same command again clears what it leaves"
             )
+
+    def _left_something(self) -> bool:
+        """Whether a dockerd was killed in the bed's own directory, where none lives now, not even another cache's."""
+        alive = daemons_with(f"--exec-root={self._files.exec_root}", proc=self._files.proc)
+        return not alive and (self._files.exec_root.exists() or self._files.pid.exists())
 
     def _container_processes(self) -> list[int]:
         """Return the processes of this data root's containers: with their shims gone, nobody else stops them."""

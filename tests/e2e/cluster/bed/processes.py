@@ -18,10 +18,9 @@ DAEMON = "dockerd"
 PROGRAMS = frozenset({DAEMON, "containerd", "containerd-shim", "containerd-shim-runc-v2", "runc"})
 
 
-def daemons_of(data: Path, *, proc: Path = PROC) -> list[int]:
-    """Return the dockerd processes that keep their data exactly there."""
-    option = f"--data-root={data}"
-    return [pid for pid, program, arguments in _commands(proc) if program == DAEMON and option in arguments]
+def daemons_with(argument: str, *, proc: Path = PROC) -> list[int]:
+    """Return the dockerd processes that have exactly this argument."""
+    return [pid for pid, program, arguments in _commands(proc) if program == DAEMON and argument in arguments]
 
 
 def engine_processes(exec_root: Path, *, proc: Path = PROC) -> list[int]:
