@@ -42,7 +42,7 @@ class Bed:
         self.engine.link_client()
         self.engine.ensure()
         ours = self.engine.is_ours()
-        return modes.remembered(self.places, self.shell, self.steps, engine_is_ours=ours, forced=self.options.mode)
+        return modes.choose(self.places, self.shell, self.steps, engine_is_ours=ours, asked=self.options.mode)
 
     def ready_programs(self, mode: Mode) -> None:
         """Make sure of kubectl, kind and helm: where images are published, the user's own will do."""
@@ -157,7 +157,9 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.add_argument("--name", default="slipway", help="the cluster's name")
         command.add_argument(
-            "--mode", choices=[mode.value for mode in Mode], help="where images come from; found out once"
+            "--mode",
+            choices=[mode.value for mode in Mode],
+            help="where images come from, in this command; else found out",
         )
         if name in ("build", "images", "load", "addons"):
             command.add_argument("names", nargs="+" if name == "load" else "*", help="which ones; all if none is named")
