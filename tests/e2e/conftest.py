@@ -43,11 +43,17 @@ def mended(kube: Kube) -> Iterator[None]:
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Prints a line though the test passes: for figures that were measured."""
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    return teller(request.config)
+
+
+def teller(config: pytest.Config) -> Callable[[str], None]:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
 
     def line(text: str) -> None:
-        reporter.ensure_newline()
-        reporter.write_line(text)
+        with capture.global_and_fixture_disabled():  # else the line is taken for the test's own output, and dropped
+            reporter.ensure_newline()
+            reporter.write_line(text, flush=True)
 
     return line
 
