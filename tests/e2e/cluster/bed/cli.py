@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from bed import base, catalog, modes
 from bed.addons import Addons
@@ -16,6 +17,7 @@ from bed.engine import Engine
 from bed.gobuild import GoBuilder
 from bed.images import ImageBuilder, check_addons, check_images
 from bed.loading import Loader
+from bed.lock import held
 from bed.modes import Mode
 from bed.places import Places, from_environment
 from bed.setup import install_packages
@@ -24,6 +26,8 @@ from bed.status import print_status
 from bed.steps import Steps, numbered
 
 CLUSTER_PROGRAMS = ("kubectl", "kind", "helm")
+# What works on the engine or the cluster, so that nobody may take those away meanwhile.
+ALONE = ("images", "up", "addons", "load", "down")
 
 
 class Bed:
@@ -180,7 +184,8 @@ def main(arguments: list[str]) -> int:
     # The bed's own programs first, and sbin, which an ordinary user's PATH lacks and dockerd needs.
     os.environ["PATH"] = f"{places.bin}:{os.environ['PATH']}:{places.uv_bin}:/usr/sbin:/sbin"
     try:
-        COMMANDS[options.command](Bed(options, places, RealShell(), steps))
+        with held(places.lock, steps.say) if options.command in ALONE else nullcontext():
+            COMMANDS[options.command](Bed(options, places, RealShell(), steps))
     except Failure as failure:
         sys.stderr.write(f"{options.command} failed: {failure}\n")
         return 1

@@ -44,6 +44,11 @@ class Places:
         return self.cache / "docker"
 
     @property
+    def lock(self) -> Path:
+        """What whoever changes the bed holds (lock.py)."""
+        return self.cache / "bed.lock"
+
+    @property
     def failed_pull(self) -> Path:
         """In which run of this machine its engine could not pull the stock node image."""
         return self.cache / "failed-pull"
