@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 import kopf
-from kopf._cogs.clients import fetching, watching
+from kopf._cogs.clients import errors, fetching, watching
 from kopf._cogs.helpers.typedefs import Logger
 from kopf._cogs.structs.references import NamespaceName
 
@@ -22,6 +22,7 @@ from .plan.observed import Obj
 log = logging.getLogger(__name__)
 
 CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
+GONE = 410  # a listing took longer than the API server remembers: some five minutes
 
 Recorded = Callable[[Resource, str | None, Obj], None]
 Fetch = Callable[..., AsyncIterator[tuple[Collection[Any], str]]]
@@ -70,7 +71,8 @@ def _fetching(fetch: Fetch, recorded: Recorded, listed: Listed) -> Fetch:
     ) -> AsyncIterator[tuple[Collection[Any], str]]:
         known, version = watched_as(resource), ""
         uids: set[str] = set()
-        async for objects, version in fetch(settings=settings, resource=resource, namespace=namespace, logger=logger):
+        pages = fetch(settings=settings, resource=resource, namespace=namespace, logger=logger)
+        async for objects, version in _whole(pages):
             if known is None:
                 yield objects, version
                 continue
@@ -82,6 +84,17 @@ def _fetching(fetch: Fetch, recorded: Recorded, listed: Listed) -> Fetch:
             listed(known, namespace, uids, version)
 
     return taking
+
+
+async def _whole(pages: AsyncIterator[tuple[Collection[Any], str]]) -> AsyncIterator[tuple[Collection[Any], str]]:
+    """The pages of one listing. Where the next one is gone, kopf would end; a time-out makes it list from the first."""
+    try:
+        async for page in pages:
+            yield page
+    except errors.APIError as error:
+        if error.status != GONE:
+            raise
+        raise TimeoutError("the API server has forgotten where this listing was: from the beginning") from error
 
 
 def _watching(watch: Watch, recorded: Recorded) -> Watch:

@@ -21,6 +21,8 @@ from slipway.plan.observed import Obj
 
 from .build import body, child_labels, job
 
+EXPIRED: Obj = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
+
 
 class FakeWatchApi:
     """Discovery, lists and watches: just what kopf asks for."""
@@ -29,8 +31,9 @@ class FakeWatchApi:
         self.objects: dict[str, list[Obj]] = {}
         self.queries: dict[str, list[dict[str, str]]] = {}
         self.asked: list[str] = []
+        self.forgotten = 0  # how many of the next pages, no first ones, are gone
         self.streams: dict[str, asyncio.Queue[Obj]] = {}
-        self.watched = asyncio.Event()  # another watch has begun
+        self.watched = asyncio.Event()  # another watch has begun, or a page was gone
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path}")
@@ -40,10 +43,16 @@ class FakeWatchApi:
         self.queries.setdefault(plural, []).append(dict(request.query))
         if request.query.get("watch"):
             return await self._watch(request, plural)
-        items = self.objects.get(plural, [])
-        return web.json_response(
-            {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "500"}, "items": items}
-        )
+        return self._page(plural, int(request.query.get("limit", 10**6)), int(request.query.get("continue", 0)))
+
+    def _page(self, plural: str, limit: int, begin: int) -> web.Response:
+        if begin and self.forgotten:
+            self.forgotten -= 1
+            self.watched.set()
+            return web.json_response({"kind": "Status", "code": 410, "reason": "Expired"}, status=410)
+        items, end = self.objects.get(plural, []), begin + limit
+        metadata = {"resourceVersion": "500", "continue": str(end) if end < len(items) else ""}
+        return web.json_response({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items[begin:end]})
 
     async def _watch(self, request: web.Request, plural: str) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -175,10 +184,45 @@ async def test_an_expired_watch_lists_again_and_the_deletion_in_between_is_found
     async with operator() as running:
         await running.until(lambda: len(running.listed) == len(WATCHED))
         running.fake.objects["pods"] = []
-        expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
-        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(expired)
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(EXPIRED)
         await running.until(lambda: len(running.listed["pods"]) == 2)
         assert running.listed["pods"] == [{"pod-uid"}, set()]
+
+
+def pods(count: int) -> list[Obj]:
+    return [body(POD, f"pod-{n}", uid=f"uid-{n}", version=11, labels=child_labels()) for n in range(count)]
+
+
+async def test_a_listing_comes_in_pages_and_is_complete_after_the_last() -> None:
+    """Else a restart at scale holds all objects of a kind at once, and is killed for it."""
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        running.fake.objects["pods"] = kept = pods(2 * handlers.PAGE_OBJECTS + 1)
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(EXPIRED)
+        await running.until(lambda: len(running.listed["pods"]) == 2)
+        assert running.listed["pods"][1] == {each["metadata"]["uid"] for each in kept}
+        asked = [q for q in running.fake.queries["pods"] if not q.get("watch")]
+        assert [q.get("limit") for q in asked] == [str(handlers.PAGE_OBJECTS)] * 4
+        assert [q.get("continue") for q in asked[1:]] == [None, "50", "100"]
+        del kept[0], kept[-1]  # one of the first page, and the last page's only one
+        running.fake.streams["pods"].put_nowait(EXPIRED)
+        await running.until(lambda: len(running.listed["pods"]) == 3)
+        assert running.listed["pods"][2] == {each["metadata"]["uid"] for each in kept}
+
+
+async def test_a_listing_whose_next_page_is_gone_begins_anew() -> None:
+    """What was deleted meanwhile is not taken for named because the first try named it."""
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        running.fake.objects["pods"], running.fake.forgotten = pods(handlers.PAGE_OBJECTS + 1), 2
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(EXPIRED)
+        await running.until(lambda: running.fake.forgotten < 2)
+        del running.fake.objects["pods"][0]
+        running.fake.objects["pods"].append(body(POD, "late", uid="late", version=499, labels=child_labels()))
+        await running.until(lambda: len(running.listed["pods"]) == 2)
+        assert running.fake.forgotten == 0
+        assert "uid-0" not in running.listed["pods"][1]
+        assert "late" in running.listed["pods"][1]
 
 
 async def test_kopf_makes_nothing_of_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
