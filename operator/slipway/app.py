@@ -171,7 +171,7 @@ class App:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises what broke, when a task ended by itself."""
-        with listings.taken(self.recorded, self.listed):
+        with listings.taken(self.recorded, self.synced.listing, self.listed):
             watching, started = self._start_kopf()
             await _first(watching, asyncio.ensure_future(started.wait()))
             _on_signals(stop)  # kopf has just installed its own, which would stop it first
