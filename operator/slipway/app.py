@@ -27,7 +27,7 @@ from .kube.errors import ApiError
 from .kube.kinds import OPTIONAL, WATCHED, Resource
 from .kube.lease import Elector
 from .plan.observed import Obj
-from .reconcile import resync
+from .reconcile import progress_server, resync
 from .reconcile.apply import Applier
 from .reconcile.events import Recorder
 from .reconcile.gate import Gate
@@ -37,17 +37,16 @@ from .reconcile.keys import Key
 from .reconcile.loop import Effects, Planner, Reconciler
 from .reconcile.once import Once
 from .reconcile.progress import ProgressStore
-from .reconcile.progress_server import ProgressServer
 from .reconcile.queue import Again, KeyedQueue
 from .reconcile.status import StatusWriter
 from .reconcile.synced import Synced
 from .reconcile.tokens import Tokens
 from .reconcile.trial import Trial
 from .settings import Settings, SettingsError, from_environment
+from .telemetry import health, tracing
 from .telemetry import logging as structured
-from .telemetry import tracing
-from .telemetry.health import health_application, serve
 from .telemetry.metrics import Metrics
+from .telemetry.port import serve
 
 DRAIN_SECONDS = 8.0  # below the renew deadline, and below a pod's grace period with what follows
 EXIT_FAILURE, EXIT_SETTINGS = 1, 2
@@ -114,7 +113,7 @@ class App:
             clock=clock,
             chance=clocks.chance,
         )
-        self.progress_server = ProgressServer(
+        self.progress_server = progress_server.ProgressServer(
             self.index,
             self.progress,
             Tokens(client, clock=clock, wall=clocks.wall),
@@ -171,13 +170,14 @@ class App:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises what broke, when a task ended by itself."""
-        with listings.taken(self.recorded, self.listed):
+        with listings.taken(self.recorded, self.synced.listing, self.listed):
             watching, started = self._start_kopf()
             await _first(watching, asyncio.ensure_future(started.wait()))
             _on_signals(stop)  # kopf has just installed its own, which would stop it first
+            about = health.health_application(self.metrics, self.synced.missing)
             servers = [
-                await serve(health_application(self.metrics, self.synced.missing), self.settings.health_port),
-                await serve(self.progress_server.application(), self.settings.progress_port),
+                await serve(about, self.settings.health_port, health.LIMITS),
+                await serve(self.progress_server.application(), self.settings.progress_port, progress_server.LIMITS),
             ]
             try:
                 await self.work(stop, watching)

@@ -15,6 +15,10 @@ from .listings import Recorded
 from .plan.labels import SELECTOR
 from .plan.observed import Obj
 
+# A page is read and parsed whole, by all kinds at once. An object may have 1.5 MB, so of anybody's largest a page is
+# 75 MB, and three times that while it is parsed; of honest ones it is half a megabyte.
+PAGE_OBJECTS = 50
+
 Login = Callable[[], Awaitable[kopf.ConnectionInfo]]
 
 
@@ -51,6 +55,7 @@ def settings() -> kopf.OperatorSettings:
     made.watching.connect_timeout = 5.0
     made.watching.reconnect_backoff = 0.1
     made.watching.initial_streaming = False  # listings.py needs the listing to be one
+    made.watching.chunk_size = PAGE_OBJECTS
     made.process.ultimate_exiting_timeout = None
     for resource in CHILDREN:
         selected = (resource.group, resource.version, resource.plural)

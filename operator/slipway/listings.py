@@ -8,11 +8,11 @@ happened while no watch ran.
 
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
 import kopf
-from kopf._cogs.clients import fetching, watching
+from kopf._cogs.clients import errors, fetching, watching
 from kopf._cogs.helpers.typedefs import Logger
 from kopf._cogs.structs.references import NamespaceName
 
@@ -22,8 +22,10 @@ from .plan.observed import Obj
 log = logging.getLogger(__name__)
 
 CHANGES = frozenset({"ADDED", "MODIFIED", "DELETED"})
+GONE = 410  # a listing took longer than the API server remembers: some five minutes
 
 Recorded = Callable[[Resource, str | None, Obj], None]
+Listing = Callable[[Resource, str | None], AbstractContextManager[None]]  # entered while a listing is under way
 Fetch = Callable[..., AsyncIterator[tuple[Collection[Any], str]]]
 Watch = Callable[..., AsyncIterator[Any]]
 
@@ -41,14 +43,15 @@ def watched_as(resource: kopf.Resource) -> Resource | None:
 
 
 @contextmanager
-def taken(recorded: Recorded, listed: Listed) -> Iterator[None]:
-    """While active, what kopf lists and watches of our kinds goes to `recorded`, and each complete listing to `listed`.
+def taken(recorded: Recorded, listing: Listing, listed: Listed) -> Iterator[None]:
+    """While active, what kopf lists and watches of our kinds goes to `recorded`, and each complete listing to `listed`;
+    `listing` knows of those that are under way.
 
     The narrowest way in: kopf (1.45) has no hook here, so its `fetch_objs` and `watch_objs`, through which all objects
     come, are wrapped. tests/unit/loop/test_kopf.py fails when that is no longer so.
     """
     fetch, watch = fetching.fetch_objs, watching.watch_objs
-    fetching.fetch_objs = _fetching(fetch, recorded, listed)
+    fetching.fetch_objs = _fetching(fetch, recorded, listing, listed)
     watching.watch_objs = _watching(watch, recorded)
     try:
         yield
@@ -64,24 +67,37 @@ def _take(recorded: Recorded, resource: Resource, event_type: str | None, body: 
         log.exception("an object could not be taken in: %s %s", resource.full, body["metadata"].get("name"))
 
 
-def _fetching(fetch: Fetch, recorded: Recorded, listed: Listed) -> Fetch:
+def _fetching(fetch: Fetch, recorded: Recorded, listing: Listing, listed: Listed) -> Fetch:
     async def taking(
         *, settings: kopf.OperatorSettings, resource: kopf.Resource, namespace: NamespaceName | None, logger: Logger
     ) -> AsyncIterator[tuple[Collection[Any], str]]:
+        pages = _whole(fetch(settings=settings, resource=resource, namespace=namespace, logger=logger))
         known, version = watched_as(resource), ""
+        if known is None:
+            async for page in pages:
+                yield page
+            return
         uids: set[str] = set()
-        async for objects, version in fetch(settings=settings, resource=resource, namespace=namespace, logger=logger):
-            if known is None:
-                yield objects, version
-                continue
-            for body in objects:
-                uids.add(body["metadata"].get("uid", ""))
-                _take(recorded, known, None, cast(Obj, body))
-            yield (), version
-        if known is not None:
+        with listing(known, namespace):
+            async for objects, version in pages:
+                for body in objects:
+                    uids.add(body["metadata"].get("uid", ""))
+                    _take(recorded, known, None, cast(Obj, body))
+                yield (), version
             listed(known, namespace, uids, version)
 
     return taking
+
+
+async def _whole(pages: AsyncIterator[tuple[Collection[Any], str]]) -> AsyncIterator[tuple[Collection[Any], str]]:
+    """The pages of one listing. Where the next one is gone, kopf would end; a time-out makes it list from the first."""
+    try:
+        async for page in pages:
+            yield page
+    except errors.APIError as error:
+        if error.status != GONE:
+            raise
+        raise TimeoutError("the API server has forgotten where this listing was: from the beginning") from error
 
 
 def _watching(watch: Watch, recorded: Recorded) -> Watch:

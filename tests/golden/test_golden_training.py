@@ -38,8 +38,6 @@ def owner(job: dict[str, Any]) -> Owner:
         uid=metadata["uid"],
         generation=1,
         resource_version="1",
-        labels={},
-        annotations={},
         deleting=False,
         spec=job["spec"],
         status={},

@@ -149,8 +149,6 @@ def owner_of(body: Obj) -> Owner:
         uid=metadata.get("uid", NO_UID),
         generation=metadata.get("generation", 1),
         resource_version=metadata.get("resourceVersion", "1"),
-        labels=metadata.get("labels") or {},
-        annotations=metadata.get("annotations") or {},
         deleting=False,
         spec=checked["spec"],
         status=checked.get("status", {}),

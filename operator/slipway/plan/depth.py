@@ -1,7 +1,8 @@
 """How deep and how large a spec may be. Both are nobody's honest need and everybody's trouble.
 
 Kubernetes takes JSON that is nested ten thousand levels deep, in any field whose schema leaves it open (podTemplate),
-and objects of a megabyte and a half. Every visit walks the spec several times, and all objects share one process.
+and objects of a megabyte and a half. Every visit walks the spec several times, and all objects share one process:
+of a spec that is refused for its size, only the size is kept.
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from .observed import Obj
 LEVELS_MAX = 48  # the deepest honest podTemplate, a matchExpressions in an affinity, is at 14
 BYTES_MAX = 131_072
 CUT = "(cut off: nested too deeply)"
+LEFT_OUT = "(left out: bytes)"  # a field that no schema has
 
 
 def excess(spec: Obj) -> Finding | None:
@@ -20,9 +22,21 @@ def excess(spec: Obj) -> Finding | None:
     if is_deeper(spec, LEVELS_MAX):
         field = next((name for name, value in spec.items() if is_deeper(value, LEVELS_MAX - 1)), "")
         return Finding("InvalidSpec", f"spec.{field}: nested more than {LEVELS_MAX} levels deep: write it flatter")
-    if (size := len(canonical(spec))) > BYTES_MAX:
+    if (size := _size(spec)) > BYTES_MAX:
         return Finding("InvalidSpec", f"spec: {size} bytes are more than the {BYTES_MAX} that it may have")
     return None
+
+
+def bounded(spec: Obj) -> Obj:
+    """`spec`, or as much of one that is too deep or too large as `excess` needs to say so."""
+    shallow = cut(spec)
+    size = len(canonical(shallow))
+    return shallow if size <= BYTES_MAX else {LEFT_OUT: size}
+
+
+def _size(spec: Obj) -> int:
+    left_out = spec.get(LEFT_OUT)
+    return left_out if isinstance(left_out, int) else len(canonical(spec))
 
 
 def is_deeper(value: Any, levels: int) -> bool:  # noqa: ANN401 - any JSON value

@@ -26,15 +26,13 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The custom resource itself: its spec as written, its status as last seen."""
+    """The custom resource itself: its spec as written, its status as last seen. No plan reads labels or annotations."""
 
     namespace: str
     name: str
     uid: str
     generation: int
     resource_version: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
     deleting: bool
     spec: Obj
     status: Obj

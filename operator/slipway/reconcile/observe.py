@@ -8,7 +8,7 @@ from typing import Any
 
 from ..kube.kinds import DEPLOYMENT, Resource, ref
 from ..plan.clock import epoch
-from ..plan.depth import cut
+from ..plan.depth import bounded, cut
 from ..plan.observed import Child, Obj, Owner
 from .additions import additions
 
@@ -26,17 +26,15 @@ def owner(body: Obj) -> Owner:
         uid=metadata.get("uid", ""),
         generation=metadata.get("generation", 0),
         resource_version=metadata.get("resourceVersion", ""),
-        labels=metadata.get("labels") or {},
-        annotations=metadata.get("annotations") or {},
         deleting=bool(metadata.get("deletionTimestamp")),
-        spec=_open(body.get("spec")),
-        status=_open(body.get("status")),
+        spec=bounded(_open(body.get("spec"))),
+        status=cut(_open(body.get("status"))),  # whole: our own, from which the next attempt follows
     )
 
 
 def _open(value: object) -> Obj:
-    """What a user may have filled in: a map, and no deeper than any use of it."""
-    return cut(value) if isinstance(value, dict) else {}
+    """What a user may have filled in: a map."""
+    return value if isinstance(value, dict) else {}
 
 
 def child(resource: Resource, body: Obj) -> Child:

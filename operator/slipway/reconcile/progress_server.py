@@ -19,6 +19,7 @@ from ..kube.kinds import TRAINING_JOB
 from ..plan.labels import TRAINING_JOB as TRAINING_JOB_LABEL
 from ..plan.observed import Pod, Reported
 from ..telemetry.metrics import Metrics
+from ..telemetry.port import Limits
 from .index import Index
 from .keys import Key
 from .limiter import Limiter
@@ -26,6 +27,7 @@ from .progress import ProgressStore
 from .tokens import Tokens, TooManyFailed
 
 PATH = "/v1/progress"
+LIMITS = Limits(connections=512, per_address=64)  # pods may share an address behind a translation
 BODY_BYTES = 4096
 TOKEN_BYTES = 4096
 PER_SECOND, BURST = 1.0, 10.0  # reports per pod

@@ -6,7 +6,8 @@ its status would claim that things are missing. Kinds of optional parts may be a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from ..kube.errors import ApiError
 from ..kube.kinds import Resource
@@ -21,7 +22,7 @@ Serves = Callable[[str, str], Awaitable[bool]]  # (apiVersion, plural)
 
 
 class WatchMissing(RuntimeError):
-    """A kind is served, but no watch for it came up: only a restart mends that."""
+    """A kind is served, but nobody begins to list it: only a restart mends that."""
 
 
 class Synced:
@@ -33,8 +34,19 @@ class Synced:
         self._kinds, self._optional = tuple(kinds), frozenset(optional)
         self._scopes: tuple[str | None, ...] = namespaces or (None,)
         self._listed: set[tuple[str, str | None]] = set()
+        self._listing: set[tuple[str, str | None]] = set()
         self._absent: set[str] = set()
         self._ready = asyncio.Event()
+
+    @contextmanager
+    def listing(self, resource: Resource, namespace: str | None) -> Iterator[None]:
+        """While a listing is under way, however long it takes, and whether or not it will be complete."""
+        scope = (resource.full, namespace)
+        self._listing.add(scope)
+        try:
+            yield
+        finally:
+            self._listing.discard(scope)
 
     def listed(self, resource: Resource, namespace: str | None) -> bool:
         """Note a complete listing; returns whether it is the first one of a kind that came after readiness."""
@@ -54,13 +66,13 @@ class Synced:
         await self._ready.wait()
 
     async def probe(self, serves: Serves, *, seconds: float = PROBE_SECONDS) -> None:
-        """Ask the cluster for the kinds not listed yet, for ever. Raises WatchMissing when one is served but stays
-        unlisted: the watch library missed its arrival."""
+        """Ask the cluster for the kinds not listed yet, for ever. Raises WatchMissing when one is served but nobody
+        lists it: the watch library missed its arrival. A listing that only takes long is waited for."""
         overdue: dict[str, int] = {}
         while True:
             for resource in self._unlisted():
-                served = await self._served(serves, resource)
-                overdue[resource.full] = overdue.get(resource.full, 0) + 1 if served else 0
+                missed = await self._served(serves, resource) and not self._is_being_listed(resource)
+                overdue[resource.full] = overdue.get(resource.full, 0) + 1 if missed else 0
                 if overdue[resource.full] > MISSED_PROBES:
                     raise WatchMissing(f"{resource.full} is served, but is not being watched")
             self._update()
@@ -80,6 +92,10 @@ class Synced:
 
     def _unlisted(self) -> list[Resource]:
         return [r for r in self._kinds if any((r.full, scope) not in self._listed for scope in self._scopes)]
+
+    def _is_being_listed(self, resource: Resource) -> bool:
+        """In each scope where it has not been listed yet."""
+        return all((resource.full, scope) in self._listed | self._listing for scope in self._scopes)
 
     def _update(self) -> None:
         if all(r.full in self._absent for r in self._unlisted()):

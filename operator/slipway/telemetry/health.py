@@ -8,7 +8,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from .metrics import Metrics
+from .port import Limits
 
+LIMITS = Limits(connections=32, per_address=8)  # each may hold a whole exposition, some 3 MB with two thousand jobs
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -32,11 +34,3 @@ def health_application(metrics: Metrics, missing: Callable[[], list[str]]) -> we
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", exposition)
     return application
-
-
-async def serve(application: web.Application, port: int) -> web.AppRunner:
-    """Listen on all addresses; `await runner.cleanup()` ends it. Raises OSError when the port is taken."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, None, port).start()
-    return runner

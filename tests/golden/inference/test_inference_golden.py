@@ -89,8 +89,6 @@ def observed(case: Case) -> Observed:
         uid="5b1d1f0a-7d0e-4b53-8a86-7c1b3f7d2f10",
         generation=1,
         resource_version="1",
-        labels={},
-        annotations={},
         deleting=False,
         spec={**body["spec"], **case.spec},
         status={},

@@ -119,7 +119,7 @@ def test_what_is_not_planned_is_told(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_owner_is_as_after_its_creation() -> None:
     owner = owner_of(yaml.safe_load(JOB))
-    assert (owner.namespace, owner.name, owner.labels, owner.generation) == ("team", "demo", {"a": "b"}, 1)
+    assert (owner.namespace, owner.name, owner.generation) == ("team", "demo", 1)
     assert (owner.deleting, owner.status, owner.spec["training"]) == (False, {}, {"steps": 5})
     assert owner_of(yaml.safe_load(SERVICE)).namespace == "default"
 

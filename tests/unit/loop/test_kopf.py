@@ -5,8 +5,8 @@ These fail when a new kopf lists, watches or filters in another way than handler
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 
 import kopf
 import pytest
@@ -21,6 +21,8 @@ from slipway.plan.observed import Obj
 
 from .build import body, child_labels, job
 
+EXPIRED: Obj = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
+
 
 class FakeWatchApi:
     """Discovery, lists and watches: just what kopf asks for."""
@@ -29,8 +31,11 @@ class FakeWatchApi:
         self.objects: dict[str, list[Obj]] = {}
         self.queries: dict[str, list[dict[str, str]]] = {}
         self.asked: list[str] = []
+        self.answers = asyncio.Event()  # to listings
+        self.answers.set()
+        self.forgotten = 0  # how many of the next pages, no first ones, are gone
         self.streams: dict[str, asyncio.Queue[Obj]] = {}
-        self.watched = asyncio.Event()  # another watch has begun
+        self.watched = asyncio.Event()  # something was asked for, or a page was gone
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path}")
@@ -38,12 +43,20 @@ class FakeWatchApi:
             return web.json_response(self._discovery(request.path))
         plural = self._plural(request.path) or request.path.rpartition("/")[2]
         self.queries.setdefault(plural, []).append(dict(request.query))
+        self.watched.set()
         if request.query.get("watch"):
             return await self._watch(request, plural)
-        items = self.objects.get(plural, [])
-        return web.json_response(
-            {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "500"}, "items": items}
-        )
+        await self.answers.wait()
+        return self._page(plural, int(request.query.get("limit", 10**6)), int(request.query.get("continue", 0)))
+
+    def _page(self, plural: str, limit: int, begin: int) -> web.Response:
+        if begin and self.forgotten:
+            self.forgotten -= 1
+            self.watched.set()
+            return web.json_response({"kind": "Status", "code": 410, "reason": "Expired"}, status=410)
+        items, end = self.objects.get(plural, []), begin + limit
+        metadata = {"resourceVersion": "500", "continue": str(end) if end < len(items) else ""}
+        return web.json_response({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items[begin:end]})
 
     async def _watch(self, request: web.Request, plural: str) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -89,6 +102,7 @@ class Watching:
         self.fake = fake
         self.recorded: list[tuple[str, str | None, str]] = []
         self.listed: dict[str, list[set[str]]] = {}
+        self.under_way: set[str] = set()
         self.changed = fake.watched
         self.unloved = ""  # the name of an object that `record` cannot take
 
@@ -97,6 +111,14 @@ class Watching:
             raise RuntimeError("by order of the test")
         self.recorded.append((resource.full, event, body["metadata"]["name"]))
         self.changed.set()
+
+    @contextmanager
+    def listing(self, resource: Resource, namespace: str | None) -> Iterator[None]:
+        self.under_way.add(resource.full)
+        try:
+            yield
+        finally:
+            self.under_way.discard(resource.full)
 
     def note(self, resource: Resource, namespace: str | None, uids: Collection[str], version: str) -> None:
         assert (namespace, version) == (None, "500")
@@ -125,7 +147,7 @@ async def operator() -> AsyncIterator[Watching]:
         async def login() -> kopf.ConnectionInfo:
             return kopf.ConnectionInfo(server=url)
 
-        with listings.taken(made.record, made.note):
+        with listings.taken(made.record, made.listing, made.note):
             task = asyncio.create_task(
                 kopf.operator(
                     registry=handlers.registry(made.record, login),
@@ -175,10 +197,59 @@ async def test_an_expired_watch_lists_again_and_the_deletion_in_between_is_found
     async with operator() as running:
         await running.until(lambda: len(running.listed) == len(WATCHED))
         running.fake.objects["pods"] = []
-        expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
-        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(expired)
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(EXPIRED)
         await running.until(lambda: len(running.listed["pods"]) == 2)
         assert running.listed["pods"] == [{"pod-uid"}, set()]
+
+
+def pods(count: int) -> list[Obj]:
+    return [body(POD, f"pod-{n}", uid=f"uid-{n}", version=11, labels=child_labels()) for n in range(count)]
+
+
+async def test_a_listing_comes_in_pages_and_is_complete_after_the_last() -> None:
+    """Else a restart at scale holds all objects of a kind at once, and is killed for it."""
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        running.fake.objects["pods"] = kept = pods(2 * handlers.PAGE_OBJECTS + 1)
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(EXPIRED)
+        await running.until(lambda: len(running.listed["pods"]) == 2)
+        assert running.listed["pods"][1] == {each["metadata"]["uid"] for each in kept}
+        asked = [q for q in running.fake.queries["pods"] if not q.get("watch")]
+        assert [q.get("limit") for q in asked] == [str(handlers.PAGE_OBJECTS)] * 4
+        assert [q.get("continue") for q in asked[1:]] == [None, "50", "100"]
+        del kept[0], kept[-1]  # one of the first page, and the last page's only one
+        running.fake.streams["pods"].put_nowait(EXPIRED)
+        await running.until(lambda: len(running.listed["pods"]) == 3)
+        assert running.listed["pods"][2] == {each["metadata"]["uid"] for each in kept}
+
+
+async def test_a_listing_that_takes_long_is_known_to_be_under_way() -> None:
+    """Else the process would end for a watch that never came up, and end again."""
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        assert running.under_way == set()
+        running.fake.answers.clear()
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(EXPIRED)
+        await running.until(lambda: len([q for q in running.fake.queries["pods"] if not q.get("watch")]) == 2)
+        assert running.under_way == {"pods"}
+        running.fake.answers.set()
+        await running.until(lambda: len(running.listed["pods"]) == 2)
+        assert running.under_way == set()
+
+
+async def test_a_listing_whose_next_page_is_gone_begins_anew() -> None:
+    """What was deleted meanwhile is not taken for named because the first try named it."""
+    async with operator() as running:
+        await running.until(lambda: len(running.listed) == len(WATCHED))
+        running.fake.objects["pods"], running.fake.forgotten = pods(handlers.PAGE_OBJECTS + 1), 2
+        running.fake.streams.setdefault("pods", asyncio.Queue()).put_nowait(EXPIRED)
+        await running.until(lambda: running.fake.forgotten < 2)
+        del running.fake.objects["pods"][0]
+        running.fake.objects["pods"].append(body(POD, "late", uid="late", version=499, labels=child_labels()))
+        await running.until(lambda: len(running.listed["pods"]) == 2)
+        assert running.fake.forgotten == 0
+        assert "uid-0" not in running.listed["pods"][1]
+        assert "late" in running.listed["pods"][1]
 
 
 async def test_kopf_makes_nothing_of_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +290,7 @@ async def test_a_watch_goes_on_from_the_last_object_that_was_taken() -> None:
 
 def test_the_shim_is_where_kopf_lists_and_watches_and_is_taken_back() -> None:
     before = fetching.fetch_objs, watching.watch_objs
-    with listings.taken(lambda *_: None, lambda *_: None):
+    with listings.taken(lambda *_: None, lambda *_: nullcontext(), lambda *_: None):
         assert fetching.fetch_objs is not before[0]
         assert watching.watch_objs is not before[1]
         assert vars(watching)["fetching"].fetch_objs is fetching.fetch_objs, "continuous_watch looks it up there"

@@ -18,7 +18,7 @@ def nested(levels: int) -> Any:
     return value
 
 
-OWNER = Owner("ns", "job", "uid", 3, "17", {"a": "b"}, {}, False, {"nodes": 2, "half": 0.5}, {"conditions": []})
+OWNER = Owner("ns", "job", "uid", 3, "17", False, {"nodes": 2, "half": 0.5}, {"conditions": []})
 POD = Pod(
     namespace="ns",
     name="pod",
@@ -72,7 +72,7 @@ def test_what_is_unpacked_belongs_to_nobody_else() -> None:
 def test_what_orjson_refuses_is_packed_all_the_same(spec: Any) -> None:
     with pytest.raises(TypeError):
         orjson.dumps(spec)
-    owner = Owner("ns", "job", "uid", 1, "1", {}, {}, False, spec, {})
+    owner = Owner("ns", "job", "uid", 1, "1", False, spec, {})
     assert wire.canonical(spec) == wire.canonical(spec)
     if "half" in spec:  # no UTF-8 at all: told, and kept out of the index
         with pytest.raises(UnicodeEncodeError):

@@ -68,6 +68,26 @@ async def test_a_kind_that_is_served_and_never_watched_ends_the_process() -> Non
     assert asked == 2 + MISSED_PROBES + 1
 
 
+async def test_a_listing_that_takes_long_is_waited_for() -> None:
+    synced, asked = Synced([SERVICE], optional=[], namespaces=("a", "b")), 0
+    enough = asyncio.Event()
+
+    async def serves(api_version: str, plural: str) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked > 10 * MISSED_PROBES:
+            enough.set()
+        return True
+
+    synced.listed(SERVICE, "a")
+    with synced.listing(SERVICE, "b"):
+        probe = asyncio.create_task(synced.probe(serves, seconds=0.001))
+        await asyncio.wait({asyncio.ensure_future(enough.wait()), probe}, return_when=asyncio.FIRST_COMPLETED)
+        assert not probe.done()
+    with pytest.raises(WatchMissing):  # it broke off, and nobody begins another
+        await asyncio.wait_for(probe, 10.0)
+
+
 async def test_health_says_what_it_waits_for() -> None:
     waiting = ["pods"]
     metrics = Metrics()

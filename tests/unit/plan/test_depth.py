@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from slipway.plan.depth import CUT, LEVELS_MAX, cut, excess, is_deeper
+from slipway.plan.depth import CUT, LEVELS_MAX, bounded, cut, excess, is_deeper
 
 
 def nested(levels: int, inner: Any = 1) -> Any:
@@ -45,3 +45,13 @@ def test_the_size_is_bounded() -> None:
     finding = excess({"command": ["x" * 131_072]})
     assert finding is not None
     assert finding.message == "spec: 131088 bytes are more than the 131072 that it may have"
+
+
+def test_of_what_is_too_large_only_the_size_is_kept_and_told() -> None:
+    large: dict[str, Any] = {"command": ["x" * 131_072]}
+    assert len(str(bounded(large))) < 100
+    assert excess(bounded(large)) == excess(large)
+    honest = {"command": ["x" * 131_000]}
+    assert bounded(honest) is honest
+    both = {"command": ["x" * 131_072], "podTemplate": nested(9_999)}
+    assert excess(bounded(both)) is not None

@@ -15,7 +15,7 @@ from .engines import ENGINES
 from .enginetable import read, table
 from .served import Adapter, Served
 
-OWNER = Owner("namespace", "name", "", 1, "", {}, {}, False, {}, {})
+OWNER = Owner("namespace", "name", "", 1, "", False, {}, {})
 CLAIM = ClaimPath("claim", "path")
 MODEL = Served(CLAIM, ())
 WITH_ADAPTER = Served(CLAIM, (), adapter=Adapter(CLAIM, (), 8))

@@ -48,8 +48,6 @@ def owner(body: Obj | None = None, *, status: Obj | None = None, generation: int
         uid=UID,
         generation=generation,
         resource_version="1",
-        labels={},
-        annotations={},
         deleting=deleting,
         spec=spec() if body is None else body,
         status=status or {},

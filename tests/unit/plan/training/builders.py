@@ -68,8 +68,6 @@ def owner(spec: Obj | None = None, status: Obj | None = None, **changes: Any) ->
         "uid": UID,
         "generation": 1,
         "resource_version": "10",
-        "labels": {},
-        "annotations": {},
         "deleting": False,
         "spec": apart(RECIPE if spec is None else spec),
         "status": apart(status or {}),
