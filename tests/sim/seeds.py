@@ -110,7 +110,7 @@ def _acts(resource: str) -> list[str]:
     if resource == "pods":
         return ["delete", "annotate"]
     dependents = resource in ("deployments.apps", "pytorchjobs.kubeflow.org")
-    return sorted(set(ACTS) - {"recreate"} - (set() if dependents else {"orphaning delete"}))
+    return sorted(set(ACTS) - {"recreate", "clear"} - (set() if dependents else {"orphaning delete"}))
 
 
 def jump(chance: Chance) -> Fault:
