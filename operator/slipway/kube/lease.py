@@ -27,6 +27,7 @@ from .errors import CONFLICT, NOT_FOUND, ApiError
 from .kinds import LEASE, ref
 
 REQUEST_SECONDS = 5.0
+RELEASE_SECONDS = 4.0  # for all requests of a release: it is bounded by the pod's grace period
 RELEASED_SECONDS = 1  # the duration, in the Lease, by which its holder says that it has given it up
 
 log = logging.getLogger(__name__)
@@ -232,11 +233,25 @@ class Elector:
         """Give leadership up, so that a standby takes over at once. No write may begin from here on."""
         held = self.may_write()
         self._expiry = float("-inf")
-        if not held or self._seen is None:
+        if not held:
             return
-        before, seconds = self._seen.body, RELEASED_SECONDS
-        lease = written(before, settings=self._settings, now=self._now(), holder="", duration_seconds=seconds)
         try:
-            await self._client.replace(self._target, lease, timeout_seconds=2.0)
-        except ApiError as error:
-            log.warning("the lease could not be released and will expire instead: %s", error)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._give_up()
+        except (ApiError, TimeoutError) as error:
+            why = str(error) or f"no answer within {RELEASE_SECONDS:.0f} s"
+            log.warning("the lease could not be released and will expire instead: %s", why)
+
+    async def _give_up(self) -> None:
+        """Write that it is nobody's. A renewal that was cut short may have taken effect, or yet do so: then the version
+        is another than we know, and the Lease is read for it, for as long as it is ours."""
+        while self._seen is not None and not self._seen.gone and self._seen.holder == self._settings.identity:
+            before, seconds = self._seen.body, RELEASED_SECONDS
+            lease = written(before, settings=self._settings, now=self._now(), holder="", duration_seconds=seconds)
+            try:
+                await self._client.replace(self._target, lease, timeout_seconds=RELEASE_SECONDS)
+                return
+            except ApiError as error:
+                if error.status != CONFLICT:
+                    raise
+            await self._read()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -278,6 +279,42 @@ async def test_a_release_that_fails_is_no_error(one: Candidate, fake: FakeApi) -
     fake.fail("PUT .*leases", 500)
     await one.elector.release()
     assert not one.elector.may_write()
+
+
+async def test_a_renewal_that_the_end_cut_short_loses_no_release(one: Candidate, two: Candidate, fake: FakeApi) -> None:
+    """It landed, and nobody heard of it: the version that was known is not the Lease's any more."""
+    await one.step()
+    await two.step()
+    fake.fail("PUT .*leases", 504, after=True)
+    await one.step(2.0)
+    await one.elector.release()
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == ""
+    assert await two.step(2.0)
+
+
+async def test_a_renewal_that_lands_while_the_lease_is_released_does_not_keep_it(
+    one: Candidate, fake: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.step()
+    late, replace, landed = lease("one"), one.elector._client.replace, []
+
+    async def overtaken(*args: Any, **more: Any) -> object:
+        if len(landed) < 3:
+            landed.append(fake.put(PATH, late))
+        return await replace(*args, **more)
+
+    monkeypatch.setattr(one.elector._client, "replace", overtaken)
+    await one.elector.release()
+    assert len(landed) == 3
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == ""
+
+
+async def test_a_lease_that_another_has_by_now_is_not_released(one: Candidate, fake: FakeApi) -> None:
+    await one.step()
+    fake.put(PATH, lease("two"))
+    await one.elector.release()
+    assert not one.elector.may_write()
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == "two"
 
 
 async def test_run_hands_over_and_counts(client: KubeClient) -> None:
