@@ -6,6 +6,7 @@ import pytest
 
 from slipway.kube.client import KubeClient
 from slipway.kube.leader_slice import leader_slice, shows
+from slipway.plan.observed import Obj
 from slipway.reconcile.address import LeaderAddress
 from slipway.reconcile.gate import Gate
 from slipway.telemetry.metrics import Metrics
@@ -60,5 +61,11 @@ async def test_what_fails_is_tried_again_soon_and_what_is_refused_with_the_next_
 def test_what_shows_the_address() -> None:
     theirs = {**WANTED, "metadata": {**WANTED["metadata"], "labels": {**WANTED["metadata"]["labels"], "a": "b"}}}
     assert shows(theirs, WANTED)
-    for change in ({"endpoints": []}, {"ports": []}, {"addressType": "IPv6"}, {"metadata": {"name": "leader"}}):
+    others: tuple[Obj, ...] = (
+        {"endpoints": []},
+        {"ports": []},
+        {"addressType": "IPv6"},
+        {"metadata": {"name": "leader"}},
+    )
+    for change in others:
         assert not shows({**WANTED, **change}, WANTED), change

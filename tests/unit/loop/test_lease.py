@@ -296,11 +296,12 @@ async def test_a_renewal_that_lands_while_the_lease_is_released_does_not_keep_it
     one: Candidate, fake: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await one.step()
-    late, replace, landed = lease("one"), one.elector._client.replace, []
+    replace = one.elector._client.replace
+    landed: list[object] = []
 
     async def overtaken(*args: Any, **more: Any) -> object:
         if len(landed) < 3:
-            landed.append(fake.put(PATH, late))
+            landed.append(fake.put(PATH, lease("one")))
         return await replace(*args, **more)
 
     monkeypatch.setattr(one.elector._client, "replace", overtaken)
