@@ -21,13 +21,14 @@ import kopf
 import uvloop
 
 from . import handlers, listings
-from .kube import connect, leader_slice
+from .kube import connect
 from .kube.client import KubeClient
-from .kube.errors import ApiError
 from .kube.kinds import OPTIONAL, WATCHED, Resource
+from .kube.leader_slice import leader_slice
 from .kube.lease import Elector
 from .plan.observed import Obj
 from .reconcile import progress_server, resync
+from .reconcile.address import LeaderAddress
 from .reconcile.apply import Applier
 from .reconcile.events import Recorder
 from .reconcile.gate import Gate
@@ -122,7 +123,7 @@ class App:
             clock=clock,
             wall=clocks.wall,
         )
-        self._published = asyncio.Event()
+        self.address = _address(settings, client, gate, self.elector.may_write)
         self._stop_kopf = asyncio.Event()
 
     # ------------------------------------------------------------------ what the parts tell each other
@@ -156,7 +157,8 @@ class App:
 
     def _gain(self) -> None:
         self.reconciler.begin()
-        self._published.clear()
+        if self.address is not None:
+            self.address.announce()
         self.queue.resume()
         count = resync.everything(self.index, self.queue.add)
         log.info("leading: visiting everything", extra={"keys": count})
@@ -237,24 +239,11 @@ class App:
         await self.elector.run(on_gain=self._gain, on_loss=self._lose)
 
     async def _publish(self) -> None:
-        """Keep the leader's address where pods send progress: after each gain, until it is written."""
-        if not self.settings.pod_ip:
+        if self.address is None:
             log.info("POD_IP is not set: no address for progress is published")
             await asyncio.Event().wait()
-        body = leader_slice.leader_slice(
-            service=self.settings.leader_service,
-            namespace=self.settings.namespace,
-            address=self.settings.pod_ip,
-            port=self.settings.progress_port,
-        )
-        while True:
-            if self.elector.may_write() and not self._published.is_set():
-                try:
-                    await leader_slice.publish(self.client, body)
-                    self._published.set()
-                except ApiError as error:
-                    log.warning("the leader's address could not be published: %s", error)
-            await asyncio.sleep(1.0)
+        else:
+            await self.address.keep()
 
     async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
         self.queue.pause()
@@ -274,6 +263,19 @@ async def _first(*tasks: "asyncio.Future[Any]") -> None:
         if task in done:
             await task  # raises what broke it
             raise RuntimeError(f"a task that should last ended by itself: {task}")
+
+
+def _address(settings: Settings, client: KubeClient, gate: Gate, leading: Callable[[], bool]) -> LeaderAddress | None:
+    """None outside a cluster, where no pod could reach us."""
+    if not settings.pod_ip:
+        return None
+    wanted = leader_slice(
+        service=settings.leader_service,
+        namespace=settings.namespace,
+        address=settings.pod_ip,
+        port=settings.progress_port,
+    )
+    return LeaderAddress(client, gate, wanted, leading=leading)
 
 
 def _on_signals(stop: asyncio.Event) -> None:

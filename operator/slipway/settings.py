@@ -188,6 +188,9 @@ def _lease(reader: Reader, *, namespace: str, identity: str) -> LeaseSettings:
             "SLIPWAY_LEASE_RETRY_SECONDS must be below SLIPWAY_LEASE_RENEW_DEADLINE_SECONDS, and that below "
             "SLIPWAY_LEASE_DURATION_SECONDS: two operators could write at once otherwise"
         )
-    if lease.duration_seconds != int(lease.duration_seconds):
-        reader.problems.append("SLIPWAY_LEASE_DURATION_SECONDS must be whole: a Lease counts in seconds")
+    if lease.duration_seconds != int(lease.duration_seconds) or lease.duration_seconds < 2:
+        reader.problems.append(
+            "SLIPWAY_LEASE_DURATION_SECONDS must be whole and at least 2: a Lease counts in seconds, and 1 says that it"
+            " was given up"
+        )
     return lease

@@ -83,6 +83,7 @@ FORBIDDEN = (
     ("operator", "coordination.k8s.io", "leases", "update", OWN, "another"),
     ("operator", "discovery.k8s.io", "endpointslices", "patch", OWN, "another"),
     ("operator", "discovery.k8s.io", "endpointslices", "create", OWN, "another"),
+    ("operator", "discovery.k8s.io", "endpointslices", "get", OWN, "another"),
     ("operator", "discovery.k8s.io", "endpointslices", "patch", OTHER, "slipway-leader"),
     ("operator", "apiextensions.k8s.io", "customresourcedefinitions", "patch", "", ""),
     ("operator", "rbac.authorization.k8s.io", "clusterroles", "get", "", ""),

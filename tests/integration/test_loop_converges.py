@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from slipway.kube.leader_slice import leader_slice, shows
+
 from .loopbed import PYTORCH_JOBS, Bed, Replica, establish, eventually, owner
 
 pytestmark = [pytest.mark.level(2), pytest.mark.feature("control-loop")]
@@ -35,8 +37,10 @@ def test_a_job_gets_its_children_its_status_and_an_event(bed: Bed, operator: Rep
     assert [e["regarding"]["name"] for e in events] == ["plain"]
     eventually(lambda: bed.find("endpointslices", "slipway-leader"), "the leader's address")
     slice_ = bed.get("endpointslices", "slipway-leader")
-    assert slice_["endpoints"][0]["addresses"] == ["10.1.2.3"]
-    assert slice_["ports"][0]["port"] == operator.progress_port
+    wanted = leader_slice(
+        service="slipway-leader", namespace=bed.namespace, address="10.1.2.3", port=operator.progress_port
+    )
+    assert shows(slice_, wanted), "what is read is what was written, so it is written once"
 
 
 def test_deleted_and_edited_children_are_repaired(bed: Bed, operator: Replica) -> None:

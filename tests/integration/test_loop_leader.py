@@ -70,7 +70,8 @@ def test_losing_the_lease_stops_the_writes(bed: Bed) -> None:
         time.sleep(2.0)
         assert bed.find("services", "unmade") is None
         assert bed.ready("trainingjobs", "unmade") == ("", "")
-        bed.patch("leases", "slipway", {"spec": {"holderIdentity": ""}})
+        given_up = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}
+        bed.patch("leases", "slipway", given_up)
         eventually(
             lambda: bed.ready("trainingjobs", "unmade")[0] == "Made", "leads again, and has looked at everything"
         )

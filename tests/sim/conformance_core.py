@@ -299,6 +299,7 @@ def the_leaders_endpoint(bench: Bench) -> None:
     _, first = bench.apply("endpointslices", endpoint_slice(), "slipway")
     _, again = bench.apply("endpointslices", endpoint_slice(), "slipway")
     assert version(first) == version(again)
+    assert all(first[field] == endpoint_slice()[field] for field in ("addressType", "endpoints", "ports"))
     moved = endpoint_slice(endpoints=[{"addresses": ["10.1.2.4"], "conditions": {"ready": True}}])
     _, after = bench.apply("endpointslices", moved, "slipway")
     assert (after["endpoints"][0]["addresses"], after["metadata"]["generation"]) == (["10.1.2.4"], 2)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from slipway.api.common import GROUP
-from slipway.kube.kinds import OWNERS
+from slipway.kube.kinds import ENDPOINT_SLICE, LEASE, OWNERS
 from slipway.plan.labels import MANAGED_BY, SELECTOR
 from slipway.plan.observed import Obj
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RECREATE_SECONDS = 0.3
 OWNER_KINDS = frozenset(resource.full for resource in OWNERS)
+OPERATOR_KINDS = frozenset({LEASE.full, ENDPOINT_SLICE.full})
+OPERATOR_NAMESPACE = "slipway"
 
 Do = Callable[["World", Hand, str, Obj], None]
 
@@ -25,8 +27,9 @@ Do = Callable[["World", Hand, str, Obj], None]
 def meddle(world: "World", fault: Meddling) -> None:
     """Do it, to an object that is there; nothing when there is none (any more)."""
     hand = Hand(world.api, "meddler")
-    selector = "" if fault.resource in OWNER_KINDS else SELECTOR
-    found = hand.list(fault.resource, NAMESPACE, selector)
+    selector = "" if fault.resource in OWNER_KINDS | OPERATOR_KINDS else SELECTOR
+    namespace = OPERATOR_NAMESPACE if fault.resource in OPERATOR_KINDS else NAMESPACE
+    found = hand.list(fault.resource, namespace, selector)
     if not found:
         return
     body = sorted(found, key=lambda one: str(one["metadata"]["name"]))[fault.choice % len(found)]
@@ -38,7 +41,8 @@ def meddle(world: "World", fault: Meddling) -> None:
 
 
 def delete(world: "World", hand: Hand, resource: str, body: Obj) -> None:
-    hand.delete(resource, NAMESPACE, body["metadata"]["name"], propagationPolicy="Background")
+    metadata = body["metadata"]
+    hand.delete(resource, metadata["namespace"], metadata["name"], propagationPolicy="Background")
 
 
 def orphaning_delete(world: "World", hand: Hand, resource: str, body: Obj) -> None:
@@ -68,7 +72,12 @@ def annotate(world: "World", hand: Hand, resource: str, body: Obj) -> None:
 def spoil(world: "World", hand: Hand, resource: str, body: Obj) -> None:
     """Change what Slipway has set."""
     if (patch := SPOILED.get(resource)) is not None:
-        hand.merge(resource, NAMESPACE, body["metadata"]["name"], patch)
+        hand.merge(resource, body["metadata"]["namespace"], body["metadata"]["name"], patch)
+
+
+def clear(world: "World", hand: Hand, resource: str, body: Obj) -> None:
+    """The Lease: nobody holds it, by what it says."""
+    hand.merge(resource, OPERATOR_NAMESPACE, body["metadata"]["name"], {"spec": {"holderIdentity": ""}})
 
 
 def recreate(world: "World", hand: Hand, resource: str, body: Obj) -> None:
@@ -93,6 +102,7 @@ SPOILED: dict[str, Obj] = {
     "scaledobjects.keda.sh": {"spec": {"maxReplicaCount": 77, "minReplicaCount": 0}},
     "pytorchjobs.kubeflow.org": {"metadata": {"annotations": {"team.example/edited": "yes"}}},
     "persistentvolumeclaims": {"metadata": {"labels": {"team.example/edited": "yes"}}},
+    ENDPOINT_SLICE.full: {"endpoints": [{"addresses": ["10.9.9.9"]}]},
 }
 
 ACTS: dict[str, Do] = {
@@ -104,4 +114,5 @@ ACTS: dict[str, Do] = {
     "annotate": annotate,
     "spoil": spoil,
     "recreate": recreate,
+    "clear": clear,
 }

@@ -68,7 +68,8 @@ class Process:
         clocks = Clocks(asyncio.get_running_loop().time, lambda: world.wall(number), chance.random)
         metrics = Metrics()
         self.client = SimClient(world, self, metrics)
-        settings: Settings = from_environment(ENVIRONMENT, unique=f"{number}-{life}")
+        address = {"POD_IP": f"10.0.0.{number}"} if world.script.addressed else {}
+        settings: Settings = from_environment({**ENVIRONMENT, **address}, unique=f"{number}-{life}")
         self.app = App(settings, self.client, metrics, world.planners, clocks)
         self.watches: list[Watch] = watches(world, self)
         self._by_resource = {watch.resource.full: watch for watch in self.watches}

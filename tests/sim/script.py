@@ -10,7 +10,7 @@ class Script:
     """`without` are numbers of the scenario's steps that are left out (when a failure is made smaller).
 
     `operators` run at once. `restart`: at the end, when all is at rest, the operator is restarted and must change
-    nothing.
+    nothing. `addressed`: they have addresses, and the leader publishes its own.
     """
 
     scenario: str
@@ -20,3 +20,4 @@ class Script:
     operators: int = 1
     restart: bool = False
     without: tuple[int, ...] = ()
+    addressed: bool = False

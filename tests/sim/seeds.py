@@ -4,6 +4,8 @@ a failure is repeated by its script, which is printed with it."""
 import random
 from collections.abc import Callable
 
+from slipway.kube.kinds import LEASE
+
 from .faults import Answer, Crash, Fault, Kill, Late, Meddling, Overlook, Partition, Silence, Slow, Storm, WallJump
 from .meddling import ACTS
 from .scenarios import SCENARIOS
@@ -45,13 +47,18 @@ def script(seed: int) -> Script:
     late = SCENARIOS[scenario].absent
     if late and chance.random() < 0.3:
         faults += (Overlook(late[0]),)
+    timing = chance.choice(("calm", "busy", "busy", "hostile", "hostile", "disorder"))
+    restart, addressed = chance.random() < 0.25, chance.random() < 0.25
+    if operators == 2 and chance.random() < 0.25:
+        faults += (Meddling(_when(chance), "clear", LEASE.full),)
     return Script(
         scenario=scenario,
         seed=seed,
-        timing=chance.choice(("calm", "busy", "busy", "hostile", "hostile", "disorder")),
+        timing=timing,
         faults=faults,
         operators=operators,
-        restart=chance.random() < 0.25,
+        restart=restart,
+        addressed=addressed,
     )
 
 
@@ -110,7 +117,7 @@ def _acts(resource: str) -> list[str]:
     if resource == "pods":
         return ["delete", "annotate"]
     dependents = resource in ("deployments.apps", "pytorchjobs.kubeflow.org")
-    return sorted(set(ACTS) - {"recreate"} - (set() if dependents else {"orphaning delete"}))
+    return sorted(set(ACTS) - {"recreate", "clear"} - (set() if dependents else {"orphaning delete"}))
 
 
 def jump(chance: Chance) -> Fault:

@@ -182,7 +182,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "namespace",
         "discovery.k8s.io",
         ("endpointslices",),
-        ("create", "patch"),
+        ("create", "get", "patch"),
         "the leader's address, behind the Service that training pods report to (a server-side apply that creates is"
         " checked with the name, so even create is limited to it)",
         names=(f"{FULLNAME}-leader",),

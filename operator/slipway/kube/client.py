@@ -99,10 +99,10 @@ class KubeClient:
         ) as response:
             return response.status, await response.read(), response.headers
 
-    async def get(self, target: Ref) -> Obj | None:
+    async def get(self, target: Ref, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Obj | None:
         """The object as it is now, or None when there is none (or no such kind)."""
         try:
-            return await self.request("GET", object_path(target))
+            return await self.request("GET", object_path(target), timeout_seconds=timeout_seconds)
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return None

@@ -5,10 +5,8 @@ Readiness cannot say it: a standby must be Ready, or a rolling update of the ope
 
 import ipaddress
 
-from ..plan.labels import FIELD_MANAGER
 from ..plan.observed import Obj
-from .client import KubeClient
-from .kinds import ENDPOINT_SLICE, ref_of
+from .kinds import ENDPOINT_SLICE
 
 PORT_NAME = "progress"  # the Service's port has the same name
 
@@ -33,6 +31,8 @@ def leader_slice(*, service: str, namespace: str, address: str, port: int) -> Ob
     }
 
 
-async def publish(client: KubeClient, body: Obj) -> None:
-    """Make it so. Raises ApiError."""
-    await client.apply(ref_of(body), body, manager=FIELD_MANAGER, timeout_seconds=5.0)
+def shows(live: Obj, wanted: Obj) -> bool:
+    """Whether an EndpointSlice as read says what `wanted` does. What others label it with is theirs."""
+    labels = live.get("metadata", {}).get("labels") or {}
+    same = all(live.get(field) == wanted[field] for field in ("addressType", "endpoints", "ports"))
+    return same and wanted["metadata"]["labels"].items() <= labels.items()

@@ -4,6 +4,10 @@ A Lease does not fence: the API server takes a write from anyone. So the leader 
 after `renew_deadline_seconds` counted from *before* its last successful renewal was sent. Others wait until they have
 seen the Lease unchanged for its whole duration, counted from when *they* read it. Both are durations on one machine's
 monotonic clock, so clocks that disagree change nothing. Updates carry the resourceVersion: of two candidates one wins.
+
+A user may delete the Lease, or clear its holder, and the leader does not know of it before its next renewal. So that
+too is waited for, by all but the leader; only what its holder has given up itself is free at once, and a Lease that
+this process has never seen: nothing tells a first start from that.
 """
 
 import asyncio
@@ -23,6 +27,8 @@ from .errors import CONFLICT, NOT_FOUND, ApiError
 from .kinds import LEASE, ref
 
 REQUEST_SECONDS = 5.0
+RELEASE_SECONDS = 4.0  # for all requests of a release: it is bounded by the pod's grace period
+RELEASED_SECONDS = 1  # the duration, in the Lease, by which its holder says that it has given it up
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +37,19 @@ class Step(Enum):
     CREATE = "create"  # there is no Lease
     RENEW = "renew"  # it is ours
     TAKE = "take"  # it is nobody's, or its holder has let it lapse
-    WAIT = "wait"  # it is another's
+    WAIT = "wait"  # it is another's, or may have been a moment ago
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A Lease as read, and when: `since` is this machine's monotonic clock when this state was first seen."""
+    """A Lease as read, and when: `since` is this machine's monotonic clock when this state was first seen.
+
+    `gone`: it was there, last as `body`, and is no more.
+    """
 
     body: Obj
     since: float
+    gone: bool = False
 
     @property
     def holder(self) -> str:
@@ -53,15 +63,26 @@ class Seen:
     def version(self) -> str:
         return str(self.body.get("metadata", {}).get("resourceVersion") or "")
 
+    @property
+    def given_up(self) -> bool:
+        """By its holder. Where a user has cleared the holder the duration is still what the holder wrote."""
+        return not self.gone and not self.holder and self.duration_seconds == RELEASED_SECONDS
 
-def decide(seen: Seen | None, *, identity: str, now: float) -> Step:
-    """What to do about the Lease as last read, at monotonic time `now`."""
+
+def decide(seen: Seen | None, *, identity: str, duration_seconds: float, leading: bool, now: float) -> Step:
+    """What to do about the Lease as last read, at monotonic time `now`.
+
+    `duration_seconds` is what we write into it ourselves. `leading`: our own time is not over yet, so nobody else can
+    have had what is nobody's now.
+    """
     if seen is None:
         return Step.CREATE
-    if seen.holder == identity:
+    if seen.holder == identity and not seen.gone:
         return Step.RENEW
-    if not seen.holder or now >= seen.since + seen.duration_seconds:
-        return Step.TAKE
+    ours_again = leading and (seen.gone or not seen.holder)
+    patience = max(duration_seconds, seen.duration_seconds)
+    if seen.given_up or ours_again or now >= seen.since + patience:
+        return Step.CREATE if seen.gone else Step.TAKE
     return Step.WAIT
 
 
@@ -144,19 +165,30 @@ class Elector:
         """One step: renew from what is known, or read first. Raises ApiError."""
         if not (self.may_write() and self._seen is not None):
             await self._read()
-        step = decide(self._seen, identity=self._settings.identity, now=self._clock())
-        if step is Step.WAIT:
-            self._expiry = float("-inf")
-            return
         try:
-            await self._claim()
+            await self._step()
         except ApiError as error:
             if error.status not in (CONFLICT, NOT_FOUND):
                 raise
-            await self._lost_update()
+            await self._read()  # somebody wrote in between
+            await self._step()
+
+    async def _step(self) -> None:
+        """Claim the Lease if it is ours to claim. Another's ends our leadership at once."""
+        step = decide(
+            self._seen,
+            identity=self._settings.identity,
+            duration_seconds=self._settings.duration_seconds,
+            leading=self.may_write(),
+            now=self._clock(),
+        )
+        if step is Step.WAIT:
+            self._expiry = float("-inf")
+        else:
+            await self._claim()
 
     async def _claim(self) -> None:
-        before = self._seen.body if self._seen else None
+        before = self._seen.body if self._seen and not self._seen.gone else None
         lease = written(
             before,
             settings=self._settings,
@@ -173,19 +205,14 @@ class Elector:
         self._note(answer)
         self._expiry = sent + self._settings.renew_deadline_seconds
 
-    async def _lost_update(self) -> None:
-        """Somebody wrote in between: read who. Another holder ends our leadership at once."""
-        await self._read()
-        if self._seen is None or self._seen.holder != self._settings.identity:
-            self._expiry = float("-inf")
-
     async def _read(self) -> None:
         try:
             self._note(await self._client.request("GET", self._path(), timeout_seconds=self._timeout()))
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
-            self._seen = None
+            if self._seen is not None and not self._seen.gone:
+                self._seen = Seen(self._seen.body, self._clock(), gone=True)
 
     def _now(self) -> datetime:
         """For people to read in the Lease; nothing is decided by it."""
@@ -196,7 +223,7 @@ class Elector:
 
     def _note(self, body: Obj) -> None:
         new = Seen(body, self._clock())
-        if self._seen is None or self._seen.version != new.version:
+        if self._seen is None or self._seen.gone or self._seen.version != new.version:
             self._seen = new
 
     def _timeout(self) -> float:
@@ -206,10 +233,25 @@ class Elector:
         """Give leadership up, so that a standby takes over at once. No write may begin from here on."""
         held = self.may_write()
         self._expiry = float("-inf")
-        if not held or self._seen is None:
+        if not held:
             return
-        lease = written(self._seen.body, settings=self._settings, now=self._now(), holder="", duration_seconds=1)
         try:
-            await self._client.replace(self._target, lease, timeout_seconds=2.0)
-        except ApiError as error:
-            log.warning("the lease could not be released and will expire instead: %s", error)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._give_up()
+        except (ApiError, TimeoutError) as error:
+            why = str(error) or f"no answer within {RELEASE_SECONDS:.0f} s"
+            log.warning("the lease could not be released and will expire instead: %s", why)
+
+    async def _give_up(self) -> None:
+        """Write that it is nobody's. A renewal that was cut short may have taken effect, or yet do so: then the version
+        is another than we know, and the Lease is read for it, for as long as it is ours."""
+        while self._seen is not None and not self._seen.gone and self._seen.holder == self._settings.identity:
+            before, seconds = self._seen.body, RELEASED_SECONDS
+            lease = written(before, settings=self._settings, now=self._now(), holder="", duration_seconds=seconds)
+            try:
+                await self._client.replace(self._target, lease, timeout_seconds=RELEASE_SECONDS)
+                return
+            except ApiError as error:
+                if error.status != CONFLICT:
+                    raise
+            await self._read()

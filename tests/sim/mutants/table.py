@@ -174,7 +174,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a lease is taken before it has lapsed",
-        ((LEASE, "now >= seen.since + seen.duration_seconds:", "now >= seen.since:"),),
+        ((LEASE, "now >= seen.since + patience:", "now >= seen.since:"),),
         hints='[Script("many at once", s, "calm", (), 2) for s in range(3)]',
     ),
     Mutant(

@@ -104,3 +104,11 @@ def test_what_has_ended_with_its_job_stays_though_the_gang_is_not_seen() -> None
 def test_a_recipe_that_is_wrong_is_not_tried_again_where_the_watch_of_pods_is_silent(timing: str, at: float) -> None:
     """The backend's verdict was all that was told; rank 0's pod had been read, and its exit code 2 was not used."""
     assert wrong("recipe is wrong", 1, timing, Silence("pods", at, 60.0, False)) == []
+
+
+@pytest.mark.parametrize("act", ["clear", "delete"])
+@pytest.mark.parametrize("at", [10.0, 11.0, 12.0, 13.0])
+def test_a_lease_that_a_user_takes_away_makes_no_second_leader(act: str, at: float) -> None:
+    """The standby took it at once; the leader wrote on by its own clock, until its next renewal."""
+    meddling = Meddling(at, act, "leases.coordination.k8s.io")
+    assert wrong("gang restarts", 3, "calm", meddling, operators=2) == []

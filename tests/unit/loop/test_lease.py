@@ -1,7 +1,9 @@
 """Leader election: the decision table, and what two candidates with clocks of their own can do to each other."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -35,15 +37,36 @@ def lease(holder: str | None, duration: int = 15, version: str = "1", **spec: ob
         (Seen(lease("two"), 100.0), 100.0, Step.WAIT),
         (Seen(lease("two"), 100.0), 114.9, Step.WAIT),
         (Seen(lease("two"), 100.0), 115.0, Step.TAKE),
-        (Seen(lease(""), 100.0), 100.0, Step.TAKE),
-        (Seen(lease(None), 100.0), 100.0, Step.TAKE),
+        (Seen(lease("", duration=1), 100.0), 100.0, Step.TAKE),  # given up by its holder
+        (Seen(lease(None, duration=1), 100.0), 100.0, Step.TAKE),
+        (Seen(lease(""), 100.0), 114.9, Step.WAIT),  # cleared by a user: its holder may not know yet
+        (Seen(lease(""), 100.0), 115.0, Step.TAKE),
+        (Seen({"metadata": {}, "spec": {}}, 100.0), 114.9, Step.WAIT),
+        (Seen(lease("two"), 100.0, gone=True), 114.9, Step.WAIT),  # deleted: likewise
+        (Seen(lease("two"), 100.0, gone=True), 115.0, Step.CREATE),
+        (Seen(lease("", duration=1), 100.0, gone=True), 114.9, Step.WAIT),  # somebody may have had it in between
+        (Seen(lease("one"), 100.0, gone=True), 114.9, Step.WAIT),  # likewise: our own time is over
         (Seen(lease("two", duration=60), 100.0), 130.0, Step.WAIT),  # the holder's duration counts, not ours
+        (Seen(lease("two", duration=60), 100.0, gone=True), 130.0, Step.WAIT),
         (Seen(lease("two", renewTime="1999-01-01T00:00:00Z"), 100.0), 101.0, Step.WAIT),  # its clock says nothing
         (Seen(lease("two", renewTime="2999-01-01T00:00:00Z"), 100.0), 116.0, Step.TAKE),
     ],
 )
 def test_the_decision_table(seen: Seen | None, now: float, step: Step) -> None:
-    assert decide(seen, identity="one", now=now) is step
+    assert decide(seen, identity="one", duration_seconds=15, leading=False, now=now) is step
+
+
+@pytest.mark.parametrize(
+    ("seen", "step"),
+    [
+        (Seen(lease("one"), 100.0), Step.RENEW),
+        (Seen(lease("two"), 100.0), Step.WAIT),
+        (Seen(lease(""), 100.0), Step.TAKE),
+        (Seen(lease("one"), 100.0, gone=True), Step.CREATE),
+    ],
+)
+def test_what_is_nobodys_is_the_leaders_at_once(seen: Seen, step: Step) -> None:
+    assert decide(seen, identity="one", duration_seconds=15, leading=True, now=101.0) is step
 
 
 @pytest.mark.parametrize(
@@ -185,13 +208,54 @@ async def test_a_lost_lease_is_noticed_at_the_next_renewal(one: Candidate, fake:
     assert one.log == ["gain", "loss"]
 
 
-async def test_a_deleted_lease_is_made_again(one: Candidate, two: Candidate, fake: FakeApi) -> None:
-    await one.step()
+def deleted(fake: FakeApi) -> None:
     del fake.objects[PATH]
-    await one.step(2.0)
+
+
+def cleared(fake: FakeApi) -> None:
+    """As by `kubectl patch`: all else is as the leader wrote it."""
+    before = fake.objects[PATH]
+    fake.put(PATH, {**before, "spec": {**before["spec"], "holderIdentity": ""}})
+
+
+@pytest.mark.parametrize("meddle", [deleted, cleared])
+async def test_a_lease_that_a_user_takes_away_stays_the_leaders(
+    one: Candidate, two: Candidate, fake: FakeApi, meddle: Callable[[FakeApi], None]
+) -> None:
+    await one.step()
+    assert not await two.step()
+    meddle(fake)
+    assert not await two.step(1.0), "the leader does not know of it yet"
     assert await one.step(2.0)
     assert fake.objects[PATH]["spec"]["holderIdentity"] == "one"
-    assert not await two.step()
+    assert not await two.step(1.0)
+    assert (one.log, two.log) == (["gain"], [])
+
+
+@pytest.mark.parametrize("meddle", [deleted, cleared])
+async def test_a_lease_that_a_user_takes_away_from_a_dead_leader_goes_on_after_the_duration(
+    one: Candidate, two: Candidate, fake: FakeApi, meddle: Callable[[FakeApi], None]
+) -> None:
+    await one.step()
+    await two.step()
+    meddle(fake)
+    assert not await two.step(2.0)
+    assert not await two.step(14.9)
+    assert await two.step(0.2)
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == "two"
+
+
+async def test_a_former_leader_waits_for_a_lease_that_was_deleted(
+    one: Candidate, two: Candidate, fake: FakeApi
+) -> None:
+    """It was cut off, and does not know who has led since."""
+    await one.step()
+    await two.step()
+    assert await two.step(15.1)
+    deleted(fake)
+    assert not await one.step(16.0)
+    assert await two.step(2.0), "made again"
+    assert not await one.step(1.0)
 
 
 async def test_releasing_lets_the_standby_in_at_once(one: Candidate, two: Candidate, fake: FakeApi) -> None:
@@ -215,6 +279,43 @@ async def test_a_release_that_fails_is_no_error(one: Candidate, fake: FakeApi) -
     fake.fail("PUT .*leases", 500)
     await one.elector.release()
     assert not one.elector.may_write()
+
+
+async def test_a_renewal_that_the_end_cut_short_loses_no_release(one: Candidate, two: Candidate, fake: FakeApi) -> None:
+    """It landed, and nobody heard of it: the version that was known is not the Lease's any more."""
+    await one.step()
+    await two.step()
+    fake.fail("PUT .*leases", 504, after=True)
+    await one.step(2.0)
+    await one.elector.release()
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == ""
+    assert await two.step(2.0)
+
+
+async def test_a_renewal_that_lands_while_the_lease_is_released_does_not_keep_it(
+    one: Candidate, fake: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.step()
+    replace = one.elector._client.replace
+    landed: list[object] = []
+
+    async def overtaken(*args: Any, **more: Any) -> object:
+        if len(landed) < 3:
+            landed.append(fake.put(PATH, lease("one")))
+        return await replace(*args, **more)
+
+    monkeypatch.setattr(one.elector._client, "replace", overtaken)
+    await one.elector.release()
+    assert len(landed) == 3
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == ""
+
+
+async def test_a_lease_that_another_has_by_now_is_not_released(one: Candidate, fake: FakeApi) -> None:
+    await one.step()
+    fake.put(PATH, lease("two"))
+    await one.elector.release()
+    assert not one.elector.may_write()
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == "two"
 
 
 async def test_run_hands_over_and_counts(client: KubeClient) -> None:

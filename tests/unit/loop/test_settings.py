@@ -72,6 +72,14 @@ def test_everything_can_be_said() -> None:
         ({"SLIPWAY_LEASE_RENEW_DEADLINE_SECONDS": "15"}, "two operators could write at once"),
         ({"SLIPWAY_LEASE_RETRY_SECONDS": "10"}, "SLIPWAY_LEASE_RETRY_SECONDS"),
         ({"SLIPWAY_LEASE_DURATION_SECONDS": "15.5"}, "SLIPWAY_LEASE_DURATION_SECONDS must be whole"),
+        (
+            {
+                "SLIPWAY_LEASE_DURATION_SECONDS": "1",
+                "SLIPWAY_LEASE_RENEW_DEADLINE_SECONDS": "0.8",
+                "SLIPWAY_LEASE_RETRY_SECONDS": "0.2",
+            },
+            "SLIPWAY_LEASE_DURATION_SECONDS must be whole and at least 2",
+        ),
     ],
 )
 def test_a_mistake_names_its_variable(change: dict[str, str], named: str) -> None:
