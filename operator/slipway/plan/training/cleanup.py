@@ -1,7 +1,8 @@
 """What is deleted: what belongs to no attempt that should run, and what of an ended one still burns its accelerators.
 
-A PyTorchJob goes before its pods, or the backend would make them again. Pods that are left without one are deleted by
-Slipway, since whoever deleted it may have asked for its pods to be kept. The loop deletes by uid after a live read.
+A PyTorchJob goes before its pods, or the backend would make them again: also one that no watch tells of, which is read
+live. Pods that are left without one are deleted by Slipway, since whoever deleted it may have asked for its pods to be
+kept; those of a PyTorchJob that a user made his own are his. The loop deletes by uid after a live read.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from .. import conditions
 from ..observed import Pod, Ref
 from ..outcome import Delete
-from . import requirement
+from . import requirement, unseen
 from .ended import End
 from .situation import Situation
 
@@ -24,7 +25,22 @@ def leftovers(situation: Situation) -> tuple[str, ...]:
 
 def left_pods(situation: Situation) -> tuple[Pod, ...]:
     """The pods among `leftovers`."""
-    return (*situation.stale_pods, *_orphans(situation))
+    return tuple(pod for pod in _without_gang(situation) if not _is_anothers(situation, pod))
+
+
+def gangs_of_pods(situation: Situation) -> tuple[Ref, ...]:
+    """The PyTorchJobs, as far as no watch tells of them, of pods that are left and not on their way out."""
+    told = {child.ref for child in situation.observed.children}
+    left = (pod for pod in _without_gang(situation) if not pod.deleting)
+    refs = dict.fromkeys(unseen.gang_of(situation.observed, pod) for pod in left)
+    return tuple(ref for ref in refs if ref is not None and ref not in told)
+
+
+def to_read(situation: Situation, *, over: bool = False) -> tuple[Ref, ...]:
+    """What `gangs_of_pods` names, less what has been read. Of a job that is `over`, what has ended is left alone."""
+    if over and not any(pod.phase in ACTIVE for pod in _without_gang(situation)):
+        return ()
+    return tuple(ref for ref in gangs_of_pods(situation) if ref not in situation.observed.read)
 
 
 def stale(situation: Situation) -> tuple[Delete, ...]:
@@ -39,8 +55,10 @@ def after_the_end(situation: Situation, end: End) -> tuple[Delete, ...]:
     for its logs, though its gang may be gone."""
     if situation.stale_gangs:
         return (*stale(situation), *burning(situation, end))
-    left = [pod for pod in _orphans(situation) if pod.phase in ACTIVE]
-    return (*_pods(situation.stale_pods), *_pods(left, unless_ended=True), *burning(situation, end))
+    left = left_pods(situation)
+    own = [pod for pod in left if pod in situation.pods and pod.phase in ACTIVE]
+    others = [pod for pod in left if pod not in situation.pods]
+    return (*_pods(others), *_pods(own, unless_ended=True), *burning(situation, end))
 
 
 def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
@@ -60,8 +78,13 @@ def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
     return () if noticed else (Delete(gang.ref, gang.uid),)
 
 
-def _orphans(situation: Situation) -> tuple[Pod, ...]:
-    return () if situation.gang else situation.pods
+def _without_gang(situation: Situation) -> tuple[Pod, ...]:
+    return (*situation.stale_pods, *(() if situation.gang else situation.pods))
+
+
+def _is_anothers(situation: Situation, pod: Pod) -> bool:
+    gang = unseen.gang_of(situation.observed, pod)
+    return gang is not None and unseen.is_anothers(situation.observed, gang)
 
 
 def _pods(pods: Iterable[Pod], *, unless_ended: bool = False) -> tuple[Delete, ...]:

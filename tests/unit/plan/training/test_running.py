@@ -245,7 +245,7 @@ def test_the_gang_of_an_earlier_job_of_that_name_goes_and_its_pods_too(older: st
 
 def test_leftovers_go_while_the_gang_runs() -> None:
     old = pod(attempt=0, phase="Failed")
-    made = planned(with_gang(*gang_pods(1), old, attempt=1, status=running_status(1)))
+    made = planned(with_gang(*gang_pods(1), old, attempt=1, status=running_status(1), read={gang_ref(): None}))
     assert made.delete == (pod_delete(old),)
     made = planned(with_gang(*gang_pods(1), status=running_status(1), children=(claim_child(), gang(0), gang(1))))
     assert made.delete == (Delete(gang_ref(0), "gang-0"),)
