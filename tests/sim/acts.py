@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from slipway.api.common import API_VERSION
 from slipway.kube.kinds import CLAIM, INFERENCE_SERVICE, TRAINING_JOB
@@ -98,12 +99,40 @@ class When:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """Until the operator has said of what is written now whether it accepts it: `accepted`, or else only if it was
+    written at all, and the API server did not refuse `spec`, a merge patch, at once."""
+
+    resource: str
+    name: str
+    spec: Obj = field(hash=False)
+    accepted: bool
+
+    def holds(self, hand: Hand) -> bool:
+        body = hand.get(self.resource, NAMESPACE, self.name)
+        if not self.accepted and (body is None or merged(body["spec"], self.spec) != body["spec"]):
+            return True
+        conditions = ((body or {}).get("status") or {}).get("conditions") or []
+        told: Obj = next((c for c in conditions if c["type"] == "Accepted"), {})
+        now = body is not None and told.get("observedGeneration") == body["metadata"]["generation"]
+        return now and told["status"] == str(self.accepted)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """`act`, `after` seconds after the step before, or after `when` has come."""
 
     act: Act | None = None
     after: float = 0.1
-    when: When | None = None
+    when: When | Judged | None = None
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict) or not isinstance(base, dict):
+        return patch
+    both = {name: merged(base.get(name, {}), value) for name, value in patch.items()}
+    return {name: value for name, value in {**base, **both}.items() if value is not None}
 
 
 def _expect(refused: bool | None, do: Callable[[], object]) -> None:
