@@ -3,13 +3,13 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from slipway.api.common import API_VERSION
 from slipway.kube.kinds import CLAIM, INFERENCE_SERVICE, TRAINING_JOB
 from slipway.plan.observed import Obj
 
 from .apiserver.kinds import ADMISSION, QUOTA
+from .apiserver.writes import merge_patched
 from .hand import Hand, Refused
 
 NAMESPACE, ANOTHER_NAMESPACE = "team", "others"
@@ -110,7 +110,7 @@ class Judged:
 
     def holds(self, hand: Hand) -> bool:
         body = hand.get(self.resource, NAMESPACE, self.name)
-        if not self.accepted and (body is None or merged(body["spec"], self.spec) != body["spec"]):
+        if not self.accepted and (body is None or merge_patched(body["spec"], self.spec) != body["spec"]):
             return True
         conditions = ((body or {}).get("status") or {}).get("conditions") or []
         told: Obj = next((c for c in conditions if c["type"] == "Accepted"), {})
@@ -125,14 +125,6 @@ class Step:
     act: Act | None = None
     after: float = 0.1
     when: When | Judged | None = None
-
-
-def merged(base: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict) or not isinstance(base, dict):
-        return patch
-    both = {name: merged(base.get(name, {}), value) for name, value in patch.items()}
-    return {name: value for name, value in {**base, **both}.items() if value is not None}
 
 
 def _expect(refused: bool | None, do: Callable[[], object]) -> None:

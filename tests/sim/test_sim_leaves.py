@@ -8,7 +8,7 @@ import pytest
 from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.plan.observed import Obj
 
-from .acts import merged
+from .apiserver.writes import merge_patched
 from .scenario import Scenario
 from .scenarios import SCENARIOS
 from .scenarios.leaves import (
@@ -77,7 +77,7 @@ def test_the_values_differ(leaf: Leaf) -> None:
         for step in base.steps
         if step.act and hasattr(step.act, "body") and "spec" in step.act.body
     ]
-    assert any(merged(spec, leaf.patch(leaf.other)) != spec for spec in specs)
+    assert any(merge_patched(spec, leaf.patch(leaf.other)) != spec for spec in specs)
 
 
 VOLUMES = ("podTemplate", "spec", "volumes")

@@ -11,7 +11,8 @@ from typing import Any
 from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.plan.observed import Obj
 
-from ..acts import JOBS, SERVICES, Create, Delete, Judged, Merge, Step, When, claim, job, merged, recipe, service
+from ..acts import JOBS, SERVICES, Create, Delete, Judged, Merge, Step, When, claim, job, recipe, service
+from ..apiserver.writes import merge_patched
 from ..scenario import Scenario
 
 Path = tuple[str, ...]
@@ -207,7 +208,7 @@ def _job(leaf: Leaf) -> Scenario:
     steps = [Step(Create(base)), Step(when=When(JOBS, "job", "Running"))]
     for value in (leaf.other, leaf.invalid, None):
         patch = {"spec": leaf.patch(value)}
-        refused = True if merged(base["spec"], patch["spec"]) != base["spec"] and value is not None else None
+        refused = True if merge_patched(base["spec"], patch["spec"]) != base["spec"] and value is not None else None
         steps.append(Step(Merge(JOBS, "job", patch, refused=refused), after=0.5))
     return Scenario(f"leaf of a job: {leaf.name}", tuple(steps), like=like)
 
@@ -223,7 +224,7 @@ def _changeable(leaf: Leaf) -> Scenario:
 
 def _created(leaf: Leaf) -> Scenario:
     base = COMMAND if leaf.path == ("command",) else RECIPE
-    invalid, valid = (merged(base["spec"], leaf.patch(value)) for value in (leaf.invalid, leaf.other))
+    invalid, valid = (merge_patched(base["spec"], leaf.patch(value)) for value in (leaf.invalid, leaf.other))
     steps = (
         Step(Create({**base, "spec": invalid}, refused=None)),
         Step(Delete(JOBS, "job"), after=6.0, when=Judged(JOBS, "job", invalid, accepted=False)),
