@@ -115,6 +115,18 @@ def test_a_gang_out_of_sight_comes_to_its_end() -> None:
     assert expectations(script.scenario, outcome) == []
 
 
+@pytest.mark.parametrize("seconds", [25.0, 45.0], ids=["of an attempt that is over", "of a job that is over"])
+def test_a_gang_that_a_late_request_makes_goes_again(seconds: float) -> None:
+    """Nobody answered the request that makes the first gang, so it was sent again; and at last it arrived all the same
+    (docs/LIMITS.md). What the operator can do is delete what came of it."""
+    script = Script("gang restarts", faults=(Late(13, seconds),))
+    outcome = judge(script)
+    assert outcome.violations == []
+    assert expectations(script.scenario, outcome) == []
+    assert sum("DELETE" in line and line.endswith("pytorchjobs/job-0 200") for line in outcome.log) == 2
+    assert "pytorchjobs.kubeflow.org/job-0" not in outcome.end.objects
+
+
 @pytest.mark.parametrize(("timing", "at"), [("calm", 0.1), ("busy", 4.0), ("hostile", 6.0)])
 def test_a_recipe_that_is_wrong_is_not_tried_again_where_the_watch_of_pods_is_silent(timing: str, at: float) -> None:
     """The backend's verdict was all that was told; rank 0's pod had been read, and its exit code 2 was not used."""
