@@ -6,6 +6,7 @@ kept; those of a PyTorchJob that a user made his own are his. The loop deletes b
 """
 
 from collections.abc import Iterable
+from itertools import islice
 
 from .. import conditions
 from ..observed import Pod, Ref
@@ -15,6 +16,8 @@ from .ended import End
 from .situation import Situation
 
 ACTIVE = frozenset({"Pending", "Running"})
+AT_ONCE = 100  # deletes in a visit, each with a live read: however many pods a user labels, other jobs get their turn
+MORE_SECONDS = 1.0  # until the next of them, if no event comes before
 
 
 def leftovers(situation: Situation) -> tuple[str, ...]:
@@ -29,10 +32,10 @@ def left_pods(situation: Situation) -> tuple[Pod, ...]:
 
 
 def gangs_of_pods(situation: Situation) -> tuple[Ref, ...]:
-    """The PyTorchJobs, as far as no watch tells of them, of pods that are left and not on their way out."""
+    """The PyTorchJobs, as far as no watch tells of them, of the next pods to be deleted."""
     told = {child.ref for child in situation.observed.children}
     left = (pod for pod in _without_gang(situation) if not pod.deleting)
-    refs = dict.fromkeys(unseen.gang_of(situation.observed, pod) for pod in left)
+    refs = dict.fromkeys(unseen.gang_of(situation.observed, pod) for pod in islice(left, AT_ONCE))
     return tuple(ref for ref in refs if ref is not None and ref not in told)
 
 
@@ -55,9 +58,9 @@ def after_the_end(situation: Situation, end: End) -> tuple[Delete, ...]:
     for its logs, though its gang may be gone."""
     if situation.stale_gangs:
         return (*stale(situation), *burning(situation, end))
-    left = left_pods(situation)
-    own = [pod for pod in left if pod in situation.pods and pod.phase in ACTIVE]
-    others = [pod for pod in left if pod not in situation.pods]
+    left, present = left_pods(situation), {pod.uid for pod in situation.pods}
+    own = [pod for pod in left if pod.uid in present and pod.phase in ACTIVE]
+    others = [pod for pod in left if pod.uid not in present]
     return (*_pods(others), *_pods(own, unless_ended=True), *burning(situation, end))
 
 

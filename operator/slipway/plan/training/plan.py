@@ -224,7 +224,8 @@ def _plan(situation: Situation, step: Step) -> Plan:
     told = progress.told(shown.progress, allotted, running=runs)
     past = step.history or history.read(owner.status)
     wanted = status.conditions_of(situation, step.accepted, step.running, failed=step.failed, end=step.end)
-    waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds) if seconds is not None]
+    more = cleanup.MORE_SECONDS if len(step.delete) > cleanup.AT_ONCE else None
+    waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds, more) if seconds is not None]
     counts = status.Counts(attempt, elastic.told(situation, step.size, attempt=attempt), past)
     written = status.write(situation, wanted, counts, end=step.end, shown=told, allocation=allotted)
     at_rest = step.end is not None and written == owner.status
@@ -232,7 +233,7 @@ def _plan(situation: Situation, step: Step) -> Plan:
         status=written,
         apply=step.apply,
         create=step.create,
-        delete=(*step.delete, *(ttl.deletion(situation) if at_rest else ())),
+        delete=(*step.delete[: cleanup.AT_ONCE], *(ttl.deletion(situation) if at_rest else ())),
         events=events.of_turn(owner, wanted, attempt=attempt, ended=step.end is not None),
         requeue_after=min(waits, default=None),
         look_again=step.look_again,

@@ -252,6 +252,16 @@ def test_leftovers_go_while_the_gang_runs() -> None:
     assert told(made)["Running"][0] == "True"
 
 
+def test_of_very_many_leftovers_some_go_at_each_visit() -> None:
+    """Whoever may label pods may label ten thousand of them as a job's; a visit deletes one after the other."""
+    pods = tuple(pod(f"worker-{number}", uid=f"uid-{number}", labels={}) for number in range(250))
+    made = planned(fresh(pods=pods))
+    assert [each.uid for each in made.delete] == [f"uid-{number}" for number in range(100)]
+    assert made.requeue_after == 1.0
+    made = planned(fresh(pods=pods[:100]))
+    assert (len(made.delete), made.requeue_after) == (100, None)
+
+
 # At rest
 
 
