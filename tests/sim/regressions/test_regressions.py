@@ -115,6 +115,13 @@ def test_a_gang_out_of_sight_comes_to_its_end() -> None:
     assert expectations(script.scenario, outcome) == []
 
 
+def test_a_gang_that_a_user_made_his_own_is_not_fought_over() -> None:
+    """Labels and owner taken off: its pods were deleted for ever, and made again as often (docs/LIMITS.md)."""
+    gangs = "pytorchjobs.kubeflow.org"
+    own = (Meddling(11.4, "mislabel", gangs), Meddling(23.6, "disown", gangs, 1))
+    assert wrong("suspended, and goes on", 124983, "calm", *own) == []
+
+
 @pytest.mark.parametrize("seconds", [25.0, 45.0], ids=["of an attempt that is over", "of a job that is over"])
 def test_a_gang_that_a_late_request_makes_goes_again(seconds: float) -> None:
     """Nobody answered the request that makes the first gang, so it was sent again; and at last it arrived all the same
