@@ -9,6 +9,7 @@ from slipway.kube.kinds import CLAIM, INFERENCE_SERVICE, TRAINING_JOB
 from slipway.plan.observed import Obj
 
 from .apiserver.kinds import ADMISSION, QUOTA
+from .apiserver.writes import merge_patched
 from .hand import Hand, Refused
 
 NAMESPACE, ANOTHER_NAMESPACE = "team", "others"
@@ -98,12 +99,32 @@ class When:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """Until the operator has said of what is written now whether it accepts it: `accepted`, or else only if it was
+    written at all, and the API server did not refuse `spec`, a merge patch, at once."""
+
+    resource: str
+    name: str
+    spec: Obj = field(hash=False)
+    accepted: bool
+
+    def holds(self, hand: Hand) -> bool:
+        body = hand.get(self.resource, NAMESPACE, self.name)
+        if not self.accepted and (body is None or merge_patched(body["spec"], self.spec) != body["spec"]):
+            return True
+        conditions = ((body or {}).get("status") or {}).get("conditions") or []
+        told: Obj = next((c for c in conditions if c["type"] == "Accepted"), {})
+        now = body is not None and told.get("observedGeneration") == body["metadata"]["generation"]
+        return now and told["status"] == str(self.accepted)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """`act`, `after` seconds after the step before, or after `when` has come."""
 
     act: Act | None = None
     after: float = 0.1
-    when: When | None = None
+    when: When | Judged | None = None
 
 
 def _expect(refused: bool | None, do: Callable[[], object]) -> None:

@@ -1,5 +1,6 @@
 """Which leaves of the CRDs are tried: all, or the ones that are named here with the reason."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,21 @@ import pytest
 from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.plan.observed import Obj
 
+from .apiserver.writes import merge_patched
+from .scenario import Scenario
 from .scenarios import SCENARIOS
-from .scenarios.leaves import JOB_LEAVES, SERVICE_LEAVES, Leaf, merged
+from .scenarios.leaves import (
+    JOB_LEAVES,
+    OURS_OF_A_JOB,
+    OURS_OF_A_SERVICE,
+    SERVICE_LEAVES,
+    Leaf,
+    _created,
+    _service,
+)
+from .script import Script
 from .seeds import LEAVES, OTHERS
-
-ONE_VALUE = {"engine"}  # enums of one value: there is nothing to change to yet
+from .world import run
 
 
 def leaves_of(schema: Obj, path: str = "") -> set[str]:
@@ -66,5 +77,26 @@ def test_the_values_differ(leaf: Leaf) -> None:
         for step in base.steps
         if step.act and hasattr(step.act, "body") and "spec" in step.act.body
     ]
-    if leaf.name not in ONE_VALUE:
-        assert any(merged(spec, leaf.patch(leaf.other)) != spec for spec in specs)
+    assert any(merge_patched(spec, leaf.patch(leaf.other)) != spec for spec in specs)
+
+
+VOLUMES = ("podTemplate", "spec", "volumes")
+GOOD, RESERVED = "extra", "reserved"
+
+
+@pytest.mark.parametrize("made", [_created, _service])
+@pytest.mark.parametrize(
+    ("other", "invalid", "complains"),
+    [(GOOD, RESERVED, False), (RESERVED, RESERVED, True), (GOOD, GOOD, True)],
+    ids=["as it should be", "what is called valid is not", "what is called invalid is not"],
+)
+def test_values_that_are_not_what_they_are_called_are_complained_of(
+    monkeypatch: pytest.MonkeyPatch, made: Callable[[Leaf], Scenario], other: str, invalid: str, complains: bool
+) -> None:
+    """Seven leaves were tried with values that the operator took otherwise, and nobody noticed."""
+    reserved = OURS_OF_A_SERVICE if made is _service else OURS_OF_A_JOB
+    volumes = {GOOD: {"name": "extra", "emptyDir": {}}, RESERVED: reserved}
+    scenario = made(Leaf(VOLUMES, [volumes[other]], [volumes[invalid]]))
+    monkeypatch.setitem(SCENARIOS, scenario.name, scenario)
+    vain = [violation for violation in run(Script(scenario.name)).violations if "in vain" in violation.message]
+    assert bool(vain) == complains

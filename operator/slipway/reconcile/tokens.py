@@ -1,8 +1,10 @@
 """Who is calling: the pod behind a service account token, by TokenReview, for one audience.
 
-Answers are kept for a minute by the token's hash, refusals for ten seconds. What cannot be a token for us by its own
-words is refused without asking, and reviews that fail are rationed by the caller's address: a hostile pod, which can
-make up as many tokens as it likes, costs the API server FAILURES_PER_SECOND reviews. The token itself is never kept.
+Answers are kept for a minute by the token's hash, refusals for ten seconds. Where there are more than can be kept, the
+first stay, and only the others are asked about at each report: to forget one for the sake of the next would soon be to
+remember none. What cannot be a token for us by its own words is refused without asking, and reviews that fail are
+rationed by the caller's address: a hostile pod, which can make up as many tokens as it likes, costs the API server
+FAILURES_PER_SECOND reviews. The token itself is never kept.
 """
 
 import base64
@@ -12,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..kube.client import KubeClient
 from ..plan.names import PROGRESS_AUDIENCE
@@ -19,9 +22,10 @@ from ..plan.observed import Obj
 from .limiter import Limiter
 
 ACCEPTED_SECONDS, REFUSED_SECONDS = 60.0, 10.0
-REMEMBERED = 10_000
+ACCEPTED_MOST, REFUSED_MOST = 65_536, 4_096  # jobs that report, and strangers, who must not oust them
 FAILURES_PER_SECOND, FAILURES_BURST = 2.0, 20.0  # per address, which many good pods may share behind a translation
 SKEW_SECONDS = 60.0  # by which the API server's clock may be behind ours
+T = TypeVar("T")
 JWT_PARTS = 3
 POD_NAME = "authentication.kubernetes.io/pod-name"
 POD_UID = "authentication.kubernetes.io/pod-uid"
@@ -37,6 +41,29 @@ class Caller:
     pod_uid: str
 
 
+class Kept(Generic[T]):
+    """What is good for `seconds`, and at most `most` of it: what is kept first stays until its time is over."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._known: OrderedDict[bytes, tuple[T, float]] = OrderedDict()  # whose time is over first, first
+
+    def has(self, name: bytes, now: float) -> bool:
+        known = self._known.get(name)
+        return known is not None and now < known[1]
+
+    def of(self, name: bytes) -> T:
+        return self._known[name][0]
+
+    def keep(self, name: bytes, value: T, now: float) -> None:
+        """Unless there are too many."""
+        self._known.pop(name, None)
+        while self._known and next(iter(self._known.values()))[1] <= now:
+            self._known.popitem(last=False)
+        if len(self._known) < self._most:
+            self._known[name] = (value, now + self._seconds)
+
+
 class TooManyFailed(Exception):
     """So many tokens from this address were not valid that no other is looked at now."""
 
@@ -50,7 +77,8 @@ class Tokens:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._clock, self._wall = client, clock, wall
-        self._known: OrderedDict[bytes, tuple[Caller | None, float]] = OrderedDict()
+        self._accepted: Kept[Caller] = Kept(ACCEPTED_MOST, ACCEPTED_SECONDS)
+        self._refused: Kept[None] = Kept(REFUSED_MOST, REFUSED_SECONDS)
         self._failures = Limiter(clock, per_second=FAILURES_PER_SECOND, burst=FAILURES_BURST)
 
     async def caller(self, token: str, address: str) -> Caller | None:
@@ -60,14 +88,15 @@ class Tokens:
         if not may_be_for_us(token, self._wall()):
             return None
         hashed, now = hashlib.sha256(token.encode()).digest(), self._clock()
-        known = self._known.get(hashed)
-        if known is not None and now < known[1]:
-            return known[0]
+        if self._refused.has(hashed, now):
+            return None
+        if self._accepted.has(hashed, now):
+            return self._accepted.of(hashed)
         answer = await self._review(token, address)
-        self._known[hashed] = (answer, now + (ACCEPTED_SECONDS if answer else REFUSED_SECONDS))
-        self._known.move_to_end(hashed)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        if answer is None:
+            self._refused.keep(hashed, None, now)
+        else:
+            self._accepted.keep(hashed, answer, now)
         return answer
 
     async def _review(self, token: str, address: str) -> Caller | None:

@@ -43,9 +43,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "another's gang of the name is taken for ours",
         (
             (ONCE, "if owner_uid(live) == owner.uid:", "if live:"),
-            (f"{TRAIN}/accepted.py", "    if gang is None or owner_uid(gang) ==", "    if gang or gang is None or owner_uid(gang) =="),
+            (f"{TRAIN}/unseen.py", "    return body is not None and owner_uid(body) !=", "    return False and owner_uid(body or {}) !="),
         ),
         hints="""[Script("the gang's name is taken, and stays so")]""",
+    ),
+    Mutant(
+        "a gang that no watch tells of is not there",
+        ((f"{TRAIN}/unseen.py", "in read if body and owner_uid(body) ==", "in read if not body and owner_uid(body or {}) =="),),
+        hints='[Script("gang restarts", faults=(Meddling(12.5, "unlabel", "pytorchjobs.kubeflow.org"),))]',
     ),
     Mutant(
         "deletes by name, without uid",

@@ -1,4 +1,8 @@
-"""One gang at a time, counted upwards, restarted for a reason, and nothing after the end."""
+"""One gang at a time, counted upwards, restarted for a reason, and nothing after the end.
+
+But for a gang whose creation was on its way, unanswered, when its attempt was given up or the job ended: nobody can
+call such a request back. What it makes must be gone at the end.
+"""
 
 from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
@@ -7,7 +11,7 @@ from slipway.api.gang import FREE_RESTARTS_DEFAULT
 from slipway.plan.labels import ATTEMPT, OWNER_UID
 from slipway.plan.observed import Obj
 
-from ..acts import JOBS
+from ..acts import JOBS, NAMESPACE
 from ..apiserver import WatchEvent
 from ..hand import Hand
 from .base import Oracle, is_true
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 GANGS = "pytorchjobs.kubeflow.org"
+CREATE = "/pytorchjobs"  # how the path ends on which one is made
 
 
 class Attempts(Oracle):
@@ -30,6 +35,8 @@ class Attempts(Oracle):
         self._suspends: dict[str, bool] = {}  # by the job's uid: whether it is to be
         self._resizes: Counter[str] = Counter()  # by the job's uid: how often it was given another number of nodes
         self._hurt: set[tuple[str, str]] = set()  # (job's uid, attempt) of which a pod failed or was taken away
+        self._turned: dict[str, float] = {}  # by the job's uid: since when it has its attempt, or is over
+        self._belated: dict[str, str] = {}  # by the job's uid: the attempt of a gang that a late request made
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource == JOBS and event.type != "DELETED":
@@ -52,12 +59,15 @@ class Attempts(Oracle):
         given_up = resized or self._suspended[uid] or (uid, str(before)) in self._hurt or self._hangs(status)
         if attempt > before and not given_up:
             self.wrong(f"attempt {before} is given up though no pod of it failed or was taken away")
+        if attempt != before:
+            self._turned[uid] = self.world.time()
         self._attempt[uid] = attempt
         over = next((kind for kind in ("Complete", "Failed") if is_true(job, kind)), None)
         if (known := self._over.get(uid)) and over != known:
             self.wrong(f"the job was {known} and is {over} now")
         if over:
             self._over[uid] = over
+            self._turned[uid] = self._turned.get(uid, 0.0) if known else self.world.time()
 
     def _sizes(self, job: Obj, new_attempt: bool) -> bool:
         """Whether this is an attempt for another number of nodes. Each of those is counted, and within its bounds."""
@@ -114,9 +124,28 @@ class Attempts(Oracle):
         if event.type == "DELETED":
             pods.pop(metadata["name"], None)
             return
-        if metadata["name"] not in pods and (others := {a for a in pods.values() if a != attempt}):
+        if metadata["name"] not in pods and (others := self._beside(uid, attempt)):
             self.wrong(f"pod {metadata['name']} is made while pods of attempts {sorted(others)} exist")
         pods[metadata["name"]] = attempt
+
+    def _beside(self, uid: str, attempt: str) -> set[str]:
+        """The other attempts of which pods exist, where neither is that of a gang that a late request made."""
+        belated = self._belated.get(uid)
+        return {each for each in self._pods[uid].values() if each != attempt and belated not in (each, attempt)}
+
+    def _is_belated(self, uid: str, gang: Obj) -> bool:
+        """Whether it was asked for before the job turned to what it is now, and whoever asked has heard nothing yet."""
+        name, turned = gang["metadata"]["name"], self._turned.get(uid, float("-inf"))
+        asked = (sent for sent in self.world.network.history if sent.method == "POST" and sent.path.endswith(CREATE))
+        ours = [sent for sent in asked if sent.body is not None and sent.body["metadata"]["name"] == name]
+        return all(sent.at <= turned for sent in ours) and any(sent.status is None for sent in ours)
+
+    def ends(self) -> None:
+        for gang in Hand(self.world.api, "oracle").list(GANGS, NAMESPACE, ""):
+            labels = gang["metadata"].get("labels") or {}
+            uid, attempt = labels.get(OWNER_UID, ""), labels.get(ATTEMPT, "")
+            if self._belated.get(uid) == attempt != str(self._attempt.get(uid, 0)):
+                self.wrong(f"gang {gang['metadata']['name']}, which a late request made, is left")
 
     def _held(self, pod: Obj) -> bool:
         """Whether its gang is suspended, by a queue or another hand: then it goes because it shall."""
@@ -145,6 +174,9 @@ class Attempts(Oracle):
         uid = labels.get(OWNER_UID, "")
         if any(c["type"] == "Failed" for c in (event.object.get("status") or {}).get("conditions") or []):
             self._hurt.add((uid, labels.get(ATTEMPT, "")))
+        if event.type == "ADDED" and self._is_belated(uid, event.object):
+            self._belated[uid] = labels.get(ATTEMPT, "")
+            return
         if event.type == "ADDED" and uid in self._over:
             self.wrong(f"gang {metadata['name']} is made though the job is {self._over[uid]}")
         if event.type == "ADDED" and int(labels.get(ATTEMPT, 0)) != self._attempt.get(uid, 0):

@@ -38,6 +38,8 @@ class Orphans(Oracle):
         metadata = child["metadata"]
         key = owner_of(metadata["namespace"], metadata.get("labels") or {})
         owner = owners.get((key.kind, key.name)) if key else None
+        if key is None and not metadata.get("ownerReferences") and self.world.meddled:
+            return  # a user took the labels off, and the owner: nothing says any more whose it was
         if owner is None:
             if metadata.get("ownerReferences") or resource not in TAKEN:
                 self.wrong(f"{resource} {metadata['name']} is left without its owner")

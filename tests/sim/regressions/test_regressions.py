@@ -3,7 +3,7 @@
 import pytest
 
 from ..faults import Answer, Crash, Fault, Kill, Late, Meddling, Silence, Slow, Storm
-from ..judge import judge
+from ..judge import expectations, judge
 from ..script import Script
 
 
@@ -98,6 +98,40 @@ def test_what_has_ended_with_its_job_stays_though_the_gang_is_not_seen() -> None
     """A user took the label off the PyTorchJob of a job that was done: its pods were deleted with their logs."""
     unlabelled = Meddling(45.1, "unlabel", "pytorchjobs.kubeflow.org", 2)
     assert wrong("recipe completes", 1764700948, "busy", unlabelled) == []
+
+
+def test_pods_that_a_gang_out_of_sight_makes_again_are_not_fought_over() -> None:
+    """While the operator was down a user took the label off the PyTorchJob: its pods were deleted for ever, and made
+    again as often."""
+    unlabelled = Meddling(0.867, "unlabel", "pytorchjobs.kubeflow.org", 0, 8)
+    assert wrong("suspended while it runs", 1, "calm", unlabelled, Crash(10, False, 23.8)) == []
+
+
+def test_a_gang_out_of_sight_comes_to_its_end() -> None:
+    """A user took the label off the PyTorchJob: its job was never Complete, and it was read again and again."""
+    script = Script("gang restarts", faults=(Meddling(12.5, "unlabel", "pytorchjobs.kubeflow.org"),))
+    outcome = judge(script)
+    assert outcome.violations == []
+    assert expectations(script.scenario, outcome) == []
+
+
+def test_a_gang_that_a_user_made_his_own_is_not_fought_over() -> None:
+    """Labels and owner taken off: its pods were deleted for ever, and made again as often (docs/LIMITS.md)."""
+    gangs = "pytorchjobs.kubeflow.org"
+    own = (Meddling(11.4, "mislabel", gangs), Meddling(23.6, "disown", gangs, 1))
+    assert wrong("suspended, and goes on", 124983, "calm", *own) == []
+
+
+@pytest.mark.parametrize("seconds", [25.0, 45.0], ids=["of an attempt that is over", "of a job that is over"])
+def test_a_gang_that_a_late_request_makes_goes_again(seconds: float) -> None:
+    """Nobody answered the request that makes the first gang, so it was sent again; and at last it arrived all the same
+    (docs/LIMITS.md). What the operator can do is delete what came of it."""
+    script = Script("gang restarts", faults=(Late(13, seconds),))
+    outcome = judge(script)
+    assert outcome.violations == []
+    assert expectations(script.scenario, outcome) == []
+    assert sum("DELETE" in line and line.endswith("pytorchjobs/job-0 200") for line in outcome.log) == 2
+    assert "pytorchjobs.kubeflow.org/job-0" not in outcome.end.objects
 
 
 @pytest.mark.parametrize(("timing", "at"), [("calm", 0.1), ("busy", 4.0), ("hostile", 6.0)])

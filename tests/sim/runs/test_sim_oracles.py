@@ -19,6 +19,7 @@ from ..apiserver import Emulator, WatchEvent, default_kinds
 from ..client import Sent
 from ..hand import Hand, path
 from ..mutants.__main__ import plant
+from ..mutants.score import score
 from ..mutants.table import MUTANTS, Mutant
 from ..oracles import ORACLES
 from ..oracles.invalid import Invalid
@@ -104,6 +105,18 @@ def test_the_oracle_finds_it(oracle: str) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_mutant_fits_the_source(mutant: Mutant, tmp_path: Path) -> None:
     plant(mutant, tmp_path)
+
+
+def test_what_is_no_oracle_is_counted_apart() -> None:
+    finders = [*["rest"] * 17, "expectation", "simulation (KeyError)", None]
+    told = "17 by oracles, 1 by what a scenario says of its end, 1 by a run that it breaks, 1 by nothing"
+    assert score(finders) == (f"20 mutants: {told}. Found are 95 %, at least 95 % wanted; 85 % by oracles", True)
+    assert not score([*finders, None])[1]
+
+
+def test_a_mutant_that_cannot_be_run_is_not_found() -> None:
+    line, will_do = score([*["rest"] * 30, "not run"])
+    assert (line.split(".")[0], will_do) == ("31 mutants: 30 by oracles, 1 could not be run", False)
 
 
 @cache

@@ -11,7 +11,8 @@ from typing import Any
 from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.plan.observed import Obj
 
-from ..acts import JOBS, SERVICES, Create, Delete, Merge, Step, When, claim, job, recipe, service
+from ..acts import JOBS, SERVICES, Create, Delete, Judged, Merge, Step, When, claim, job, recipe, service
+from ..apiserver.writes import merge_patched
 from ..scenario import Scenario
 
 Path = tuple[str, ...]
@@ -23,6 +24,8 @@ RECIPE, COMMAND = recipe(), job()
 
 # podTemplate preserves what the schema does not know: these stand for it.
 TEMPLATE = ("podTemplate", "spec")
+OURS_OF_A_JOB: Obj = {"name": "output", "emptyDir": {}}
+OURS_OF_A_SERVICE: Obj = {"name": "model", "emptyDir": {}}
 UNKNOWN: dict[Path, tuple[Any, Any]] = {
     (*TEMPLATE, "nodeSelector"): ({"disk": "fast"}, {"disk": 5}),
     (*TEMPLATE, "tolerations"): ([{"key": "gpu", "operator": "Exists"}], "none"),
@@ -32,7 +35,7 @@ UNKNOWN: dict[Path, tuple[Any, Any]] = {
         [{"name": "main", "resources": {"requests": {"cpu": "1"}}}],
         [{"name": "main", "image": "x"}],
     ),
-    (*TEMPLATE, "volumes"): ([{"name": "extra", "emptyDir": {}}], [{"name": "model", "emptyDir": {}}]),
+    (*TEMPLATE, "volumes"): ([{"name": "extra", "emptyDir": {}}], [OURS_OF_A_JOB, OURS_OF_A_SERVICE]),
 }
 OF_ANSWERS = ("exactMatchLeast", "rouge1Least", "rouge2Least", "rougeLLeast")
 ADAPTING: Obj = {"recipe": "lora", "baseModel": {"uri": "file:///models/base"}}
@@ -89,6 +92,7 @@ VALUES: dict[Path, tuple[Any, Any]] = {
 # What goes with a leaf, or its value would be refused for another leaf's sake.
 WITH: dict[Path, Obj] = {
     ("model", "from", "trainingJob"): {"model": {"uri": None}},
+    ("engine",): {"image": "sglang:mine"},
     ("parallelism", "tensor"): {"accelerator": "nvidia"},
     ("scheduling", "queuePriorityClass"): {"queue": "gpus"},
     ("scheduling", "topology", "required"): {"queue": "gpus"},
@@ -111,6 +115,9 @@ WITH: dict[Path, Obj] = {
     ("parallel", "schedule"): {**PIPELINE, "parallel": {"pipeline": 2}},
     ("parallel", "expert"): {"strategy": "parallel", "nodes": 2, "model": {"experts": 2}},
     ("checkpoint", "everySeconds"): {"checkpoint": {"everySteps": None}},
+    ("checkpoint", "layout"): {"strategy": "fsdp", "output": {"claim": "mine"}},
+    ("elastic", "minNodes"): {"nodes": 4},
+    **{("elastic", name): {"nodes": 4, "elastic": {"minNodes": 2}} for name in ("waitSeconds", "growAfterSeconds")},
 }
 
 
@@ -129,7 +136,7 @@ class Leaf:
         patch: Any = value
         for part in reversed(self.path):
             patch = {part: patch}
-        whole: Obj = merged(patch, WITH.get(self.path, {})) if value is not None else patch
+        whole: Obj = _both(patch, WITH.get(self.path, {})) if value is not None else patch
         return whole
 
 
@@ -161,12 +168,11 @@ def _values(schema: Obj) -> tuple[Any, Any]:
     raise ValueError(f"say in VALUES what else this may be: {schema}")
 
 
-def merged(base: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict) or not isinstance(base, dict):
-        return patch
-    both = {name: merged(base.get(name, {}), value) for name, value in patch.items()}
-    return {name: value for name, value in {**base, **both}.items() if value is not None}
+def _both(patch: Any, other: Any) -> Any:
+    """One merge patch that does what two do, one after the other: a None stays, for it takes away."""
+    if not isinstance(patch, dict) or not isinstance(other, dict):
+        return other
+    return {**patch, **{name: _both(patch.get(name), value) for name, value in other.items()}}
 
 
 # ---------------------------------------------------------------------------- services
@@ -182,15 +188,16 @@ def _restored(patch: Any, base: Any) -> Any:
 def _service(leaf: Leaf) -> Scenario:
     base, like = (SCALED, "scaled service") if leaf.path[0] == "scaling" else (PLAIN, "plain service")
     steps = [MODELS, Step(Create(base)), Step(when=When(SERVICES, "serve", "Ready"))]
-    for value, seconds in ((leaf.other, 0.5), (leaf.invalid, 5.0), (None, 5.0)):
+    for value, accepted, seconds in ((leaf.other, True, 0.5), (leaf.invalid, False, 5.0), (None, None, 5.0)):
         patch = leaf.patch(value)
-        steps.append(Step(_edit(patch), after=seconds))
-        steps.append(Step(_edit(_restored(patch, base["spec"])), after=5.0 if value is None else 2.0))
+        steps.append(Step(_edit(patch, refused=False if accepted else None), after=seconds))
+        judged = None if accepted is None else Judged(SERVICES, "serve", patch, accepted)
+        steps.append(Step(_edit(_restored(patch, base["spec"])), after=5.0 if value is None else 2.0, when=judged))
     return Scenario(f"leaf of a service: {leaf.name}", tuple(steps), load=((0.0, 15),), like=like)
 
 
-def _edit(spec: Obj) -> Merge:
-    return Merge(SERVICES, "serve", {"spec": spec}, refused=None)
+def _edit(spec: Obj, *, refused: bool | None = False) -> Merge:
+    return Merge(SERVICES, "serve", {"spec": spec}, refused=refused)
 
 
 # ---------------------------------------------------------------------------- jobs
@@ -201,7 +208,7 @@ def _job(leaf: Leaf) -> Scenario:
     steps = [Step(Create(base)), Step(when=When(JOBS, "job", "Running"))]
     for value in (leaf.other, leaf.invalid, None):
         patch = {"spec": leaf.patch(value)}
-        refused = True if merged(base["spec"], patch["spec"]) != base["spec"] and value is not None else None
+        refused = True if merge_patched(base["spec"], patch["spec"]) != base["spec"] and value is not None else None
         steps.append(Step(Merge(JOBS, "job", patch, refused=refused), after=0.5))
     return Scenario(f"leaf of a job: {leaf.name}", tuple(steps), like=like)
 
@@ -217,13 +224,14 @@ def _changeable(leaf: Leaf) -> Scenario:
 
 def _created(leaf: Leaf) -> Scenario:
     base = COMMAND if leaf.path == ("command",) else RECIPE
-    invalid, valid = (
-        Create({**base, "spec": merged(base["spec"], leaf.patch(value))}, refused=None)
-        for value in (leaf.invalid, leaf.other)
+    invalid, valid = (merge_patched(base["spec"], leaf.patch(value)) for value in (leaf.invalid, leaf.other))
+    steps = (
+        Step(Create({**base, "spec": invalid}, refused=None)),
+        Step(Delete(JOBS, "job"), after=6.0, when=Judged(JOBS, "job", invalid, accepted=False)),
+        Step(Create({**base, "spec": valid}), when=When(JOBS, "job", gone=True)),
+        Step(when=Judged(JOBS, "job", valid, accepted=True)),
     )
-    gone = When(JOBS, "job", gone=True)
-    steps = (Step(invalid), Step(Delete(JOBS, "job"), after=6.0), Step(valid, when=gone))
-    return Scenario(f"leaf of a new job: {leaf.name}", (Step(Create(claim("mine"))), *steps))
+    return Scenario(f"leaf of a new job: {leaf.name}", (Step(Create(claim("mine", "ReadWriteMany"))), *steps))
 
 
 SERVICE_LEAVES, JOB_LEAVES = tuple(leaves(INFERENCE_SERVICE)), tuple(leaves(TRAINING_JOB))

@@ -55,11 +55,40 @@ async def test_a_token_is_reviewed_once_a_minute_and_a_bad_one_once_in_ten_secon
 async def test_remembered_tokens_are_bounded(
     client: KubeClient, fake: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens_module, "REMEMBERED", 2)
+    monkeypatch.setattr(tokens_module, "REFUSED_MOST", 2)
     tokens = Tokens(client, clock=Clock())
-    for name in ("a", "b", "c", "a"):
+    for name in ("a", "b", "c", "a", "c"):
         await tokens.caller(jwt(name=name), "address")
-    assert len(fake.requests) == 4
+    assert len(fake.requests) == 4, "a and b are remembered, and c is not"
+
+
+async def test_a_few_more_jobs_than_can_be_remembered_cost_a_few_more_reviews(
+    client: KubeClient, fake: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First in, first out, one job too many cost a review for each report of every job."""
+    monkeypatch.setattr(tokens_module, "ACCEPTED_MOST", 10)
+    clock, jobs = Clock(), [jwt(name=f"job-{number}") for number in range(11)]
+    tokens = Tokens(client, clock=clock)
+    for each in jobs:
+        fake.reviews[each] = review()
+    for clock.now in (0.0, 10.0, 20.0, 30.0, 40.0):
+        for each in jobs:
+            assert await tokens.caller(each, "address") == Caller("ns", "pod", "pod-uid")
+    assert len(fake.requests) == 10 + 5
+    for clock.now in (61.0, 62.0):
+        await tokens.caller(jobs[-1], "address")
+    assert len(fake.requests) == 10 + 5 + 1, "those whose time is over make room"
+
+
+async def test_strangers_do_not_oust_jobs(client: KubeClient, fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_module, "ACCEPTED_MOST", 2)
+    tokens, good = Tokens(client, clock=Clock()), jwt(name="good")
+    for number in range(4):
+        await tokens.caller(jwt(name=f"bad-{number}"), "address")
+    fake.reviews[good] = review()
+    for _ in range(3):
+        await tokens.caller(good, "address")
+    assert len(fake.requests) == 4 + 1
 
 
 @pytest.mark.parametrize(

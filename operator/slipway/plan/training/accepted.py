@@ -10,11 +10,11 @@ from collections.abc import Callable
 from .. import conditions
 from ..capacity.refusal import misfit
 from ..conditions import Finding
-from ..observed import NO_SUCH_KIND, Obj, Ref
+from ..observed import NO_SUCH_KIND, Ref
 from ..pod import policy
 from ..pod.template import INVALID, steady
 from ..volumes import unusable
-from . import claims, inputs, rules, trials
+from . import claims, cleanup, inputs, rules, trials, unseen
 from .pods import RESERVED
 from .situation import Situation
 
@@ -148,11 +148,11 @@ def _own_claim_stays(situation: Situation) -> Finding | None:
 
 
 def _gang_name_free(situation: Situation) -> Finding | None:
-    gang = situation.observed.read.get(situation.gang_ref)
-    if gang is None or owner_uid(gang) == situation.observed.owner.uid:
+    refs = (situation.gang_ref, *cleanup.gangs_of_pods(situation))
+    found = next((ref.name for ref in refs if unseen.is_anothers(situation.observed, ref)), None)
+    if found is None:
         return None
-    message = f"PyTorchJob {situation.gang_ref.name!r} exists and is not this job's: delete it, or rename the job"
-    return Finding("GangConflict", message)
+    return Finding("GangConflict", f"PyTorchJob {found!r} exists and is not this job's: delete it, or rename the job")
 
 
 def _template_policy(situation: Situation) -> Finding | None:
@@ -213,13 +213,6 @@ def to_read(situation: Situation) -> tuple[Ref, ...]:
     return tuple(ref for ref in wanted if ref not in situation.observed.read)
 
 
-def gang_is_unseen(situation: Situation) -> bool:
-    """Whether the attempt's gang is there, though no watch has told of it yet."""
-    gang = situation.observed.read.get(situation.gang_ref)
-    told = any(other.ref == situation.gang_ref for other in situation.stale_gangs)
-    return gang is not None and not told and owner_uid(gang) == situation.observed.owner.uid
-
-
 def refused_claim(situation: Situation) -> Finding | None:
     """What the API server has against the claim that Slipway would make."""
     ref = claims.output_ref(situation)
@@ -254,9 +247,3 @@ def refused_gang(situation: Situation) -> Finding | None:
     if answer:
         return Finding(REFUSED, f"the API server refuses PyTorchJob {situation.gang_ref.name!r}: {answer}")
     return None
-
-
-def owner_uid(body: Obj) -> str:
-    """The uid of an object's controller, "" without one."""
-    references = body.get("metadata", {}).get("ownerReferences") or []
-    return next((str(entry.get("uid", "")) for entry in references if entry.get("controller")), "")

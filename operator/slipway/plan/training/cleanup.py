@@ -1,19 +1,23 @@
 """What is deleted: what belongs to no attempt that should run, and what of an ended one still burns its accelerators.
 
-A PyTorchJob goes before its pods, or the backend would make them again. Pods that are left without one are deleted by
-Slipway, since whoever deleted it may have asked for its pods to be kept. The loop deletes by uid after a live read.
+A PyTorchJob goes before its pods, or the backend would make them again: also one that no watch tells of, which is read
+live. Pods that are left without one are deleted by Slipway, since whoever deleted it may have asked for its pods to be
+kept; those of a PyTorchJob that a user made his own are his. The loop deletes by uid after a live read.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 
 from .. import conditions
 from ..observed import Pod, Ref
 from ..outcome import Delete
-from . import requirement
+from . import requirement, unseen
 from .ended import End
 from .situation import Situation
 
 ACTIVE = frozenset({"Pending", "Running"})
+AT_ONCE = 100  # deletes in a visit, each with a live read: however many pods a user labels, other jobs get their turn
+MORE_SECONDS = 1.0  # until the next of them, if no event comes before
 
 
 def leftovers(situation: Situation) -> tuple[str, ...]:
@@ -24,7 +28,22 @@ def leftovers(situation: Situation) -> tuple[str, ...]:
 
 def left_pods(situation: Situation) -> tuple[Pod, ...]:
     """The pods among `leftovers`."""
-    return (*situation.stale_pods, *_orphans(situation))
+    return tuple(pod for pod in _without_gang(situation) if not _is_anothers(situation, pod))
+
+
+def gangs_of_pods(situation: Situation) -> tuple[Ref, ...]:
+    """The PyTorchJobs, as far as no watch tells of them, of the next pods to be deleted."""
+    told = {child.ref for child in situation.observed.children}
+    left = (pod for pod in _without_gang(situation) if not pod.deleting)
+    refs = dict.fromkeys(unseen.gang_of(situation.observed, pod) for pod in islice(left, AT_ONCE))
+    return tuple(ref for ref in refs if ref is not None and ref not in told)
+
+
+def to_read(situation: Situation, *, over: bool = False) -> tuple[Ref, ...]:
+    """What `gangs_of_pods` names, less what has been read. Of a job that is `over`, what has ended is left alone."""
+    if over and not any(pod.phase in ACTIVE for pod in _without_gang(situation)):
+        return ()
+    return tuple(ref for ref in gangs_of_pods(situation) if ref not in situation.observed.read)
 
 
 def stale(situation: Situation) -> tuple[Delete, ...]:
@@ -39,8 +58,10 @@ def after_the_end(situation: Situation, end: End) -> tuple[Delete, ...]:
     for its logs, though its gang may be gone."""
     if situation.stale_gangs:
         return (*stale(situation), *burning(situation, end))
-    left = [pod for pod in _orphans(situation) if pod.phase in ACTIVE]
-    return (*_pods(situation.stale_pods), *_pods(left, unless_ended=True), *burning(situation, end))
+    left, present = left_pods(situation), {pod.uid for pod in situation.pods}
+    own = [pod for pod in left if pod.uid in present and pod.phase in ACTIVE]
+    others = [pod for pod in left if pod.uid not in present]
+    return (*_pods(others), *_pods(own, unless_ended=True), *burning(situation, end))
 
 
 def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
@@ -60,8 +81,13 @@ def burning(situation: Situation, end: End) -> tuple[Delete, ...]:
     return () if noticed else (Delete(gang.ref, gang.uid),)
 
 
-def _orphans(situation: Situation) -> tuple[Pod, ...]:
-    return () if situation.gang else situation.pods
+def _without_gang(situation: Situation) -> tuple[Pod, ...]:
+    return (*situation.stale_pods, *(() if situation.gang else situation.pods))
+
+
+def _is_anothers(situation: Situation, pod: Pod) -> bool:
+    gang = unseen.gang_of(situation.observed, pod)
+    return gang is not None and unseen.is_anothers(situation.observed, gang)
 
 
 def _pods(pods: Iterable[Pod], *, unless_ended: bool = False) -> tuple[Delete, ...]:

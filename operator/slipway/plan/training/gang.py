@@ -11,7 +11,8 @@ from ..observed import Obj
 from . import queue
 from .claims import owner_reference
 from .pods import pod_labels, pod_template
-from .situation import API_VERSION, KIND, Situation
+from .situation import Situation
+from .unseen import API_VERSION, KIND
 
 
 def pytorchjob(situation: Situation) -> Obj:

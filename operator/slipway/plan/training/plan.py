@@ -88,7 +88,12 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 def _question(situation: Situation) -> Plan | None:
     """What must be known before a gang may be made or given up, and is not."""
-    if ended.recorded(situation) or accepted.early_complaint(situation):
+    over = ended.recorded(situation) is not None
+    if not over and accepted.early_complaint(situation):
+        return None
+    if unread := cleanup.to_read(situation, over=over):
+        return Plan(status=situation.observed.owner.status, reads=unread)
+    if over:
         return None
     if ended.succeeded(situation):
         unread = _to_read_of_success(situation)
@@ -99,7 +104,7 @@ def _question(situation: Situation) -> Plan | None:
         return Plan(status=situation.observed.owner.status, reads=unread)
     if unread := deadnode.to_read(situation):
         return Plan(status=situation.observed.owner.status, reads=unread)
-    if cleanup.leftovers(situation) or accepted.gang_is_unseen(situation) or starting.pause_seconds(situation):
+    if cleanup.leftovers(situation) or starting.pause_seconds(situation):
         return None
     if accepted.complaint(situation):
         return None
@@ -194,7 +199,7 @@ def _watch(situation: Situation) -> Step:
         apply=starting.own_claim(situation),
         delete=cleanup.stale(situation),
         wait_seconds=_watch_seconds(situation),
-        look_again=trials.is_late(situation) or not claims.is_own(situation.spec),
+        look_again=trials.is_late(situation) or not claims.is_own(situation.spec) or situation.is_unseen,
     )
 
 
@@ -219,7 +224,8 @@ def _plan(situation: Situation, step: Step) -> Plan:
     told = progress.told(shown.progress, allotted, running=runs)
     past = step.history or history.read(owner.status)
     wanted = status.conditions_of(situation, step.accepted, step.running, failed=step.failed, end=step.end)
-    waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds) if seconds is not None]
+    more = cleanup.MORE_SECONDS if len(step.delete) > cleanup.AT_ONCE else None
+    waits = [seconds for seconds in (step.wait_seconds, shown.due_seconds, more) if seconds is not None]
     counts = status.Counts(attempt, elastic.told(situation, step.size, attempt=attempt), past)
     written = status.write(situation, wanted, counts, end=step.end, shown=told, allocation=allotted)
     at_rest = step.end is not None and written == owner.status
@@ -227,7 +233,7 @@ def _plan(situation: Situation, step: Step) -> Plan:
         status=written,
         apply=step.apply,
         create=step.create,
-        delete=(*step.delete, *(ttl.deletion(situation) if at_rest else ())),
+        delete=(*step.delete[: cleanup.AT_ONCE], *(ttl.deletion(situation) if at_rest else ())),
         events=events.of_turn(owner, wanted, attempt=attempt, ended=step.end is not None),
         requeue_after=min(waits, default=None),
         look_again=step.look_again,

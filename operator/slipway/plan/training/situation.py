@@ -14,11 +14,8 @@ from .. import conditions, labels, names
 from ..observed import Child, Observed, Pod, Ref
 from ..outcome import Defaults
 from ..pod.policytypes import mapping
-from . import size
+from . import size, unseen
 
-API_VERSION = "kubeflow.org/v1"
-KIND = "PyTorchJob"
-PLURAL = "pytorchjobs.kubeflow.org"
 BACKEND_SUSPENDED = "Suspended"  # its condition: True while it keeps no pods, False when it goes on
 CONTAINER = "pytorch"  # the backend insists on this name
 
@@ -45,7 +42,13 @@ class Situation:
     @property
     def gang_ref(self) -> Ref:
         name = names.pytorchjob(self.observed.owner.name, self.attempt)
-        return Ref(API_VERSION, KIND, PLURAL, self.observed.owner.namespace, name)
+        return unseen.ref(self.observed.owner.namespace, name)
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether a gang is known by a live read alone: no watch will tell of its end, unless it is only late."""
+        gangs = (*self.stale_gangs, *((self.gang,) if self.gang else ()))
+        return any(gang not in self.observed.children for gang in gangs)
 
     @property
     def has_run(self) -> bool:
@@ -85,7 +88,8 @@ class Situation:
 
 def look(observed: Observed, spec: TrainingJobSpec, now: float, defaults: Defaults) -> Situation:
     """The situation of the job that `observed` is about."""
-    gangs = [child for child in observed.children if child.ref.plural == PLURAL]
+    told = (child for child in observed.children if child.ref.plural == unseen.PLURAL)
+    gangs = [*told, *unseen.gangs(observed)]
     ours = [gang for gang in gangs if gang.owner_uid == observed.owner.uid and not gang.deleting]
     attempt = max([recorded_attempt(observed.owner.status), *(_attempt(gang) for gang in ours)])
     gang = next((gang for gang in ours if _attempt(gang) == attempt), None)

@@ -18,13 +18,12 @@ def start(situation: Situation) -> Step:
     """What is done about a gang that is not there: remove, wait, refuse, or make."""
     if early := accepted.early_complaint(situation):
         return _refuse(early)
-    if accepted.gang_is_unseen(situation):
-        return Step(running=running.starting(situation), look_again=True)
     if leftovers := cleanup.leftovers(situation):
         return Step(
             running=running.clearing(situation, leftovers),
             delete=cleanup.stale(situation),
             wait_seconds=deadnode.look_again_seconds(situation),
+            look_again=situation.is_unseen,
         )
     if left := pause_seconds(situation):
         return Step(running=running.pausing(situation), wait_seconds=left)

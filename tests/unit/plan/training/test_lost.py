@@ -1,5 +1,6 @@
 """An attempt that ends without a word of its own: the backend's verdict, lost pods; and what is done after the end."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,14 +252,17 @@ def test_a_gang_that_succeeded_is_left_to_notice() -> None:
 
 def test_what_is_left_of_other_attempts_goes_after_the_end_too() -> None:
     old = pod(attempt=0, phase="Failed")
-    made = planned(with_gang(old, attempt=1, status=OVER, backend=backend_condition("Failed")))
+    gone: Any = {gang_ref(): None}
+    made = planned(with_gang(old, attempt=1, status=OVER, backend=backend_condition("Failed"), read=gone))
     assert made.delete == (pod_delete(old),)
 
 
 def test_pods_that_ended_with_the_job_stay_though_their_gang_is_gone() -> None:
     """A user deleted it and kept them, or took its label off: their logs are for whoever wonders."""
     running = pod("worker-0", 1)
-    made = planned(observed(owner(status=OVER), pods=(pod(attempt=1, phase="Failed"), running)))
+    what = observed(owner(status=OVER), pods=(pod(attempt=1, phase="Failed"), running))
+    assert planned(what).reads == (gang_ref(1),), "if it is only out of sight, it would make what is deleted again"
+    made = planned(replace(what, read={gang_ref(1): None}))
     assert made.delete == (Delete(pod_ref(running.name), running.uid, unless_ended=True),)
 
 

@@ -245,11 +245,21 @@ def test_the_gang_of_an_earlier_job_of_that_name_goes_and_its_pods_too(older: st
 
 def test_leftovers_go_while_the_gang_runs() -> None:
     old = pod(attempt=0, phase="Failed")
-    made = planned(with_gang(*gang_pods(1), old, attempt=1, status=running_status(1)))
+    made = planned(with_gang(*gang_pods(1), old, attempt=1, status=running_status(1), read={gang_ref(): None}))
     assert made.delete == (pod_delete(old),)
     made = planned(with_gang(*gang_pods(1), status=running_status(1), children=(claim_child(), gang(0), gang(1))))
     assert made.delete == (Delete(gang_ref(0), "gang-0"),)
     assert told(made)["Running"][0] == "True"
+
+
+def test_of_very_many_leftovers_some_go_at_each_visit() -> None:
+    """Whoever may label pods may label ten thousand of them as a job's; a visit deletes one after the other."""
+    pods = tuple(pod(f"worker-{number}", uid=f"uid-{number}", labels={}) for number in range(250))
+    made = planned(fresh(pods=pods))
+    assert [each.uid for each in made.delete] == [f"uid-{number}" for number in range(100)]
+    assert made.requeue_after == 1.0
+    made = planned(fresh(pods=pods[:100]))
+    assert (len(made.delete), made.requeue_after) == (100, None)
 
 
 # At rest

@@ -99,11 +99,12 @@ def test_a_job_may_begin_suspended() -> None:
     assert (made.apply, made.create, made.status["attempt"]) == ((), (), 0)
 
 
-def test_a_gang_that_no_watch_has_told_of_yet_is_waited_for() -> None:
+def test_a_gang_that_no_watch_tells_of_is_stopped_as_any_other() -> None:
     ours = {"metadata": {"ownerReferences": [{"uid": "11111111-2222-3333-4444-555555555555", "controller": True}]}}
-    made = planned(fresh(SUSPENDED, read={**NOTHING_THERE, gang_ref(): ours}))
-    assert told(made)["Running"][1] == "WaitingForPods"
-    assert made.look_again
+    what = fresh(SUSPENDED, read={**NOTHING_THERE, gang_ref(): ours})
+    assert planned(what).reads == (pod_ref("demo-0-master-0"),)
+    made = planned(replace(what, read={**what.read, pod_ref("demo-0-master-0"): None}))
+    assert (told(made)["Running"][1], made.status["attempt"]) == ("Suspending", 1)
 
 
 @pytest.mark.parametrize(

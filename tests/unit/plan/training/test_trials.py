@@ -13,6 +13,7 @@ from .builders import (
     JOB,
     NOTHING_THERE,
     NOW,
+    NOW_TEXT,
     RECIPE,
     UID,
     asked,
@@ -32,6 +33,8 @@ from .builders import (
 from .test_accepted import assert_accepted, assert_refused
 
 TEMPLATED = {**RECIPE, "podTemplate": {"spec": {"runtimeClassName": "low"}}}
+OURS = {"ownerReferences": [{"uid": UID, "controller": True}]}
+OURS_JUST_MADE: Any = {"metadata": {**OURS, "creationTimestamp": NOW_TEXT}}
 
 
 def verdict(answer: Any, spec: Any = TEMPLATED) -> Any:
@@ -57,7 +60,7 @@ def test_the_api_server_is_asked_whether_it_would_take_rank_0s_pod() -> None:
     [
         {"children": (claim_child(), gang(0, owner_uid="x"))},
         {"pods": gang_pods()},
-        {"read": NOTHING_THERE | {gang_ref(): {"metadata": {"ownerReferences": [{"uid": UID, "controller": True}]}}}},
+        {"read": NOTHING_THERE | {gang_ref(): OURS_JUST_MADE}},
         {"read": NOTHING_THERE | {gang_ref(): {}}},
     ],
     ids=["a gang is left", "pods are left", "the gang is there", "the name is taken"],
