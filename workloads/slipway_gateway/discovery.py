@@ -2,12 +2,14 @@
 
 Each kind is listed, then watched from the list's resource version; bookmarks move that version on, so that a watch
 which ends resumes where it was. 410 means list again. While the API server is away the table stays as it is: routing
-to what was there is right more often than to nothing. Errors are retried with backoff and full jitter, for ever.
+to what was there is right more often than to nothing. Errors are retried with backoff and full jitter, for ever. A
+watch that ends at once and tells nothing is an error too, though it looks like a good end: nothing else would pause.
 """
 
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 PAGE = 500
 WATCH_SECONDS = (240, 300)  # drawn anew each time, so that gateways do not all return at once
+BRIEF_SECONDS = 1.0  # as client-go's reflector has it
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_LAST_SECONDS = 30.0
 
@@ -130,7 +133,6 @@ class Follower:
                 if not self._version:
                     await self._list()
                 await self._watch()
-                self._backoff.reset()
             except Expired:
                 self._count("expired")
                 self._version = ""
@@ -170,9 +172,14 @@ class Follower:
     async def _watch(self) -> None:
         parameters = {**self._parameters(), "resourceVersion": self._version, "allowWatchBookmarks": "true"}
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311
+        began, silent = time.monotonic(), True
         async for event in self._cluster.watch(self._kind.path, parameters, seconds):
             self._apply(event["type"], event["object"])
             self._backoff.reset()
+            silent = False
+        if silent and time.monotonic() < began + BRIEF_SECONDS:
+            raise Unavailable("the watch ended at once and told nothing")
+        self._backoff.reset()
 
     def _apply(self, event: str, item: Obj) -> None:
         self._count(event.lower())

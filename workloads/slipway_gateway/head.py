@@ -129,9 +129,13 @@ def request_id(given: list[bytes]) -> bytes:
 
 
 def _nominated(headers: Headers) -> frozenset[bytes]:
-    """Header names that Connection says are for this hop."""
+    """Header names that Connection says are for this hop. The length is not among them, whatever it says: a response
+    whose end nothing marks would leave the client waiting.
+    """
     named = values(headers, b"connection")
-    return frozenset(name.strip().lower() for name in b",".join(named).split(b",")) if named else frozenset()
+    if not named:
+        return frozenset()
+    return frozenset(name.strip().lower() for name in b",".join(named).split(b",")) - {b"content-length"}
 
 
 def crossing(headers: Headers, ours: frozenset[bytes]) -> Headers:
@@ -155,6 +159,13 @@ def towards_replica(request: Request, host: str) -> bytes:
     lines.append(b"x-request-id: " + request.request_id)
     lines.append(b"content-length: %d\r\n\r\n" % len(request.body))
     return b"\r\n".join(lines)
+
+
+def head_without_upgrade(request: Request) -> bytes:
+    """The head as its client wrote it, less the offers of other protocols: a server may ignore them (RFC 9110, 7.8)."""
+    lines = [b"%s %s HTTP/%s" % (request.method.encode(), request.target, request.version.encode())]
+    lines += [b"%s: %s" % header for header in request.headers if header[0] != b"upgrade"]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def status_line(status: int) -> bytes:

@@ -3,6 +3,9 @@
 The parser cannot be paused: one read may bring several requests. They gather in `ready`, at most `PIPELINED_MAX`, and
 with them, as the last, the refusal of what could not be read. Time-outs are the connection's business: it asks for
 `phase`.
+
+An offer of another protocol (`Upgrade`, which Java's client sends with every request) is ignored. llhttp would take
+the body for that protocol's, so the head is read again without the offer: only such a request costs anything.
 """
 
 from collections import deque
@@ -14,7 +17,7 @@ import httptools
 from . import api
 from .admission.bodies import Bodies
 from .errors import Refusal, malformed
-from .head import HEADERS_MAX, Request, check, too_large
+from .head import HEADERS_MAX, Request, check, head_without_upgrade, too_large
 from .settings import Settings
 
 PIPELINED_MAX = 64
@@ -55,16 +58,27 @@ class RequestReader:
         self.free(self._taken)
 
     def feed(self, data: bytes) -> None:
+        offer: httptools.HttpParserUpgrade | None = None
         try:
             self._parser.feed_data(data)
             self._check_unfinished(len(data))
-        except httptools.HttpParserUpgrade:
-            self.over = True  # the offer of another protocol is ignored, its bytes too
+        except httptools.HttpParserUpgrade as found:
+            offer = found
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, Refusal) else malformed(f"This is not HTTP/1.1: {error}."))
         except Refusal as refusal:
             self._refuse(refusal)
+        if offer is not None:  # not in its handler, where it would be the context of every error that follows
+            self._read_again(data[offer.args[0] :])
+
+    def _read_again(self, rest: bytes) -> None:
+        """The head that was read offers another protocol: read it without that, and the rest after it."""
+        self.ready.pop()
+        offering, self._parser = self.request, httptools.HttpRequestParser(self)
+        self.feed(head_without_upgrade(offering))
+        self.request.started = offering.started
+        self.feed(rest)
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase, and its time."""
@@ -124,22 +138,20 @@ class RequestReader:
         request = self.request
         request.method = self._parser.get_method().decode()
         request.version = self._parser.get_http_version()
+        if self._parser.should_upgrade():
+            self._refuse_connect()
+            return  # to `_read_again`
         request.keep = self._parser.should_keep_alive()
         check(request, self._settings.body_limit_bytes)
-        self._check_upgrade()
         if request.expects_continue:
             self._invite_body()
         self.enter("body")
         self._progress = True
 
-    def _check_upgrade(self) -> None:
-        """llhttp takes the body of an upgrade for another protocol: without a body it is an ordinary last request."""
-        if not self._parser.should_upgrade():
-            return
-        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in self.request.headers)
-        if self.request.method == "CONNECT" or has_body:
-            raise Refusal(501, "no_upgrade", "This server does not upgrade: send the request without it.", close=True)
-        self.request.keep = False
+    def _refuse_connect(self) -> None:
+        """An offer can be ignored; CONNECT asks for nothing but another protocol."""
+        if self.request.method == "CONNECT":
+            raise Refusal(501, "no_connect", "This server is no proxy: it does not answer CONNECT.", close=True)
 
     def _invite_body(self) -> None:
         """100 Continue, or at once the refusal that would follow the body."""

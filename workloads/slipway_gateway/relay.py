@@ -38,7 +38,8 @@ class Exchange:
         self._replica: Replica | None = None
         self._upstream: UpstreamConnection | None = None
         self._dialing: asyncio.Task[None] | None = None
-        self._tried: frozenset[Address] = frozenset()
+        self._tried: frozenset[Address] = frozenset()  # ruled out, until it is held
+        self._failures = 0  # of replicas, and never forgotten: they bound what a request may cost
         self._fresh = False  # no kept-alive connection any more: one was stale
         self.hold_until = 0.0
         self._silent_until = float("inf")
@@ -74,11 +75,13 @@ class Exchange:
         self._account.enter(IN_FLIGHT)
         replica = choose(Wanted(self._model, self._tried), service.snapshot(first=not self._tried))
         if replica is None:
-            message = f"No replica of {service.key} could be reached ({len(self._tried)} tried)."
+            message = f"No replica of {service.key} could be reached ({self._failures} tried)."
             raise Refusal(502, "upstream_unreachable", message, retry_after_seconds=1)
         self._dispatch(replica)
 
     def _hold(self, service: Service) -> None:
+        """What failed before says nothing of what is ready after the wait: a restarted container keeps its address."""
+        self._tried, self._fresh = frozenset(), False
         if not self.hold_until:
             self.hold_until = self._gateway.now() + self._gateway.settings.hold_seconds
         self._gateway.holding.add(service, self)
@@ -149,11 +152,12 @@ class Exchange:
             self._fresh = True
         else:
             self._tried |= {replica.address}
+            self._failures += 1
         service = self._service
         assert service is not None
         try:
-            if len(self._tried) > self._gateway.settings.retries:
-                message = f"{len(self._tried)} replicas of {service.key} could not be reached: {failure.reason}."
+            if self._failures > self._gateway.settings.retries:
+                message = f"{self._failures} replicas of {service.key} could not be reached: {failure.reason}."
                 raise Refusal(502, "upstream_unreachable", message, retry_after_seconds=1)
             self._gateway.metrics.retried(service.key, "stale" if failure.reused else "failed")
             self._go_on()
@@ -288,5 +292,5 @@ class Exchange:
 
     def _end(self, *, outcome: str = "ok", abort: bool = False) -> None:
         self.over = True
-        self._account.settle(self._request, outcome=outcome, client=self._client.peer, tried=len(self._tried))
+        self._account.settle(self._request, outcome=outcome, client=self._client.peer, tried=self._failures)
         self._client.finished(keep=self._keep, abort=abort)

@@ -21,6 +21,7 @@ class FakeApiServer:
     version: int = 100
     oldest: int = 0  # watches from before are answered 410
     down: bool = False  # every request is answered 503
+    brief: bool = False  # watches are answered, tell nothing, and end at once
     objects: dict[str, dict[str, Obj]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -119,6 +120,8 @@ class FakeApiServer:
             return web.json_response({"message": "too old"}, status=410)
         response = web.StreamResponse()
         await response.prepare(request)
+        if self.brief:
+            return response
         for version, path, event in self._history:
             if path == request.path and version > since:
                 await response.write(json.dumps(event).encode() + b"\n")

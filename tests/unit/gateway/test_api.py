@@ -10,7 +10,7 @@ from slipway_gateway.api import model_of
 from slipway_gateway.head import Request
 from slipway_gateway.routes import ServiceKey
 
-from .harness import BODY, Start, get, post
+from .harness import BODY, CHAT, Start, get, post
 
 OTHER = ServiceKey("lab", "chat")
 EMBED = ServiceKey("lab", "embed")
@@ -134,6 +134,20 @@ async def test_ambiguous_name_says_which_to_use_and_the_qualified_one_works(star
     assert "lab/chat, team/chat" in reply.error["message"]
     assert (await harness.ask(post(b'{"model":"lab/chat"}'))).status == 200
     assert (len(one.seen), len(two.seen)) == (0, 1)
+
+
+async def test_any_namespace_can_take_the_bare_name_and_only_the_qualified_one_is_sure(start: Start) -> None:
+    """As docs/security.md warns."""
+    harness = await start()
+    mine, theirs = await harness.engine(), await harness.engine()
+    harness.service(mine)
+    harness.service(theirs, key=OTHER)
+    assert (await harness.ask(post())).error["code"] == "model_ambiguous"
+    assert (await harness.ask(post(b'{"model":"team/chat"}'))).status == 200
+    harness.table.drop_service(CHAT)
+    assert (await harness.ask(post())).status == 200
+    assert (await harness.ask(post(b'{"model":"team/chat"}'))).error["code"] == "model_not_found"
+    assert (len(mine.seen), len(theirs.seen)) == (1, 1)
 
 
 async def test_before_the_first_sync_a_model_may_still_appear(start: Start) -> None:

@@ -147,6 +147,32 @@ async def test_a_watch_that_ends_resumes_after_the_last_event(following: Followi
     await following.until(lambda: api.count(SERVICES, watch=True) == 2)
     assert [query["resourceVersion"] for path, query in api.asked if path == SERVICES and "watch" in query][-1] == seen
     assert api.count(SERVICES, watch=False) == 1
+    assert following.events("InferenceService", "failed") == 0
+
+
+async def test_a_watch_that_ends_at_once_and_tells_nothing_is_a_failure(following: Following) -> None:
+    """A proxy before the API server may do so for as long as it is misconfigured."""
+    api = following.api
+    api.brief = True
+    await following.start(watches=0)
+    await api.until(lambda: api.count(SERVICES, watch=True) > 3)
+    assert following.events("InferenceService", "failed") >= 3  # and each failure pauses
+    assert following.events("InferenceService", "listed") == 1
+    api.brief = False
+    await following.until(lambda: api.watching() == 2)
+    await api.change(SERVICES, a_service())
+    await following.until(lambda: following.table.services)
+
+
+async def test_a_watch_that_lasts_and_tells_nothing_is_none(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "BRIEF_SECONDS", 0.0)
+    api = following.api
+    await following.start()
+    api.disconnect()
+    await following.until(lambda: api.watching() == 2 and api.count(SERVICES, watch=True) == 2)
+    assert following.events("InferenceService", "failed") == 0
 
 
 async def test_a_bookmark_moves_the_version_on(following: Following) -> None:

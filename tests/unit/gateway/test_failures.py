@@ -66,9 +66,12 @@ async def test_only_replica_is_not_tried_twice(start: Start) -> None:
     assert (reply.status, len(engine.seen)) == (502, 1)
 
 
-async def test_replica_that_leaves_while_it_fails_leads_into_the_hold(start: Start) -> None:
+@pytest.mark.parametrize("address", ["another", "the same"])
+async def test_replica_that_leaves_while_it_fails_leads_into_the_hold(start: Start, address: str) -> None:
+    """A restarted container comes back with its pod's address."""
     harness = await start()
-    good, bad = await harness.engine(), await harness.engine()
+    bad = await harness.engine()
+    good = await harness.engine() if address == "another" else bad
 
     async def leave_and_die(call: Call) -> None:
         harness.ready()
@@ -81,6 +84,26 @@ async def test_replica_that_leaves_while_it_fails_leads_into_the_hold(start: Sta
     await harness.until(lambda: harness.load() == (1, 0))
     harness.ready(good)
     assert (await client.reply()).status == 200
+
+
+async def test_request_that_kills_every_replica_is_not_held_for_ever(start: Start) -> None:
+    harness = await start()
+    engine = await harness.engine()
+
+    async def leave_and_die(call: Call) -> None:
+        harness.ready()
+        call.abort()
+
+    engine.default = leave_and_die
+    harness.service(engine)
+    client = await harness.client()
+    await client.send(post())
+    for _ in range(2):
+        await harness.until(lambda: harness.load() == (1, 0))
+        harness.ready(engine)
+    reply = await client.reply()
+    assert (reply.status, reply.error["code"], len(engine.seen)) == (502, "upstream_unreachable", 3)
+    assert harness.logged()[0]["tried"] == 3
 
 
 async def test_stale_connection_is_replaced_at_the_same_replica(start: Start) -> None:

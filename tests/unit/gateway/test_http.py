@@ -331,21 +331,86 @@ async def test_connections_above_the_bound_are_503(start: Start) -> None:
     assert (reply.status, reply.header("retry-after")) == (503, "1")
 
 
-async def test_upgrade_without_a_body_is_ignored(start: Start) -> None:
+# As JDK 17's java.net.http writes every request, unless it is told to speak HTTP/1.1
+JAVA_HEAD = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 30\r\n"
+    b"Host: 127.0.0.1:28990\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA\r\nUpgrade: h2c\r\n"
+    b"User-Agent: Java-http-client/17.0.15\r\ncontent-type: application/json\r\n\r\n"
+)
+JAVA_BODY = b'{"model":"chat","messages":[]}'
+OFFER = ("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABkAAQCAAAA")
+
+
+@pytest.mark.parametrize("step", [1 << 20, len(JAVA_HEAD), 1])
+async def test_an_offer_of_http_2_is_ignored(start: Start, step: int) -> None:
     harness = await start()
+    engine = await harness.engine()
+    harness.service(engine)
     client = await harness.client()
-    reply = await client.ask(get("/v1/models", "connection: upgrade, http2-settings", "upgrade: h2c"), "GET")
-    assert (reply.status, reply.header("connection")) == (200, "close")
+    row = (JAVA_HEAD + JAVA_BODY) * 2
+    for position in range(0, len(row), step):
+        await client.send(row[position : position + step])
+        await asyncio.sleep(0)
+    replies = [await client.reply() for _ in range(2)]
+    assert [(reply.status, reply.header("connection")) for reply in replies] == [(200, None)] * 2
+    assert [seen.body for seen in engine.seen] == [JAVA_BODY] * 2
+    for name in ("connection", "upgrade", "http2-settings"):
+        assert engine.seen[0].header(name) is None
+    assert engine.seen[0].header("user-agent") == "Java-http-client/17.0.15"
+
+
+async def test_an_offer_is_ignored_whatever_the_body(start: Start) -> None:
+    harness = await start()
+    engine = await harness.engine()
+    harness.service(engine)
+    client = await harness.client()
+    pieces = HEAD + "\r\n".join(OFFER).encode() + b"\r\n" + CHUNKED + chunk(BODY[:5]) + chunk(BODY[5:]) + b"0\r\n\r\n"
+    await client.send(get("/v1/models", *OFFER) + pieces + post(BODY, *OFFER, version="1.0"))
+    assert (await client.reply("GET")).status == 200
+    assert [(await client.reply()).status for _ in range(2)] == [200, 200]
+    assert await client.rest() == b""  # HTTP/1.0 does not ask to be kept
+    assert [seen.body for seen in engine.seen] == [BODY, BODY]
+
+
+async def test_an_offer_waits_for_its_100_continue(start: Start) -> None:
+    harness = await start()
+    harness.service(await harness.engine())
+    client = await harness.client()
+    await client.send(post(BODY, *OFFER, "expect: 100-continue")[: -len(BODY)])
+    assert await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert (await client.ask(BODY)).status == 200
 
 
 @pytest.mark.parametrize(
-    "request_bytes", [post(BODY, "connection: upgrade", "upgrade: h2c"), b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n"]
+    ("request_bytes", "status"),
+    [
+        (post(b"x" * 4000, *OFFER), 413),
+        (post(BODY, *OFFER, "content-length: 4"), 400),
+        (post(BODY, *OFFER, "transfer-encoding: chunked"), 400),
+        (post(BODY, *OFFER, "host: b"), 400),
+        (post(BODY, *OFFER).replace(b"HTTP/1.1", b"HTTP/2.0"), 505),
+        (HEAD + b"connection: upgrade\r\nupgrade: x\r\n" + CHUNKED + b"3 \r\nabc\r\n0\r\n\r\n", 400),
+        (b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n", 501),
+    ],
 )
-async def test_upgrade_that_would_hide_a_body_is_refused(start: Start, request_bytes: bytes) -> None:
-    harness = await start()
+async def test_an_offer_lets_nothing_through(start: Start, request_bytes: bytes, status: int) -> None:
+    harness = await start(body_limit_bytes=1000)
+    engine = await harness.engine()
+    harness.service(engine)
     client = await harness.client()
-    reply = await client.ask(request_bytes)
-    assert reply.status in (400, 501)
+    reply = await client.ask(request_bytes + HIDDEN)
+    assert (reply.status, reply.header("connection")) == (status, "close")
+    assert await client.rest() == b""
+    assert engine.seen == []
+
+
+async def test_nothing_is_served_after_an_offer_that_closes(start: Start) -> None:
+    harness = await start()
+    harness.service(await harness.engine())
+    client = await harness.client()
+    await client.send(post(BODY, "connection: close, upgrade", "upgrade: websocket") + HIDDEN)
+    reply = await client.reply()
+    assert (reply.status, reply.header("connection")) == (200, "close")
     assert await client.rest() == b""
 
 

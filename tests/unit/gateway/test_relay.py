@@ -137,6 +137,20 @@ async def test_http_1_0_keep_alive_with_a_length(start: Start) -> None:
         assert (reply.status, reply.header("connection")) == (200, "keep-alive")
 
 
+async def test_a_length_that_connection_names_still_reaches_the_client(start: Start) -> None:
+    """Without it nothing would say where the answer ends."""
+    harness = await start()
+    engine = await harness.engine()
+    harness.service(engine)
+    engine.script.append(
+        raw(b"HTTP/1.1 200 OK\r\nconnection: content-length, x\r\nx: y\r\ncontent-length: 5\r\n\r\nhello")
+    )
+    client = await harness.client()
+    reply = await client.ask(post())
+    assert (reply.body, reply.header("content-length"), reply.header("x")) == (b"hello", "5", None)
+    assert (await client.ask(post())).status == 200
+
+
 async def test_204_carries_no_length(start: Start) -> None:
     harness = await start()
     engine = await harness.engine()
