@@ -97,14 +97,24 @@ def figures_of_making(asked: list[Request], jobs: int, services: int) -> Figures
     assert others == 0, "a write that nobody counts"
     about_jobs = [each for each in asked if each.name.startswith("job-") or (each.verb, each.name) == ("list", "")]
     reads = sum(each.verb == "get" for each in about_jobs) + count(about_jobs, "list", "pods") - 1  # one at the start
-    of_template = count(asked, "create", "podtemplates") - services  # a service's template has its name in it
+    trials = sum(each.dry_run and each.verb == "create" for each in asked) - services  # theirs have their names in them
     return {
         "writesPerJob": of_jobs / jobs,
         "eventsPerJob": (count(asked, "create", "events") - services) / jobs,
         "readsPerJob": reads / jobs,
-        "dryRunsPerNamespace": min(of_template, COURSE.size("namespaces")) / COURSE.size("namespaces"),
+        "dryRunsPerNamespace": trials / COURSE.size("namespaces"),
         "writesPerService": of_services / services,
     }
+
+
+@pytest.mark.parametrize(("trials", "problems"), [(5, []), (500, ["dryRunsPerNamespace"])])
+def test_a_dry_run_for_each_job_breaks_the_bound(trials: int, problems: list[str]) -> None:
+    """Pods are tried, and templates were counted; and never more of them than there are namespaces."""
+    jobs, services = COURSE.size("trainingJobs"), COURSE.size("inferenceServices")
+    dry = [Request("create", "pods", "", "", dry_run=True, code=201)] * (trials + services)
+    figures = figures_of_making([*dry, Request("list", "pods", "", "", dry_run=False, code=200)], jobs, services)
+    complaints = broken(figures, {"dryRunsPerNamespace": COURSE.bounds["dryRunsPerNamespace"]})
+    assert [each.split(" ")[0] for each in complaints] == problems
 
 
 async def test_counts_of_requests(cluster: World) -> None:
