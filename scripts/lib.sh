@@ -11,6 +11,23 @@ export PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$SLIPWAY_CACHE/pycache"
 bed() { python3 tests/e2e/cluster "$@"; }
 STEPS=()
 
+# hold_bed: keep the test bed to this script and what it calls; while another has it, say which one, and wait. The
+# lock is that of the bed's own commands (tests/e2e/cluster/bed/lock.py), and goes with this script and its children.
+hold_bed() {
+  local lock=$SLIPWAY_CACHE/bed.lock holder command
+  while mkdir -p "$SLIPWAY_CACHE" && exec 9<>"$lock"; do
+    if ! flock --nonblock 9; then
+      read -r holder command <"$lock" || true
+      [ -z "$holder" ] || [ "$holder" != "${SLIPWAY_BED_HOLDER:-}" ] || return 0
+      echo "--- waiting for the test bed: process $holder has it ($command)" >&2
+      flock 9
+    fi
+    [ ! "$lock" -ef /dev/fd/9 ] || break  # else `make clean` removed it with the cache while we waited
+  done
+  echo "$$ $0" >"$lock"
+  export SLIPWAY_BED_HOLDER=$$
+}
+
 # step NAME COMMAND...: run it, say which of the script's steps it is and how long it took, stop at its failure
 step() {
   local name=$1 begin=$SECONDS; shift

@@ -7,6 +7,7 @@ e2e() { uv run --no-sync pytest -p no:cacheprovider --timeout 1800 --durations=4
 step "check" env COVERAGE=1 scripts/check.sh
 step "integration" scripts/integration.sh
 step "system packages" bed setup
+hold_bed
 trap remove EXIT
 step "cluster" bed up
 step "images" bed images

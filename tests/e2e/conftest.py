@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from bed.lock import held
+from bed.places import from_environment
 
 from .install import IMAGES, SIMULATED_ENGINE, SYSTEM, bed, connect, install, restricted_namespace
 from .killing import OPERATOR
@@ -13,6 +15,13 @@ from .kube import Kube
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that take away what others need (`runs_last`) come after all others; the rest stays in its order."""
     items.sort(key=lambda item: item.get_closest_marker("runs_last") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bed_is_held(request: pytest.FixtureRequest) -> Iterator[None]:
+    """From the first test to the last: else a run beside this one could take the cluster from under a test."""
+    with held(from_environment().lock, teller(request.config)):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +52,17 @@ def mended(kube: Kube) -> Iterator[None]:
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Prints a line though the test passes: for figures that were measured."""
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    return teller(request.config)
+
+
+def teller(config: pytest.Config) -> Callable[[str], None]:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
 
     def line(text: str) -> None:
-        reporter.ensure_newline()
-        reporter.write_line(text)
+        with capture.global_and_fixture_disabled():  # else the line is taken for the test's own output, and dropped
+            reporter.ensure_newline()
+            reporter.write_line(text, flush=True)
 
     return line
 

@@ -89,14 +89,17 @@ def ask(url: str, path: str, body: dict[str, Any] | None = None, *, seconds: flo
 
 
 def stream(url: str, path: str, body: dict[str, Any], *, seconds: float = 120) -> Iterator[dict[str, Any]]:
-    """The server-sent events of a streamed answer, up to [DONE]; an answer that ends without it raises."""
+    """The server-sent events of a streamed answer, up to [DONE]. Raises where it ends without, or tells of an error."""
     with _open(url, path, {**body, "stream": True}, seconds) as answer:
         for line in answer:
             data = line.decode().strip().removeprefix("data: ")
             if data == "[DONE]":
                 return
             if data:
-                yield json.loads(data)
+                event = json.loads(data)
+                if "error" in event:
+                    raise RuntimeError(f"the stream broke: {data}")
+                yield event
     raise EOFError("the stream ended without [DONE]")
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from bed import cli
+from bed.engine import Engine, EngineFiles
 from bed.places import Places
+from bed.shell import Failure
 
 from .fake_shell import FakeShell
 
@@ -77,3 +79,23 @@ def test_a_misspelt_name_is_told_before_anything_is_started(
     assert cli.main(command) == 1
     assert complaint in capsys.readouterr().err
     assert shell.commands == []
+
+
+def test_down_without_an_engine_says_what_it_could_not_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A kubeconfig that leads nowhere goes; the engine's places are a test's, with nothing in them."""
+    shell = FakeShell({"docker version": Failure("no daemon")})
+    files = EngineFiles(data=tmp_path / "docker", run=tmp_path / "run", socket=tmp_path / "socket", proc=tmp_path)
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setattr(cli, "RealShell", lambda: shell)
+    monkeypatch.setattr(cli, "Engine", lambda places, shell, steps: Engine(places, shell, steps, files))
+    kubeconfig = Places(tmp_path).kubeconfig("slipway")
+    kubeconfig.touch()
+    assert cli.main(["down", "--all"]) == 0
+    told = capsys.readouterr().out
+    assert "cluster slipway: no container engine answers; what a stopped one holds of it" in told
+    assert "container engine: none runs, and none of the bed's left anything" in told
+    assert not kubeconfig.exists()
+    assert shell.ran("kind") == []

@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -51,3 +52,18 @@ def test_every_step_of_a_script_is_counted(script: Path) -> None:
     """They are counted by the beginning of the line: one in a function or behind a condition would not be."""
     calls = re.findall(r"^.*(?<![\w#])step \"", script.read_text(), re.MULTILINE)
     assert [line for line in calls if line != 'step "'] == []
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_clean_removes_the_cache_once_the_bed_is_down(status: int, tmp_path: Path) -> None:
+    """In a tree of its own, with a bed that only answers: what `down` could not stop may still use the cache."""
+    for name in ("lib.sh", "clean.sh"):
+        (tmp_path / "scripts").mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / "scripts" / name, tmp_path / "scripts")
+    cache = tmp_path / "cache"
+    (cache / "bin").mkdir(parents=True)
+    (cache / "bin" / "python3").write_text(f'#!/bin/sh\necho "$@"\nexit {status}\n')
+    (cache / "bin" / "python3").chmod(0o755)
+    answer = bash(f"{tmp_path}/scripts/clean.sh", SLIPWAY_CACHE=str(cache), SLIPWAY_BED_HOLDER=None)
+    assert answer.stdout == "tests/e2e/cluster down --all\n", answer.stderr
+    assert (answer.returncode, cache.exists()) == (status, bool(status))

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from bed import base, catalog, modes
 from bed.addons import Addons
@@ -16,6 +17,7 @@ from bed.engine import Engine
 from bed.gobuild import GoBuilder
 from bed.images import ImageBuilder, check_addons, check_images
 from bed.loading import Loader
+from bed.lock import held
 from bed.modes import Mode
 from bed.places import Places, from_environment
 from bed.setup import install_packages
@@ -24,6 +26,8 @@ from bed.status import print_status
 from bed.steps import Steps, numbered
 
 CLUSTER_PROGRAMS = ("kubectl", "kind", "helm")
+# What works on the engine or the cluster, so that nobody may take those away meanwhile.
+ALONE = ("images", "up", "addons", "load", "down")
 
 
 class Bed:
@@ -42,7 +46,7 @@ class Bed:
         self.engine.link_client()
         self.engine.ensure()
         ours = self.engine.is_ours()
-        return modes.remembered(self.places, self.shell, self.steps, engine_is_ours=ours, forced=self.options.mode)
+        return modes.choose(self.places, self.shell, self.steps, engine_is_ours=ours, asked=self.options.mode)
 
     def ready_programs(self, mode: Mode) -> None:
         """Make sure of kubectl, kind and helm: where images are published, the user's own will do."""
@@ -119,6 +123,10 @@ def down(bed: Bed) -> None:
     if bed.engine.runs():
         with bed.steps.step(f"cluster {bed.options.name}: delete"):
             bed.cluster.delete()
+    else:
+        bed.cluster.forget()
+        why = "no container engine answers; what a stopped one holds of it, the next `up` takes up or replaces"
+        bed.steps.skip(f"cluster {bed.options.name}", why)
     if bed.options.all:
         bed.engine.stop()
         bed.steps.say(f"left in the cache, for the next time: {bed.places.cache}; `rm -rf` it to forget everything")
@@ -153,7 +161,9 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.add_argument("--name", default="slipway", help="the cluster's name")
         command.add_argument(
-            "--mode", choices=[mode.value for mode in Mode], help="where images come from; found out once"
+            "--mode",
+            choices=[mode.value for mode in Mode],
+            help="where images come from, in this command; else found out",
         )
         if name in ("build", "images", "load", "addons"):
             command.add_argument("names", nargs="+" if name == "load" else "*", help="which ones; all if none is named")
@@ -174,7 +184,8 @@ def main(arguments: list[str]) -> int:
     # The bed's own programs first, and sbin, which an ordinary user's PATH lacks and dockerd needs.
     os.environ["PATH"] = f"{places.bin}:{os.environ['PATH']}:{places.uv_bin}:/usr/sbin:/sbin"
     try:
-        COMMANDS[options.command](Bed(options, places, RealShell(), steps))
+        with held(places.lock, steps.say) if options.command in ALONE else nullcontext():
+            COMMANDS[options.command](Bed(options, places, RealShell(), steps))
     except Failure as failure:
         sys.stderr.write(f"{options.command} failed: {failure}\n")
         return 1

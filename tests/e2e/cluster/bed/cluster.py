@@ -55,7 +55,11 @@ class Cluster:
             self._shell.run(["kind", "delete", "cluster", "--name", self.name, "--kubeconfig", kubeconfig])
         for node in self.nodes():
             self._shell.run(["docker", "rm", "--force", "--volumes", node])
-        kubeconfig.unlink(missing_ok=True)
+        self.forget()
+
+    def forget(self) -> None:
+        """Delete the kubeconfig alone: all that can be done where no engine answers."""
+        self._places.kubeconfig(self.name).unlink(missing_ok=True)
 
     def is_ready(self) -> bool:
         """Whether the API server answers and every node is Ready, now."""

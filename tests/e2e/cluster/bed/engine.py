@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bed.places import CLUSTER_DIR, Places
+from bed.processes import PROC, daemons_with, engine_processes, send
 from bed.shell import Failure, Shell
 from bed.steps import Steps
 
 RUN_DIR = Path("/run/slipway")
 SOCKET = Path("/var/run/docker.sock")
 START_SECONDS = 60
+STOP_SECONDS = 60
 CAP_SYS_RESOURCE_BIT = 24
 
 
@@ -31,6 +33,8 @@ class EngineFiles:
 
     data: Path
     run: Path = RUN_DIR
+    socket: Path = SOCKET
+    proc: Path = PROC
 
     @property
     def pid(self) -> Path:
@@ -51,7 +55,7 @@ class EngineFiles:
 def dockerd_command(files: EngineFiles, *, lacks_capabilities: bool) -> list[str]:
     """Return the command line of the bed's own dockerd."""
     command = ["dockerd", f"--data-root={files.data}", f"--exec-root={files.exec_root}", f"--pidfile={files.pid}"]
-    command += ["--host", f"unix://{SOCKET}", "--log-opt=max-size=20m", "--log-opt=max-file=2"]
+    command += ["--host", f"unix://{files.socket}", "--log-opt=max-size=20m", "--log-opt=max-file=2"]
     if lacks_capabilities:
         # dockerd asks for every capability for kind's privileged node, and runc refuses what this machine's root lacks.
         wrapper = CLUSTER_DIR / "engine" / "runc-present-caps"
@@ -65,21 +69,6 @@ def lacks_capabilities(status: str) -> bool:
     return not bounding >> CAP_SYS_RESOURCE_BIT & 1
 
 
-def processes_with(text: str, *, proc: Path = Path("/proc")) -> list[int]:
-    """Return the processes whose command line contains this text, the caller aside."""
-    found = []
-    for entry in proc.iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if text in command:
-            found.append(int(entry.name))
-    return found
-
-
 def mounts_below(root: Path, *, table: str) -> list[str]:
     """Return the mount points below a directory, deepest first, from the text of /proc/mounts."""
     points = [line.split()[1] for line in table.splitlines()]
@@ -89,10 +78,10 @@ def mounts_below(root: Path, *, table: str) -> list[str]:
 class Engine:
     """Finds, starts and stops the container engine."""
 
-    def __init__(self, places: Places, shell: Shell, steps: Steps) -> None:
+    def __init__(self, places: Places, shell: Shell, steps: Steps, files: EngineFiles | None = None) -> None:
         """Nothing is started until ensure() is called."""
         self._places, self._shell, self._steps = places, shell, steps
-        self._files = EngineFiles(data=places.docker_data)
+        self._files = files or EngineFiles(data=places.docker_data)
 
     def runs(self) -> bool:
         """Whether an engine answers, whosever it is."""
@@ -115,28 +104,31 @@ class Engine:
             self._start()
 
     def stop(self) -> None:
-        """Stop the engine that the bed started, and what it left behind."""
-        if not self.is_ours():
+        """Stop the engine that the bed started, or clear what is left of one that was killed."""
+        if self.is_ours():
+            with self._steps.step("container engine: stop dockerd"):
+                self._end_daemons()
+                self.clear_leftovers()
+        elif self._left_something():
+            with self._steps.step("container engine: clear what a killed dockerd of the bed's left"):
+                self.clear_leftovers()
+        elif self.runs():
             self._steps.skip("container engine", "not the bed's: left as it is")
-            return
-        with self._steps.step("container engine: stop dockerd"):
-            for pid in self._own_daemons():
-                os.kill(pid, signal.SIGTERM)
-            _wait_until(lambda: not self._own_daemons(), seconds=60)
-            self.clear_leftovers()
+        else:
+            self._steps.skip("container engine", "none runs, and none of the bed's left anything")
 
     def clear_leftovers(self) -> None:
         """Remove what a killed engine of ours left: shims, containers' processes, mounts, sockets and pid files."""
-        for pid in processes_with(str(self._files.exec_root)) + self._container_processes():
-            _kill(pid)
-        table = Path("/proc/mounts").read_text()
+        for pid in engine_processes(self._files.exec_root, proc=self._files.proc) + self._container_processes():
+            send(pid, signal.SIGKILL)
+        table = (self._files.proc / "mounts").read_text()
         for root in (self._files.exec_root, self._files.data):
             for point in mounts_below(root, table=table):
                 self._shell.ok(["umount", "--lazy", point])
         shutil.rmtree(self._files.exec_root, ignore_errors=True)
         self._files.pid.unlink(missing_ok=True)
         if not self.runs():
-            SOCKET.unlink(missing_ok=True)
+            self._files.socket.unlink(missing_ok=True)
 
     def link_client(self) -> None:
         """Put a docker client that can build with BuildKit first on the bed's PATH.
@@ -161,7 +153,24 @@ class Engine:
         return int(version.split(".")[0]) < 23 or self._shell.ok([client, "buildx", "version"])
 
     def _own_daemons(self) -> list[int]:
-        return processes_with(f"--data-root={self._files.data}")
+        return daemons_with(f"--data-root={self._files.data}", proc=self._files.proc)
+
+    def _end_daemons(self) -> None:
+        """Ask dockerd to end and wait until it has: nothing may be cleared from under one that lives."""
+        for pid in self._own_daemons():
+            send(pid, signal.SIGTERM)
+        _wait_until(lambda: not self._own_daemons(), seconds=STOP_SECONDS)
+        if left := self._own_daemons():
+            pids = " ".join(map(str, left))
+            raise Failure(
+                f"dockerd (process {pids}) still runs {STOP_SECONDS} s after SIGTERM. {self._files.log} may say why; "
+                f"`kill -9 {pids}` ends it, and the same command again clears what it leaves"
+            )
+
+    def _left_something(self) -> bool:
+        """Whether a dockerd was killed in the bed's own directory, where none lives now, not even another cache's."""
+        alive = daemons_with(f"--exec-root={self._files.exec_root}", proc=self._files.proc)
+        return not alive and (self._files.exec_root.exists() or self._files.pid.exists())
 
     def _container_processes(self) -> list[int]:
         """Return the processes of this data root's containers: with their shims gone, nobody else stops them."""
@@ -191,13 +200,6 @@ class Engine:
         ):
             tail = self._files.log.read_text(errors="replace")[-2000:]
             raise Failure(f"dockerd did not start. The end of {self._files.log}:\n{tail}")
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:

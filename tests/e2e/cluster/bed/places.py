@@ -43,6 +43,16 @@ class Places:
         """The data root of a container engine that the bed started."""
         return self.cache / "docker"
 
+    @property
+    def lock(self) -> Path:
+        """What whoever changes the bed holds (lock.py)."""
+        return self.cache / "bed.lock"
+
+    @property
+    def failed_pull(self) -> Path:
+        """In which run of this machine its engine could not pull the stock node image."""
+        return self.cache / "failed-pull"
+
     def kubeconfig(self, cluster: str) -> Path:
         """Return the cluster's own kubeconfig: the bed never writes to ~/.kube/config."""
         return self.cache / f"{cluster}.kubeconfig"
