@@ -14,7 +14,8 @@ from slipway.plan.clock import rfc3339
 from slipway.plan.observed import Obj, Observed, Ref, Verdict
 from slipway.plan.outcome import Plan
 from slipway.plan.training import plan as plan_of_job
-from tests.sim.scenarios.leaves import ON_A_DISK, WITH, leaves, merged
+from tests.sim.apiserver.writes import merge_patched
+from tests.sim.scenarios.leaves import ON_A_DISK, WITH, leaves
 
 from .inference.world import SCALING, settle
 from .inference.world import spec as service_spec
@@ -150,7 +151,7 @@ JOB_CASES: Mapping[str, Case] = {
     "command": Case({"recipe": None, "dataset": None, "training": None, "command": ["sh"]}),
     "baseModel.uri": Case({"recipe": "sft", "baseModel": {"uri": "file:///base"}}),
     "dataset.uri": Case(other="file:///other"),
-    "deepspeed.nvmePath": Case(merged(ON_A_DISK, {"deepspeed": {"nvmePath": "/disk"}})),
+    "deepspeed.nvmePath": Case(merge_patched(ON_A_DISK, {"deepspeed": {"nvmePath": "/disk"}})),
     "podTemplate.spec": Case(other={"nodeSelector": {"disk": "fast"}}),
     "elastic.minNodes": Case(ELASTIC, other=3, plan=finds_little_room),
     "elastic.waitSeconds": Case(ELASTIC, plan=finds_little_room),
@@ -211,7 +212,7 @@ def case_of(subject: Subject, path: str) -> Case:
     """With everything filled in."""
     found = subject.cases.get(path) or Case(WITH.get(tuple(path.split(".")), {}))
     others = {leaf.name: leaf.other for leaf in leaves(subject.kind)}
-    base = merged(subject.spec, found.base)
+    base = merge_patched(subject.spec, found.base)
     return Case(base, others[path] if found.other is None else found.other, found.plan or subject.new)
 
 
