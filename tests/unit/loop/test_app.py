@@ -112,6 +112,7 @@ async def test_without_a_cluster_the_operator_says_what_it_lacks(
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
+    monkeypatch.setattr(sys, "setrecursionlimit", lambda _: None)  # which other tests rely on
     assert await operate(from_environment(ENVIRONMENT, unique="u"), {}) == 1
     (said,) = caplog.records
     assert said.getMessage().startswith("no cluster is configured: there is no /nowhere/config: set KUBECONFIG")
