@@ -41,7 +41,7 @@ NO_OPERATOR = "only an operator carries this out: leave it out"
 def left_out(job: Job) -> list[str]:
     """A line for each field that the script does not carry out. Raises InvalidFile where that would be another job."""
     _check(job)
-    lines = [f"metadata.{kind}: {NO_PODS}" for kind in ("labels", "annotations") if getattr(job.owner, kind)]
+    lines = [f"metadata.{kind}: {NO_PODS}" for kind in ("labels", "annotations") if job.metadata.get(kind)]
     lines += [f"spec.{path}: {_note(job, path)}" for path in _said(job.spec) if path not in _carried(job)]
     return [*lines, *(f"spec.{path}: {NO_PODS}" for path in _pod_fields(_template(job)))]
 

@@ -19,6 +19,7 @@ from .preview import DEFAULTS, owner_of
 class Job:
     owner: Owner
     spec: TrainingJobSpec
+    metadata: Obj  # as written: a plan reads no labels or annotations
 
 
 def training_jobs(present: list[Obj]) -> list[Job]:
@@ -32,4 +33,4 @@ def _job(body: Obj) -> Job:
     alone = spec.model_copy(update={"pod_template": None})
     if complaint := accepted.early_complaint(look(Observed(owner=owner), alone, time.time(), DEFAULTS)):
         raise InvalidFile(f"{KIND} {owner.name}: {complaint.message}")
-    return Job(owner, spec)
+    return Job(owner, spec, body.get("metadata") or {})
