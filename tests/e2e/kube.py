@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 Obj = dict[str, Any]
+Lines = queue.Queue[str | None]  # as a process prints them; None after the last
 CACHE = Path(os.environ.get("SLIPWAY_CACHE", Path.home() / ".cache" / "slipway"))
 
 RUN_SECONDS = 900  # the longest that one command may take: helm waits for three minutes, a drain for a few
@@ -97,13 +98,8 @@ class Kube:
         """Objects from a watch until `seconds` are over; a watch that ends early is begun again, not at once."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            with subprocess.Popen(
-                argv, env=self.environment, stdout=subprocess.PIPE, stderr=complaints, text=True
-            ) as process:
-                try:
-                    yield from _documents(process, left)
-                finally:
-                    process.kill()
+            with self._reading(argv, stderr=complaints) as lines:
+                yield from _documents(lines, left)
             time.sleep(min(AGAIN_SECONDS, left))
 
     def logged(self, namespace: str, pod: str, pattern: str, *, seconds: float) -> re.Match[str]:
@@ -111,16 +107,11 @@ class Kube:
         self.until(namespace, "pods", pod, lambda seen: seen["status"].get("phase") != "Pending", seconds=seconds)
         argv = ["kubectl", "-n", namespace, "logs", "--follow", pod, "--container=pytorch"]
         last: list[str] = []
-        with subprocess.Popen(
-            argv, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            try:
-                for line in _lines(process, seconds):
-                    if found := re.search(pattern, line):
-                        return found
-                    last = [*last[-9:], line]
-            finally:
-                process.kill()
+        with self._reading(argv, stderr=subprocess.STDOUT) as lines:
+            for line in _until(lines, seconds):
+                if found := re.search(pattern, line):
+                    return found
+                last = [*last[-9:], line]
         raise Failed(f"log of {pod} in {namespace}: no line {pattern} within {seconds:.0f} s; last:\n{''.join(last)}")
 
     def gone(self, namespace: str, kind: str, name: str, *, seconds: float) -> None:
@@ -133,38 +124,44 @@ class Kube:
             free.bind(("127.0.0.1", 0))
             local = free.getsockname()[1]
         argv = ["kubectl", "-n", namespace, "port-forward", target, f"{local}:{port}"]
-        with subprocess.Popen(argv, env=self.environment, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            if "Forwarding" not in process.stdout.readline():
-                raise Failed(f"{' '.join(argv)}: {process.wait()}")
-            threading.Thread(target=process.stdout.read, daemon=True).start()
+        with self._reading(argv) as lines:
+            first = lines.get()
+            if first is None or "Forwarding" not in first:
+                raise Failed(f"{' '.join(argv)} ended: {first or 'it said nothing'}")
+            yield f"http://127.0.0.1:{local}"
+
+    @contextlib.contextmanager
+    def _reading(self, argv: list[str], stderr: IO[str] | int | None = None) -> Iterator[Lines]:
+        """What a process prints. It is killed in the end, and its pipe is closed when nobody reads from it any more."""
+        lines: Lines = queue.Queue()
+        with subprocess.Popen(argv, env=self.environment, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
+            reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+            reader.start()
             try:
-                yield f"http://127.0.0.1:{local}"
+                yield lines
             finally:
                 process.kill()
+                reader.join()
 
 
-def _documents(process: "subprocess.Popen[str]", seconds: float) -> Iterator[Obj]:
+def _read(stream: IO[str], lines: Lines) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _documents(lines: Lines, seconds: float) -> Iterator[Obj]:
     """JSON documents as kubectl prints them, one after the other, until the time is over or kubectl ends."""
     text: list[str] = []
-    for line in _lines(process, seconds):
+    for line in _until(lines, seconds):
         text.append(line)
         if line.rstrip("\n") == "}":  # kubectl indents: only the end of a document stands at the margin
             yield json.loads("".join(text))
             text.clear()
 
 
-def _lines(process: "subprocess.Popen[str]", seconds: float) -> Iterator[str]:
-    """What a process prints, until the time is over or it ends."""
-    assert process.stdout is not None
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read(stream: Any = process.stdout) -> None:
-        for line in stream:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
+def _until(lines: Lines, seconds: float) -> Iterator[str]:
+    """Lines, until the time is over or there are no more."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         try:
