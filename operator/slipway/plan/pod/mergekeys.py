@@ -8,8 +8,9 @@ from typing import Any
 
 from .policytypes import Violation, entries
 
-DEEP = {"containers": "name", "initContainers": "name"}  # elements with the same key merge
-KEYED = {  # an element replaces the one with the same key
+DEEP = ("containers", "initContainers")  # elements with the same key merge; in the other lists one replaces the other
+KEYED = {
+    **dict.fromkeys(DEEP, "name"),
     "volumes": "name",
     "env": "name",
     "imagePullSecrets": "name",
@@ -25,7 +26,7 @@ MergeKey = tuple[str | int, str]
 
 def merge_key(field: str, element: object) -> MergeKey | None:
     """What tells `element` from the others of the list `field`; None where that is no such list, or it has no key."""
-    name = DEEP.get(field) or KEYED.get(field)
+    name = KEYED.get(field)
     if name is None or not isinstance(element, Mapping) or not isinstance(element.get(name), str | int):
         return None
     return element[name], str(element.get("protocol") or "TCP") if field == "ports" else ""
@@ -42,7 +43,9 @@ def repeats(spec: Mapping[str, Any], path: str) -> Iterator[Violation]:
 
 
 def _repeated(owner: Mapping[str, Any], path: str) -> Iterator[Violation]:
-    for field in (*DEEP, *(field for field in KEYED if field not in MAY_REPEAT)):
+    for field, name in KEYED.items():
+        if field in MAY_REPEAT:
+            continue
         first: dict[MergeKey, int] = {}
         for index, element in entries(owner.get(field)):
             key = merge_key(field, element)
@@ -50,6 +53,5 @@ def _repeated(owner: Mapping[str, Any], path: str) -> Iterator[Violation]:
                 continue
             before = first.setdefault(key, index)
             if before != index:
-                name = DEEP.get(field) or KEYED[field]
                 said = f"{key[0]} is {path}.{field}[{before}] already: make one of both, or choose another {name}"
                 yield Violation(f"{path}.{field}[{index}].{name}", said)

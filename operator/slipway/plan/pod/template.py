@@ -14,7 +14,7 @@ from ..conditions import Finding
 from ..hashing import short_hash
 from ..names import MAIN_CONTAINER, USER_ID
 from ..observed import Obj, Verdict
-from .mergekeys import DEEP, merge_key
+from .mergekeys import DEEP, KEYED, merge_key
 from .oneclaim import one_volume_a_claim
 from .userpath import TRIAL, in_users_words
 
@@ -141,11 +141,10 @@ def _over(base: Any, user: Any, field: str = "") -> Any:  # noqa: ANN401 - any J
 def _lists(base: list[Any], user: list[Any], field: str) -> list[Any]:
     if field in APPENDED:
         return [*base, *(entry for entry in user if entry not in base)]
-    if any(merge_key(field, entry) is None for entry in user):
+    keys = [merge_key(field, entry) for entry in user]
+    if field not in KEYED or None in keys:
         return user
     result = {merge_key(field, entry): entry for entry in base}
-    for entry in user:
-        key = merge_key(field, entry)
-        known = result.get(key)
-        result[key] = _over(known, entry) if field in DEEP else entry
+    for key, entry in zip(keys, user, strict=True):
+        result[key] = _over(result.get(key), entry) if field in DEEP else entry
     return list(result.values())

@@ -168,6 +168,8 @@ def test_lists_that_are_appended_once(field: Any) -> None:
 
 def test_any_other_list_is_replaced() -> None:
     assert over("args", ["a"], ["b", "c"]) == ["b", "c"]
+    assert over("args", ["a", "b"], []) == []
+    assert over("env", [{"name": "A"}], []) == [{"name": "A"}]
 
 
 @pytest.mark.parametrize(
