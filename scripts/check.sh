@@ -12,6 +12,7 @@ short_files() {
 }
 generated() {
   uv run --no-sync slipway crds --check && uv run --no-sync slipway rbac --check &&
+    uv run --no-sync slipway accelerators --check &&
     uv run --no-sync slipway engines --check &&
     uv run --no-sync python -m tests.unit.plan.capacity.published --check
 }

@@ -5,6 +5,7 @@ regenerate() {
   # joined, since errexit is off in what `step` calls
   uv run --no-sync slipway crds --output charts/slipway-crds/templates --docs docs/api.md \
     && uv run --no-sync slipway rbac --output charts/slipway/templates \
+    && uv run --no-sync slipway accelerators --output charts/slipway/files \
     && UPDATE_GOLDEN=1 uv run --no-sync pytest tests/golden \
     && git diff --exit-code
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CRDS_DIRECTORY = Path("charts/slipway-crds/templates")
 REFERENCE_FILE = Path("docs/api.md")
 RBAC_DIRECTORY = Path("charts/slipway/templates")
+ACCELERATORS_DIRECTORY = Path("charts/slipway/files")
 NUMBER_MAX, NUMBER_MIN = 10**9, 10**-6  # of options: what comes of them stays a number, and is no week's work
 HOW = (
     "with default settings and no cluster; claims that they name are looked for in the files. Exits with 1 where the"
@@ -84,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
     _generator(commands.add_parser("crds", help="print, write or check the CustomResourceDefinitions"), CRDS_DIRECTORY)
     commands.choices["crds"].add_argument("--docs", type=_path, metavar="FILE", help="write the API reference here too")
     _generator(commands.add_parser("rbac", help="print, write or check the chart's roles"), RBAC_DIRECTORY)
+    classes = commands.add_parser("accelerators", help="print the GPUs that Slipway knows, as Accelerator objects")
+    _generator(classes, ACCELERATORS_DIRECTORY)
     _plan_options(_of_file(commands, "plan", "say what the operator would do for the resources in a file"))
     _render_options(_of_file(commands, "render", "print what the operator would make for the resources in a file"))
     engines = commands.add_parser("engines", help="list the engines, their versions and what they do under Slipway")
@@ -200,6 +203,16 @@ def rbac(arguments: argparse.Namespace) -> int:
     return _write_or_print(arguments.output, rbac_files(), REGENERATE, owns=OWNED)
 
 
+def accelerators(arguments: argparse.Namespace) -> int:
+    from .cli.generated import Generated
+    from .plan.capacity.devices import REGENERATE, built_in_text
+
+    files = {"accelerators.yaml": built_in_text()}
+    if arguments.check:
+        return _check(Generated(ACCELERATORS_DIRECTORY, files, REGENERATE))
+    return _write_or_print(arguments.output, files, REGENERATE, owns="")
+
+
 def _write_or_print(directory: Path | None, files: dict[str, str], regenerate: str, *, owns: str) -> int:
     from .cli.generated import Generated
 
@@ -248,17 +261,18 @@ def _of_serve(arguments: argparse.Namespace) -> str | None:
 
 
 def _plan_serve(arguments: argparse.Namespace) -> int:
-    """Of a file, or of a model's directory."""
+    """Of a file, or of a model's directory. What other files hold stands beside it: Accelerators, a TrainingJob."""
     from .cli import serveplan, serveplantable
 
     show = serveplan.as_json if arguments.output == "json" else serveplantable.as_table
     filename, *others = arguments.filenames
-    if others:
-        return _misused("`slipway plan serve` reads one file: leave out the other -f")
+    beside: list[Obj] = []
+    if unreadable := _collected(others, beside):
+        return unreadable
     path = Path(filename)
     path = path / "config.json" if path.is_dir() else path
     file = None if filename == "-" else path
-    return _of_text(str(path), lambda text: show(serveplan.plans(text, file, arguments)))
+    return _of_text(str(path), lambda text: show(serveplan.plans(text, file, arguments, beside)))
 
 
 def render(arguments: argparse.Namespace) -> int:
@@ -293,17 +307,20 @@ def _of_previews(filenames: Sequence[str], show: "Callable[[Sequence[Preview]], 
 
 
 def _of_files(filenames: Sequence[str], show: "Callable[[list[Obj]], str]") -> int:
-    """Prints what is made of the objects of all files together. Each file that cannot be read is told."""
-    from .cli.documents import documents
-
+    """Prints what is made of the objects of all files together."""
     present: list[Obj] = []
+    return _collected(filenames, present) or _shown(", ".join(filenames), lambda: show(present))
+
+
+def _collected(filenames: Sequence[str], present: "list[Obj]") -> int:
+    """Adds the objects of all files to `present`. Each file that cannot be read is told."""
+    from .cli.documents import documents
 
     def collect(text: str) -> str:
         present.extend(documents(text))
         return ""
 
-    unreadable = max(_of_text(filename, collect) for filename in filenames)
-    return unreadable or _shown(", ".join(filenames), lambda: show(present))
+    return max((_of_text(filename, collect) for filename in filenames), default=0)
 
 
 def _of_text(filename: str, show: Callable[[str], str]) -> int:
@@ -393,6 +410,7 @@ COMMANDS = {
     "run": run,
     "crds": crds,
     "rbac": rbac,
+    "accelerators": accelerators,
     "plan": plan,
     "render": render,
     "engines": engines,

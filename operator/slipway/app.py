@@ -23,7 +23,7 @@ import uvloop
 from . import handlers, listings
 from .kube import connect
 from .kube.client import KubeClient
-from .kube.kinds import OPTIONAL, WATCHED, Resource
+from .kube.kinds import ACCELERATOR, OPTIONAL, WATCHED, Resource
 from .kube.leader_slice import leader_slice
 from .kube.lease import Elector
 from .plan.observed import Obj
@@ -140,8 +140,9 @@ class App:
         """What a watch has told, or a listing (`event_type` None)."""
         keys = self.index.record(resource, event_type, body)
         self.metrics.events.labels(resource.full, "news" if keys else "nothing new").inc()
+        later = resource == ACCELERATOR  # which concerns everybody a little: what happens to one goes before
         for key in sorted(keys):  # a set's order would differ from process to process
-            self.queue.add(key)
+            self.queue.add(key, later=later)
 
     def listed(self, resource: Resource, namespace: str | None, uids: Collection[str], version: str) -> None:
         """A listing of `resource` is complete, and named `uids`."""

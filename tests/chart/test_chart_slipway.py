@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from slipway.plan.capacity.devices import BUILT_IN, catalog
 from slipway.settings import from_environment
 
 from .conftest import CHART, ROOT, Render, Rendered, helm
@@ -21,6 +22,7 @@ EVERYTHING = {
     "tracing.otlpEndpoint": "http://collector:4318",
     "prices.perDeviceHour.nvidia": "2.49",
     "imagePullSecrets": [{"name": "registry"}],
+    "accelerators.create": True,
 }
 
 
@@ -303,3 +305,11 @@ def test_the_operator_accepts_the_environment_that_the_chart_gives_it(render: Re
     assert settings.defaults.prometheus_url == EVERYTHING["prometheus.url"]
     assert settings.defaults.device_hour_prices == (("nvidia", Decimal("2.49")),)
     assert settings.writes_per_second == 1000
+
+
+def test_the_gpus_that_are_known_are_installed_only_when_asked(render: Render) -> None:
+    """The operator knows them anyway; objects of Helm's would stand in the way of whoever edits one."""
+    assert not [each for each in render() if each["kind"] == "Accelerator"]
+    made = {each["metadata"]["name"]: each["spec"] for each in render(EVERYTHING) if each["kind"] == "Accelerator"}
+    assert catalog(made).classes == BUILT_IN.classes
+    assert len(made) == len(BUILT_IN.classes) > 10

@@ -10,7 +10,11 @@ from typing import Any, Final
 Obj = dict[str, Any]
 
 GROUP_PATH = "/apis/slipway.dev/v1alpha1/namespaces/default"
-COLLECTIONS = {"TrainingJob": f"{GROUP_PATH}/trainingjobs", "InferenceService": f"{GROUP_PATH}/inferenceservices"}
+COLLECTIONS = {
+    "TrainingJob": f"{GROUP_PATH}/trainingjobs",
+    "InferenceService": f"{GROUP_PATH}/inferenceservices",
+    "Accelerator": "/apis/slipway.dev/v1alpha1/accelerators",
+}
 
 
 class _Absent:
@@ -47,6 +51,19 @@ SERVICE: Obj = {
     "kind": "InferenceService",
     "metadata": {"name": "case"},
     "spec": {"model": {"from": {"trainingJob": "pretrain"}}},
+}
+ACCELERATOR: Obj = {
+    "apiVersion": "slipway.dev/v1alpha1",
+    "kind": "Accelerator",
+    "metadata": {"name": "case"},
+    "spec": {
+        "memoryGib": "79.1",
+        "memoryGigabytesPerSecond": 3350,
+        "teraflops": {"fp16": 989},
+        "linkGigabytesPerSecond": 450,
+        "hostGigabytesPerSecond": 64,
+        "nodeLabels": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
+    },
 }
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from slipway.api.crd import ACCELERATOR as ACCELERATOR_KIND
 from slipway.api.crd import INFERENCE_SERVICE, KINDS, TRAINING_JOB, Kind, object_schema
 from slipway.api.reference import Row, walk
 
 from .crdmaker import Maker
-from .crdtable import RECIPE_JOB, SERVICE, Obj
+from .crdtable import ACCELERATOR, RECIPE_JOB, SERVICE, Obj
 
-BASES = {TRAINING_JOB.kind: RECIPE_JOB, INFERENCE_SERVICE.kind: SERVICE}
+BASES = {TRAINING_JOB.kind: RECIPE_JOB, INFERENCE_SERVICE.kind: SERVICE, ACCELERATOR_KIND.kind: ACCELERATOR}
 WRONG_TYPE = {"integer": "seven", "string": 7, "array": "seven", "object": "seven", "boolean": "seven"}
 NO_SUCH_FIELD = "noSuchField"
 
@@ -40,7 +41,7 @@ class Breach:
 
 def breaches(kind: Kind) -> Iterator[Breach]:
     schema = object_schema(kind)
-    for part in ("spec", "status"):
+    for part in ("spec", "status") if kind.has_status else ("spec",):
         for row in walk(schema["properties"][part], part):
             for what, bad, says, good in (*_values(row.schema), *_sizes(row.schema), *_types(row)):
                 yield Breach(kind.kind, row.path, what, bad, says, good)
@@ -75,6 +76,9 @@ def _sizes(schema: Obj) -> Iterator[Found]:
     if "maxItems" in schema:
         most = schema["maxItems"]
         yield "maxItems", _items(schema, most + 1), f"must have at most {most} items", _items(schema, most)
+    if "minProperties" in schema:
+        least = schema["minProperties"]
+        yield "minProperties", {}, f"should have at least {least} properties", _entries(least)
     if "maxProperties" in schema:
         most = schema["maxProperties"]
         yield "maxProperties", _entries(most + 1), f"must have at most {most} items", _entries(most)
@@ -169,6 +173,7 @@ def test_all_kinds_of_breach_occur() -> None:
         "maxLength",
         "minItems",
         "maxItems",
+        "minProperties",
         "maxProperties",
         "type",
         "unknown field",

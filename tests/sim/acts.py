@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from slipway.api.common import API_VERSION
-from slipway.kube.kinds import CLAIM, INFERENCE_SERVICE, TRAINING_JOB
+from slipway.kube.kinds import ACCELERATOR, CLAIM, INFERENCE_SERVICE, TRAINING_JOB
 from slipway.plan.observed import Obj
 
 from .apiserver.kinds import ADMISSION, QUOTA
@@ -13,7 +13,7 @@ from .apiserver.writes import merge_patched
 from .hand import Hand, Refused
 
 NAMESPACE, ANOTHER_NAMESPACE = "team", "others"
-JOBS, SERVICES = TRAINING_JOB.full, INFERENCE_SERVICE.full
+JOBS, SERVICES, CLASSES = TRAINING_JOB.full, INFERENCE_SERVICE.full, ACCELERATOR.full
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,12 @@ def recipe(name: str = "job", **spec: object) -> Obj:
 
 def service(name: str = "serve", **spec: object) -> Obj:
     return _resource("InferenceService", name, {"model": {"uri": "pvc://models/llama"}, **spec})
+
+
+def accelerator(name: str = "mine", **spec: object) -> Obj:
+    rates = {"memoryGigabytesPerSecond": 2000, "linkGigabytesPerSecond": 64, "hostGigabytesPerSecond": 32}
+    base: Obj = {"memoryGib": "80", **rates, "teraflops": {"fp16": 300}, "nodeLabels": {"gpu": name}}
+    return {"apiVersion": API_VERSION, "kind": "Accelerator", "metadata": {"name": name}, "spec": {**base, **spec}}
 
 
 def claim(name: str = "models", *modes: str, **labels: str) -> Obj:

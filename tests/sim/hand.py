@@ -3,7 +3,7 @@
 from typing import Any
 
 from slipway.kube.client import APPLY, JSON, MERGE
-from slipway.kube.kinds import TABLE, Resource, collection_path
+from slipway.kube.kinds import ACCELERATOR, TABLE, Resource, collection_path
 from slipway.plan.observed import Obj
 
 from .apiserver import Emulator, definitions
@@ -12,7 +12,7 @@ from .apiserver.server import DEFINITIONS
 
 RESOURCES = {**TABLE, **{(each.api_version, each.kind): each for each in (QUOTA, *ADMISSION)}}
 BY_FULL = {resource.full: resource for resource in RESOURCES.values()}
-AT_CLUSTER_SCOPE = frozenset(resource.full for resource in ADMISSION)
+AT_CLUSTER_SCOPE = frozenset(resource.full for resource in (ACCELERATOR, *ADMISSION))
 
 
 class Refused(Exception):

@@ -15,7 +15,8 @@ HORIZON_SECONDS = 60.0  # faults begin within this time
 WRITES = 40
 REQUESTS = 120
 WATCHED = ("", "trainingjobs.slipway.dev", "inferenceservices.slipway.dev", "pods", "pytorchjobs.kubeflow.org",
-           "deployments.apps", "persistentvolumeclaims", "services", "scaledobjects.keda.sh")  # fmt: skip
+           "deployments.apps", "persistentvolumeclaims", "services", "scaledobjects.keda.sh",
+           "accelerators.slipway.dev")  # fmt: skip
 MEDDLED = ("pods", "pytorchjobs.kubeflow.org", "deployments.apps", "services", "persistentvolumeclaims",
            "scaledobjects.keda.sh", "trainingjobs.slipway.dev", "inferenceservices.slipway.dev")  # fmt: skip
 KINDS = (

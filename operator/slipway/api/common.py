@@ -1,4 +1,4 @@
-"""What both kinds share: the group, the base model, bounded strings, conditions, pod template.
+"""What the kinds share: the group, the base model, bounded strings, conditions, pod template.
 
 Decisions that live here: unknown fields are refused when an object is read by the operator (`extra="forbid"`), except
 where a field is marked as preserving them; names in YAML are camelCase, in Python snake_case; rules that the API server
@@ -111,12 +111,13 @@ class Model(BaseModel):
 
 
 class Resource(Model):
-    """Base of the two kinds. Their metadata is Kubernetes' own, and not read through these types."""
+    """Base of the kinds. Their metadata is Kubernetes' own, and not read through these types."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> Self:
         """From a Kubernetes object. Raises pydantic.ValidationError, whose locations are field paths."""
-        return cls.model_validate({"spec": body.get("spec", {}), "status": body.get("status")})
+        parts = {"spec": body.get("spec", {}), "status": body.get("status")}
+        return cls.model_validate({name: parts[name] for name in cls.model_fields})
 
 
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"

@@ -7,10 +7,11 @@ unknown fields by itself. Status has no defaults: the operator writes all of it,
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import yaml
 
-from . import inferenceservice, trainingjob
+from . import accelerator, inferenceservice, trainingjob
 from .common import CATEGORY, GROUP, VERSION, JsonSchema, Model
 from .plainyaml import PlainDumper
 
@@ -42,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of the API: its names, its type, what kubectl shows of it, and whether it can be scaled."""
+    """A kind of the API: its names, its type, what kubectl shows of it, whether it can be scaled, and where it is."""
 
     kind: str
     plural: str
@@ -51,6 +52,11 @@ class Kind:
     model: type[Model]
     columns: tuple[Column, ...]
     scalable: bool = False
+    scope: Literal["Namespaced", "Cluster"] = "Namespaced"
+
+    @property
+    def has_status(self) -> bool:
+        return "status" in self.model.model_fields
 
 
 READY = Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it does what was asked.")
@@ -99,7 +105,23 @@ INFERENCE_SERVICE = Kind(
     ),
     scalable=True,
 )
-KINDS = (TRAINING_JOB, INFERENCE_SERVICE)
+ACCELERATOR = Kind(
+    kind=accelerator.KIND,
+    plural=accelerator.PLURAL,
+    singular=accelerator.SINGULAR,
+    short_names=accelerator.SHORT_NAMES,
+    model=accelerator.Accelerator,
+    columns=(
+        Column("GiB", ".spec.memoryGib", description="Memory of one GPU."),
+        Column("GB/s", ".spec.memoryGigabytesPerSecond", "integer", description="What of it is read in a second."),
+        Column("fp16-TFLOPs", ".spec.teraflops.fp16", "integer", description="Dense operations a second."),
+        Column("$/h", ".spec.dollarsPerHour", description="Price of one GPU for an hour."),
+        AGE,
+    ),
+    scope="Cluster",
+)
+KINDS = (TRAINING_JOB, INFERENCE_SERVICE, ACCELERATOR)
+REPORTED = tuple(kind for kind in KINDS if kind.has_status)  # what becomes of them is told
 
 
 def crd(kind: Kind) -> JsonSchema:
@@ -110,7 +132,7 @@ def crd(kind: Kind) -> JsonSchema:
         "metadata": {"name": f"{kind.plural}.{GROUP}", "annotations": {"helm.sh/resource-policy": "keep"}},
         "spec": {
             "group": GROUP,
-            "scope": "Namespaced",
+            "scope": kind.scope,
             "names": _names(kind),
             "versions": [
                 {
@@ -118,7 +140,7 @@ def crd(kind: Kind) -> JsonSchema:
                     "served": True,
                     "storage": True,
                     "additionalPrinterColumns": [column.as_crd() for column in kind.columns],
-                    "subresources": _subresources(kind),
+                    **({"subresources": _subresources(kind)} if kind.has_status else {}),
                     "schema": {"openAPIV3Schema": object_schema(kind)},
                 }
             ],
@@ -136,7 +158,7 @@ def object_schema(kind: Kind) -> JsonSchema:
     full = kind.model.model_json_schema(by_alias=True)
     schema = structural(full, full.get("$defs", {}))
     own = schema["properties"]
-    _drop_defaults(own["status"])
+    _drop_defaults(own.get("status", {}))
     head: JsonSchema = {"apiVersion": API_VERSION_FIELD, "kind": KIND_FIELD, "metadata": {"type": "object"}}
     return schema | {"properties": head | own}
 

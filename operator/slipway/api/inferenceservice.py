@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from .accelerator import CLASS_DESCRIPTION, CLASS_RULE, ClassName
 from .common import (
     CLAIM_NAME,
     NO_NUL,
@@ -121,6 +122,7 @@ class InferenceServiceSpec(Model):
         default=None, description="Image of the engine; the operator's for the accelerator when left out."
     )
     accelerator: Accelerator = Field(default="cpu", description="What the engine computes on.")
+    accelerator_class: ClassName | None = Field(default=None, description=CLASS_DESCRIPTION)
     parallelism: Parallelism = Parallelism()
     replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=1, description="Copies of the model. With scaling it belongs to the autoscaler."
@@ -140,6 +142,7 @@ class InferenceServiceSpec(Model):
             "self.accelerator != 'cpu' || self.parallelism.tensor == 1",
             "parallelism.tensor above 1 needs accelerator nvidia",
         ),
+        CLASS_RULE,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import yaml
 
+from .accelerator import PLURAL as ACCELERATORS
 from .common import GROUP
 from .inferenceservice import PLURAL as INFERENCE_SERVICES
 from .trainingjob import PLURAL as TRAINING_JOBS
@@ -52,6 +53,7 @@ class Permission:
 
 PERMISSIONS: tuple[Permission, ...] = (
     Permission("operator", "cluster", GROUP, (TRAINING_JOBS, INFERENCE_SERVICES), WATCH, "what users ask for"),
+    Permission("operator", "cluster", GROUP, (ACCELERATORS,), FOLLOW, "which GPUs the cluster has, and their figures"),
     Permission(
         "operator",
         "cluster",

@@ -39,7 +39,7 @@ def _kind_section(kind: Kind) -> str:
     schema = object_schema(kind)
     names = ", ".join(f"`{name}`" for name in (kind.plural, kind.singular, *kind.short_names))
     parts = [f"## {kind.kind}\n", f"{schema['description']}\n", f"Names for kubectl: {names}.\n"]
-    for part in ("spec", "status"):
+    for part in ("spec", "status") if kind.has_status else ("spec",):
         rows = list(walk(schema["properties"][part], part))
         parts += [f"### {part}\n", _table(rows)]
     parts += ["### Rules\n", _rules(schema)]

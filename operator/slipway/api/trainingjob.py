@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from .accelerator import CLASS_DESCRIPTION, CLASS_RULE, ClassName
 from .basemodel import AdapterSpec, BaseModelSpec
 from .common import (
     NO_NUL,
@@ -252,6 +253,7 @@ class TrainingJobSpec(Model):
         default=None, description="Image of the pods; the operator's trainer image when left out."
     )
     accelerator: Accelerator = Field(default="cpu", description="What the processes compute on.")
+    accelerator_class: ClassName | None = Field(default=None, description=CLASS_DESCRIPTION)
     nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="Pods of the gang.")
     elastic: ElasticSpec | None = Field(
         default=None,
@@ -397,6 +399,7 @@ class TrainingJobSpec(Model):
             "training.batchSize must be a multiple of nodes * perNode * accumulationSteps (with parallel: of the data"
             " parallel processes): every process takes an equal share, in equal parts",
         ),
+        CLASS_RULE,
         *strategy_rules(ModelSpec()),
         *ELASTIC_RULES,
         Rule(

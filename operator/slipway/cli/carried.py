@@ -30,6 +30,7 @@ OF_A_RECIPE = (
 BY_THE_WATCHDOG = ("stall.factor", "stall.floorSeconds")
 NOTED: Mapping[str, str] = {
     "image": "processes run in the environment that is active here",
+    "acceleratorClass": "processes run on the GPUs that are here",
     "output": "checkpoints and the model go to $SLIPWAY_OUTPUT_DIR, and stay",
 }
 ENVIRONMENT = "podTemplate.spec.containers[main].env"

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ..api import inferenceservice, scalars, trainingjob
+from ..api import accelerator, inferenceservice, scalars, trainingjob
 from ..api.common import API_VERSION, DNS_LABEL, GROUP, OWNER_NAME, Resource
 from ..plan.observed import Obj
 from ..plan.pod.types import a_list, a_map
@@ -22,10 +22,13 @@ from .schema import unknown_field
 MODELS: Mapping[str, type[Resource]] = {
     trainingjob.KIND: trainingjob.TrainingJob,
     inferenceservice.KIND: inferenceservice.InferenceService,
+    accelerator.KIND: accelerator.Accelerator,
 }
+PLANNED = (trainingjob.KIND, inferenceservice.KIND)  # the others are only read
 NAME_MAX = {trainingjob.KIND: trainingjob.NAME_MAX, inferenceservice.KIND: inferenceservice.NAME_MAX}
-KNOWN = f"{' or '.join(MODELS)} of {API_VERSION}"
+KNOWN = f"{', '.join(PLANNED)} or {accelerator.KIND} of {API_VERSION}"
 CLAIM = ("v1", "PersistentVolumeClaim")  # the one other kind whose spec is looked at
+ACCELERATOR = (API_VERSION, accelerator.KIND)
 NAMESPACE_MAX = 63
 # Of metav1.ObjectMeta, which is no part of a CRD's schema.
 METADATA_FIELDS = (
@@ -121,7 +124,7 @@ def of_kinds(present: list[Obj], *kinds: str) -> list[Obj]:
     if not wanted:
         raise InvalidFile(f"nothing to plan: no document is a {' or '.join(kinds)} of {API_VERSION}")
     for body in present:
-        if body not in wanted:
+        if body not in wanted and (body["apiVersion"], body["kind"]) != ACCELERATOR:
             name = f"{body['kind']} {body['metadata']['name']} ({body['apiVersion']})"
             sys.stderr.write(f"not planned: {name} is no {' or '.join(kinds)}\n")
     return wanted
@@ -170,7 +173,12 @@ def _check_metadata(body: Obj, where: str) -> None:
 
 
 def _check_name(name: str, kind: str, what: str) -> None:
-    """As the CEL rules of the two kinds have it (api/)."""
+    """As the CEL rules of the kinds have it (api/)."""
+    if kind == accelerator.KIND:
+        if not re.fullmatch(DNS_LABEL, name) or len(name) > accelerator.NAME_MAX:
+            rule = f"must be a DNS label of at most {accelerator.NAME_MAX} characters"
+            raise InvalidFile(f"{what}: metadata.name: {rule}: {name!r}")
+        return
     if not re.fullmatch(OWNER_NAME, name) or len(name) > NAME_MAX[kind]:
         rule = f"must be a DNS label of at most {NAME_MAX[kind]} characters that starts with a letter"
         raise InvalidFile(f"{what}: metadata.name: {rule}: {name!r}")

@@ -15,7 +15,7 @@ import aiohttp
 from kubernetes.aio import client
 
 from ..api.common import GROUP, VERSION
-from ..api.crd import KINDS
+from ..api.crd import REPORTED
 from ..plan.observed import Obj
 from . import listing
 
@@ -45,7 +45,7 @@ class Told:
 async def follow(namespace: str | None, told: Told) -> None:
     """Until cancelled. Raises listing.Unreadable, if there is no first list."""
     async with listing.connected() as custom:
-        first = [(kind.plural, await listing.read(custom, kind.plural, namespace)) for kind in KINDS]
+        first = [(kind.plural, await listing.read(custom, kind.plural, namespace)) for kind in REPORTED]
         kinds = [_Kind(custom, plural, namespace, told) for plural, _ in first]
         await asyncio.gather(*(kind.follow(listed) for kind, (_, listed) in zip(kinds, first, strict=True)))
 

@@ -12,7 +12,7 @@ import aiohttp
 from kubernetes.aio import client
 
 from ..api.common import GROUP, VERSION
-from ..api.crd import KINDS
+from ..api.crd import REPORTED
 from ..kube import connect
 from ..kube.connect import NAME_ONE
 from ..plan.observed import Obj
@@ -40,7 +40,7 @@ def status(namespace: str | None) -> str:
 async def read_all(namespace: str | None) -> list[Obj]:
     """Slipway's resources, as the kubeconfig (or the pod's account) may see them. Raises Unreadable."""
     async with connected() as custom:
-        return [item for kind in KINDS for item in (await read(custom, kind.plural, namespace))["items"]]
+        return [item for kind in REPORTED for item in (await read(custom, kind.plural, namespace))["items"]]
 
 
 @asynccontextmanager

@@ -20,10 +20,11 @@ from pydantic_core import ErrorDetails
 from ..api import inferenceservice, trainingjob
 from ..api.common import API_VERSION, JsonSchema
 from ..api.plainyaml import PlainDumper
+from ..plan.capacity.devices import Catalog, catalog
 from ..plan.observed import Child, Obj, Observed, Owner, Ref, Verdict
 from ..plan.outcome import Defaults, Plan
 from ..reconcile.observe import is_suspended
-from .documents import MODELS, InvalidFile, of_kinds
+from .documents import ACCELERATOR, MODELS, PLANNED, InvalidFile, of_kinds
 from .schema import pattern_message, schema_of, violations, without_nulls
 
 PlanFunction = Callable[[Observed, float, Defaults], Plan]
@@ -88,7 +89,14 @@ def preview(present: list[Obj], using: Operator, now: float | None = None) -> li
     """Plans of all of Slipway's resources among `present`. `now`: seconds since the epoch. Raises InvalidFile."""
     stored = [_checked(body) if _is_ours(body) else body for body in present]  # first: one's plan may read another
     moment = time.time() if now is None else now
-    return [_previewed(body, stored, using, moment) for body in of_kinds(stored, *MODELS)]
+    return [_previewed(body, stored, using, moment) for body in of_kinds(stored, *PLANNED)]
+
+
+def accelerators(present: Iterable[Obj]) -> Catalog:
+    """The classes of GPUs that can be named: the built-in ones, and the Accelerators among `present` over them. Raises
+    InvalidFile."""
+    found = (body for body in present if (body["apiVersion"], body["kind"]) == ACCELERATOR)
+    return catalog({body["metadata"]["name"]: _checked(body)["spec"] for body in found})
 
 
 def _is_ours(body: Obj) -> bool:
@@ -98,7 +106,8 @@ def _is_ours(body: Obj) -> bool:
 def _previewed(body: Obj, documents: list[Obj], using: Operator, now: float) -> Preview:
     """Visit after visit, until one makes nothing that a former one has not made."""
     plan, kind = using.plans[body["kind"]], body["kind"]
-    observed, made = Observed(owner=owner_of(body)), dict[Ref, Obj]()
+    known = accelerators(documents)
+    observed, made = Observed(owner=owner_of(body), accelerators=known), dict[Ref, Obj]()
     for _ in range(VISITS_MAX):
         outcome, absent = _visit(observed, [*documents, *made.values()], plan, now)
         fresh = {using.ref_of(obj): obj for obj in (*outcome.apply, *outcome.create)}
@@ -108,7 +117,7 @@ def _previewed(body: Obj, documents: list[Obj], using: Operator, now: float) -> 
             return Preview(kind, observed.owner, tuple(made.values()), outcome, absent)
         owner = replace(observed.owner, status=outcome.status)
         children = tuple(_child(ref, obj, owner, now) for ref, obj in made.items())
-        observed = Observed(owner=owner, children=children)
+        observed = Observed(owner=owner, children=children, accelerators=known)
     raise RuntimeError(f"the plan of {body['metadata']['name']} still makes more after {VISITS_MAX} visits")
 
 

@@ -16,19 +16,19 @@ from ..api import inferenceservice, trainingjob
 from ..api.common import API_VERSION
 from ..api.inferenceservice import EngineName, InferenceServiceSpec
 from ..api.trainingjob import ModelSpec, TrainingJob
+from ..plan.capacity.classes import device_of
 from ..plan.capacity.configreader import Unplannable
 from ..plan.capacity.decoder import Decoder, decoder_of
 from ..plan.capacity.decoderconfig import decoder_from
-from ..plan.capacity.devices import Device
+from ..plan.capacity.devices import Catalog, Device
 from ..plan.capacity.model import shape_of
-from ..plan.capacity.room import selected_device
 from ..plan.conditions import Finding
 from ..plan.inference import acceptance
 from ..plan.inference.engines import engine_of
 from ..plan.inference.enginetable import Argument, read, table
 from ..plan.observed import Obj, Owner
 from .documents import InvalidFile, documents
-from .preview import DEFAULT_NAMESPACE, DEFAULTS, owner_of
+from .preview import DEFAULT_NAMESPACE, DEFAULTS, accelerators, owner_of
 
 BYTES_MAX = 10**18  # of a checkpoint
 NUMBER_MAX = 10**9  # of an engine argument's tokens, as of any flag here
@@ -54,6 +54,7 @@ class Served:
 
     name: str
     decoder: Decoder
+    known: Catalog  # the classes of GPUs that can be named
     engine: EngineName | None = None
     device: Device | None = None
     tensor: int | None = None
@@ -64,19 +65,24 @@ class Served:
     notes: tuple[str, ...] = ()
 
 
-def served(text: str, file: Path | None, config: Path | None) -> list[Served]:
-    """Of a file's text; `file` is where it is from, `config` what --config names. Raises InvalidFile."""
+def served(text: str, file: Path | None, config: Path | None, beside: Sequence[Obj] = ()) -> list[Served]:
+    """Of a file's text; `file` is where it is from, `config` what --config names, `beside` the objects of other files.
+    Raises InvalidFile."""
     parsed = _json(text)
     if isinstance(parsed, Mapping) and "apiVersion" not in parsed:
         if config is not None:
             raise InvalidFile("--config: belongs to a file with InferenceServices, and this is a model's config.json")
-        return [Served((found := _decoder(parsed, file)).name, found)]
-    bodies = documents(text)
+        if services := _of_kind(beside, inferenceservice.KIND):
+            name = services[0]["metadata"]["name"]
+            raise InvalidFile(f"{inferenceservice.KIND} {name}: name its model with --config, not with -f")
+        return [Served((found := _decoder(parsed, file)).name, found, accelerators(beside))]
+    bodies = [*documents(text), *beside]
     services = _of_kind(bodies, inferenceservice.KIND)
     if not services:
         raise InvalidFile(f"is neither a model's {CONFIG} nor does it hold an {inferenceservice.KIND}")
     jobs = {_place(body): body for body in _of_kind(bodies, trainingjob.KIND)}
-    return [_of_service(body, jobs, config) for body in services]
+    known = accelerators(bodies)
+    return [_of_service(body, jobs, config, known) for body in services]
 
 
 def _of_kind(bodies: Sequence[Obj], kind: str) -> list[Obj]:
@@ -132,18 +138,18 @@ def _total_size(index: Path) -> int | None:
     return int(total)
 
 
-def _of_service(body: Obj, jobs: Jobs, config: Path | None) -> Served:
+def _of_service(body: Obj, jobs: Jobs, config: Path | None, known: Catalog) -> Served:
     owner = owner_of(body)
     name = f"{owner.namespace}/{owner.name}"
-    spec = _accepted(owner, name)
-    template = spec.pod_template.spec if spec.pod_template else {}
+    spec = _accepted(owner, name, known)
     written = _read(spec)
     arguments = _arguments(written, spec.engine, name)
     return Served(
         name=name,
         decoder=_at(config) if config else _model(spec, jobs, owner),
         engine=spec.engine,
-        device=selected_device(template),
+        known=known,
+        device=device_of(spec, known),
         tensor=spec.parallelism.tensor,
         context_tokens=arguments.get(LENGTH[spec.engine]),
         utilization=arguments.get(UTILIZATION[spec.engine]),
@@ -153,14 +159,14 @@ def _of_service(body: Obj, jobs: Jobs, config: Path | None) -> Served:
     )
 
 
-def _accepted(owner: Owner, name: str) -> InferenceServiceSpec:
+def _accepted(owner: Owner, name: str, known: Catalog) -> InferenceServiceSpec:
     """What the operator would look at first, and refuse: it would never come to be served."""
     spec = acceptance.parse(owner)
     if isinstance(spec, Finding):
         raise InvalidFile(f"InferenceService {name}: {spec.message}")
     if spec.accelerator == "cpu":
         raise InvalidFile(f"InferenceService {name}: spec.accelerator is cpu: only GPUs are planned for")
-    if refused := acceptance.refusal(spec, DEFAULTS):
+    if refused := acceptance.refusal(spec, DEFAULTS, known):
         raise InvalidFile(f"InferenceService {name}: {refused.message}")
     return spec
 

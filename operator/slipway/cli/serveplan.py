@@ -14,10 +14,11 @@ from typing import Any
 from ..api.inferenceservice import EngineName
 from ..plan.capacity.candidates import Candidate, Fleet, Settings, candidates
 from ..plan.capacity.decoder import active_parameters, parameters
-from ..plan.capacity.devices import BY_NAME, Device
+from ..plan.capacity.devices import Device
 from ..plan.capacity.roofline import idle_percent
 from ..plan.capacity.serving import Demand
 from ..plan.capacity.servingchoice import Ranked, rank
+from ..plan.observed import Obj
 from .documents import InvalidFile
 from .servedmodel import LENGTH, Served, served
 
@@ -26,9 +27,10 @@ UTILIZATION = {"vllm": 0.92, "sglang": 0.88}  # the engines' own defaults (SGLan
 CACHE_BITS = {"auto": 16, "bfloat16": 16, "float16": 16, "fp8": 8, "fp8_e4m3": 8, "fp8_e5m2": 8}
 
 
-def plans(text: str, file: Path | None, asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """Of each model of the file, ready for JSON; sizes are bytes, times seconds. Raises InvalidFile."""
-    return [_plan(each, asked) for each in served(text, file, asked.config)]
+def plans(text: str, file: Path | None, asked: argparse.Namespace, beside: Sequence[Obj] = ()) -> list[dict[str, Any]]:
+    """Of each model of the file, ready for JSON; sizes are bytes, times seconds. `beside`: the objects of other files.
+    Raises InvalidFile."""
+    return [_plan(each, asked) for each in served(text, file, asked.config, beside)]
 
 
 def _plan(model: Served, asked: argparse.Namespace) -> dict[str, Any]:
@@ -83,15 +85,14 @@ def _too_long(model: Served) -> list[str]:
 
 
 def _devices(model: Served, asked: argparse.Namespace) -> list[Device]:
-    known = ", ".join(BY_NAME)
-    for name in asked.accelerator or ():
-        if name not in BY_NAME:
-            raise InvalidFile(f"--accelerator {name}: not a GPU that is known; it is one of {known}")
-    devices = [BY_NAME[name] for name in dict.fromkeys(asked.accelerator or ())] or (
-        [model.device] if model.device else []
-    )
+    known = model.known
+    names = {name.lower(): name for name in asked.accelerator or ()}
+    for name, written in names.items():
+        if name not in known.classes:
+            raise InvalidFile(f"--accelerator {written}: not a GPU that is known; it is one of {known.names}")
+    devices = [known.classes[name] for name in names] or ([model.device] if model.device else [])
     if not devices:
-        raise InvalidFile(f"--accelerator: name a GPU, or several, one flag each; they are {known}")
+        raise InvalidFile(f"--accelerator: name a GPU, or several, one flag each; they are {known.names}")
     if asked.price is not None and len(devices) > 1:
         raise InvalidFile("--price: is of one kind of GPU: name one --accelerator alone")
     priced = {"dollars_per_hour": asked.price, "price_source": "--price"} if asked.price is not None else {}

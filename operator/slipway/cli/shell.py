@@ -62,7 +62,7 @@ def exports(job: Job) -> list[str]:
     values = {**_defaults(job), **environment(job)}
     _check_references(job, values)
     if job.spec.recipe:
-        values[RECIPE_VARIABLE] = recipe_json(job.spec)
+        values[RECIPE_VARIABLE] = recipe_json(job.spec, job.known)
     return export_lines(values)
 
 

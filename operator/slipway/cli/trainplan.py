@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..plan.capacity.choice import Alternative, alternatives, shortlist
-from ..plan.capacity.devices import BY_NAME
 from ..plan.capacity.layout import Layout, Load, load_of
 from ..plan.capacity.model import parameters
 from ..plan.capacity.refusal import misfit_in
@@ -40,7 +39,7 @@ def _plan(job: Job, gpu: str | None) -> dict[str, Any]:
         "precision": spec.precision,
         "processes": {"nodes": spec.nodes, "perNode": spec.per_node},
         "room": _room_json(room),
-        "unknown": None if room else unknown(spec),
+        "unknown": None if room else unknown(spec, job.known),
         "runsAs": _layout_json(resolved_in(spec, room)),
         "refusal": misfit_in(spec, room) if room else None,
         "note": _note(spec.precision, room),
@@ -53,12 +52,13 @@ def _plan(job: Job, gpu: str | None) -> dict[str, Any]:
 
 def _room(job: Job, gpu: str | None) -> Room | None:
     if gpu is None:
-        return room_of(job.spec)
+        return room_of(job.spec, job.known)
     if job.spec.accelerator == "cpu":
         raise InvalidFile(f"TrainingJob {job.owner.name}: spec.accelerator is cpu: leave out --gpu, or set nvidia")
-    if gpu not in BY_NAME:
-        raise InvalidFile(f"--gpu {gpu}: not a GPU that is known; it is one of {', '.join(BY_NAME)}")
-    return of_device(BY_NAME[gpu])
+    device = job.known.classes.get(gpu.lower())
+    if device is None:
+        raise InvalidFile(f"--gpu {gpu}: not a GPU that is known; it is one of {job.known.names}")
+    return of_device(device)
 
 
 def _note(precision: str, room: Room | None) -> str | None:

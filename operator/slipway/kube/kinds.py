@@ -3,7 +3,7 @@
 A kind that is missing here is a mistake in the code, found by the first test that renders it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..api.common import API_VERSION
 from ..plan.observed import Obj, Ref
@@ -11,11 +11,12 @@ from ..plan.observed import Obj, Ref
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind's address. `plural` is the path segment alone, as in `deployments`."""
+    """A kind's address. `plural` is the path segment alone, as in `deployments`. `clustered`: it is in no namespace."""
 
     api_version: str
     kind: str
     plural: str
+    clustered: bool = field(default=False, kw_only=True)
 
     @property
     def group(self) -> str:
@@ -34,6 +35,7 @@ class Resource:
 
 TRAINING_JOB = Resource(API_VERSION, "TrainingJob", "trainingjobs")
 INFERENCE_SERVICE = Resource(API_VERSION, "InferenceService", "inferenceservices")
+ACCELERATOR = Resource(API_VERSION, "Accelerator", "accelerators", clustered=True)
 POD = Resource("v1", "Pod", "pods")
 SERVICE = Resource("v1", "Service", "services")
 CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -48,8 +50,8 @@ TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews
 
 OWNERS = (TRAINING_JOB, INFERENCE_SERVICE)
 CHILDREN = (POD, PYTORCH_JOB, DEPLOYMENT, SERVICE, CLAIM, SCALED_OBJECT)
-WATCHED = OWNERS + CHILDREN
-OPTIONAL = (PYTORCH_JOB, SCALED_OBJECT)  # their CRDs may come later than the operator, or never
+WATCHED = (*OWNERS, *CHILDREN, ACCELERATOR)
+OPTIONAL = (PYTORCH_JOB, SCALED_OBJECT, ACCELERATOR)  # their CRDs may come later than the operator, or never
 
 TABLE: dict[tuple[str, str], Resource] = {
     (r.api_version, r.kind): r for r in (*WATCHED, POD_TEMPLATE, EVENT, LEASE, ENDPOINT_SLICE, TOKEN_REVIEW)

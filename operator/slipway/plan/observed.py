@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .capacity.devices import BUILT_IN, Catalog
+
 Obj = dict[str, Any]  # a Kubernetes object as JSON
 
 # What `Observed.refused` says of an object whose kind the cluster does not serve; the API server says it in many words.
@@ -96,6 +98,14 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
+class Class:
+    """An Accelerator: its spec as written."""
+
+    name: str
+    spec: Obj
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What rank 0 pushed last for a job, newest first by `received`; `pod_uid` says which pod spoke.
 
@@ -138,6 +148,7 @@ class Observed:
     `verdicts` maps the hash of a pod template to the API server's verdict.
     `refused` holds the API server's answer to the last apply or create of an object, when it refused it.
     `listening_since` is when reports began to reach this operator: what was said before, nobody here has heard.
+    `accelerators` are the classes of GPUs that can be named.
     """
 
     owner: Owner
@@ -148,3 +159,4 @@ class Observed:
     refused: Mapping[Ref, str] = field(default_factory=dict)
     reported: Reported | None = None
     listening_since: float = 0.0
+    accelerators: Catalog = BUILT_IN

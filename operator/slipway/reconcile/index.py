@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..kube.kinds import CLAIM, INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
+from ..kube.kinds import ACCELERATOR, CLAIM, INFERENCE_SERVICE, OWNERS, POD, TRAINING_JOB, Resource
+from ..plan.capacity.devices import Catalog, catalog
 from ..plan.labels import FIELD_MANAGER
-from ..plan.observed import Child, Obj, Owner, Pod, Ref
+from ..plan.observed import Child, Class, Obj, Owner, Pod, Ref
 from ..plan.pod import record as podrecord
 from . import observe
 from .keys import Key, owner_of
@@ -51,6 +52,7 @@ class Index:
         self._children: dict[Key, tuple[Id, ...]] = {}
         self._servers: dict[Key, set[Key]] = {}  # TrainingJob -> InferenceServices that serve it
         self._serves: dict[Key, Key] = {}
+        self._accelerators: Catalog | None = None  # made again when it is asked for after a change
         self._graves: OrderedDict[str, str] = OrderedDict()  # uid -> resourceVersion of its end
 
     # ------------------------------------------------------------------ lookups
@@ -78,6 +80,13 @@ class Index:
     def child(self, target: Ref) -> Child | None:
         record = self._record(Id(target.plural, target.namespace, target.name))
         return record if isinstance(record, Child) else None
+
+    def accelerators(self) -> Catalog:
+        """The classes of GPUs that can be named."""
+        if self._accelerators is None:
+            found = (self._record(each) for each in self._entries if each.plural == ACCELERATOR.full)
+            self._accelerators = catalog({each.name: each.spec for each in found if isinstance(each, Class)})
+        return self._accelerators
 
     def stamp(self, target: Ref) -> Stamp | None:
         return self._stamp(Id(target.plural, target.namespace, target.name))
@@ -169,6 +178,8 @@ class Index:
     def _link(self, identity: Id, record: Record) -> set[Key]:
         if isinstance(record, Owner):
             return self._link_owner(_key_of(identity), record)
+        if isinstance(record, Class):
+            return self._reckon_anew()
         entry = self._entries[identity]
         key, before = owner_of(identity.namespace, record.labels), entry.key
         if key != before:
@@ -198,11 +209,18 @@ class Index:
             touched = {key} | self._servers.get(key, set())
             self._stop_serving(key)
             return touched
+        if identity.plural == ACCELERATOR.full:
+            return self._reckon_anew()
         before = self._entries[identity].key
         if before is None:
             return set()
         self._drop_child(before, identity)
         return self._with_servers(identity, {before})
+
+    def _reckon_anew(self) -> set[Key]:
+        """Which specs mean a class can only be told with the classes at hand, and they change seldom: all are asked."""
+        self._accelerators = None
+        return set(self.keys())
 
     def _drop_child(self, key: Key, identity: Id) -> None:
         siblings = tuple(each for each in self._children[key] if each != identity)
@@ -241,6 +259,8 @@ def _place(child: Child) -> tuple[str, str]:
 def _record(resource: Resource, body: Obj) -> Record:
     if resource in OWNERS:
         return observe.owner(body)
+    if resource == ACCELERATOR:
+        return observe.accelerator(body)
     return podrecord.pod(body) if resource == POD else observe.child(resource, body)
 
 

@@ -190,6 +190,7 @@ class Reconciler:
             refused=memory.refusals.messages(),
             reported=self._reported(key, owner.uid),
             listening_since=self._listening_since,
+            accelerators=self._index.accelerators(),
         )
 
     async def _plan(self, key: Key, observed: Observed) -> tuple[Plan, Observed]:

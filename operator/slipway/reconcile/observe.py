@@ -9,7 +9,7 @@ from typing import Any
 from ..kube.kinds import DEPLOYMENT, Resource, ref
 from ..plan.clock import epoch
 from ..plan.depth import bounded, cut
-from ..plan.observed import Child, Obj, Owner
+from ..plan.observed import Child, Class, Obj, Owner
 from .additions import additions
 
 KEPT_STATUS = frozenset({
@@ -30,6 +30,10 @@ def owner(body: Obj) -> Owner:
         spec=bounded(_open(body.get("spec"))),
         status=cut(_open(body.get("status"))),  # whole: our own, from which the next attempt follows
     )
+
+
+def accelerator(body: Obj) -> Class:
+    return Class(body["metadata"]["name"], bounded(_open(body.get("spec"))))
 
 
 def _open(value: object) -> Obj:

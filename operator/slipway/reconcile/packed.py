@@ -8,17 +8,19 @@ bytes: the API server writes the same object in the same order.
 from typing import Any, cast
 
 from ..kube import wire
-from ..plan.observed import Child, Container, Owner, Pod, Ref
+from ..plan.observed import Child, Class, Container, Owner, Pod, Ref
 
-Record = Owner | Pod | Child
+Record = Owner | Pod | Child | Class
 
-OWNER, POD, CHILD = "owner", "pod", "child"
+OWNER, POD, CHILD, CLASS = "owner", "pod", "child", "class"
 
 
 def pack(record: Record) -> bytes:
     """All fields of a record, in the order of its class."""
     if isinstance(record, Owner):
         return _exact([OWNER, *_fields(record)])
+    if isinstance(record, Class):
+        return _exact([CLASS, *_fields(record)])
     if isinstance(record, Pod):
         *fields, containers = _fields(record)
         return _exact([POD, *fields, [_fields(each) for each in containers]])
@@ -31,6 +33,8 @@ def unpack(packed: bytes) -> Record:
     kind, *fields = cast(list[Any], wire.loads(packed))
     if kind == OWNER:
         return Owner(*fields)
+    if kind == CLASS:
+        return Class(*fields)
     if kind == POD:
         fields[-1] = tuple(Container(*each) for each in fields[-1])
         return Pod(*fields)

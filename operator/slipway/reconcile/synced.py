@@ -26,7 +26,7 @@ class WatchMissing(RuntimeError):
 
 
 class Synced:
-    """`namespaces` are those watched; empty: all at once."""
+    """`namespaces` are those watched; empty: all at once. A kind that is in none is watched at once anyway."""
 
     def __init__(
         self, kinds: Collection[Resource], *, optional: Collection[Resource], namespaces: tuple[str, ...]
@@ -91,11 +91,14 @@ class Synced:
         return served
 
     def _unlisted(self) -> list[Resource]:
-        return [r for r in self._kinds if any((r.full, scope) not in self._listed for scope in self._scopes)]
+        return [r for r in self._kinds if any(scope not in self._listed for scope in self._scopes_of(r))]
 
     def _is_being_listed(self, resource: Resource) -> bool:
         """In each scope where it has not been listed yet."""
-        return all((resource.full, scope) in self._listed | self._listing for scope in self._scopes)
+        return all(scope in self._listed | self._listing for scope in self._scopes_of(resource))
+
+    def _scopes_of(self, resource: Resource) -> list[tuple[str, str | None]]:
+        return [(resource.full, scope) for scope in ((None,) if resource.clustered else self._scopes)]
 
     def _update(self) -> None:
         if all(r.full in self._absent for r in self._unlisted()):

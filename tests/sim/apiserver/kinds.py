@@ -1,15 +1,15 @@
 """The kinds that the emulator serves: what the operator touches, each with its type and what is special about it.
 
-TrainingJob and InferenceService come from the CRD generator, so that what is simulated is what is installed. PyTorchJob
-and ScaledObject preserve what is unknown: their own schemas are large, hold atomic lists and nothing else that the
-operator relies on. So do policies and webhooks, of which only the effect on others counts (policies.py).
+Slipway's own come from the CRD generator, so that what is simulated is what is installed. PyTorchJob and ScaledObject
+preserve what is unknown: their own schemas are large, hold atomic lists and nothing else that the operator relies on.
+So do policies and webhooks, of which only the effect on others counts (policies.py).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd
+from slipway.api.crd import ACCELERATOR, INFERENCE_SERVICE, TRAINING_JOB, crd
 from slipway.kube import kinds as operator_kinds
 from slipway.kube.kinds import Resource
 
@@ -111,6 +111,7 @@ def definitions() -> tuple[Obj, ...]:
     return (
         crd(TRAINING_JOB),
         crd(INFERENCE_SERVICE),
+        crd(ACCELERATOR),
         bare_definition(operator_kinds.PYTORCH_JOB),
         bare_definition(operator_kinds.SCALED_OBJECT),
     )

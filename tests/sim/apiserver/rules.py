@@ -50,7 +50,8 @@ def broken(value: Any, old: Any, shape: Shape, path: str) -> Iterator[Cause]:
         for key, below in value.items():
             field = shape.field(key)
             if field is not None and (path or key not in OWN):
-                yield from broken(below, before.get(key), field, f"{path}.{key}" if path else key)
+                inner = f"{path}[{key}]" if shape.form is Form.MAP else f"{path}.{key}" if path else key
+                yield from broken(below, before.get(key), field, inner)
     elif isinstance(value, list) and shape.element is not None and deduced(shape, value) is Form.LIST:
         for place, item in enumerate(value):
             if not (isinstance(old, list) and place < len(old) and item is old[place]):

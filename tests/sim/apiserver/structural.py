@@ -190,13 +190,12 @@ def _text_bounds(value: str, schema: Obj, path: str) -> Iterator[Cause]:
 
 
 def _size_bounds(value: list[Any] | Obj, schema: Obj, path: str) -> Iterator[Cause]:
-    size = len(value)
-    most = schema.get("maxItems" if isinstance(value, list) else "maxProperties")
-    least = schema.get("minItems" if isinstance(value, list) else "minProperties")
+    size, of = len(value), "items" if isinstance(value, list) else "properties"
+    most, least = (schema.get(f"{bound}{of.capitalize()}") for bound in ("max", "min"))
     if most is not None and size > most:
         yield Cause(path, f"Too many: {size}: must have at most {most} items", "FieldValueTooMany")
     if least is not None and size < least:
-        yield Cause(path, f"Invalid value: {size}: {path} in body should have at least {least} items")
+        yield Cause(path, f"Invalid value: {size}: {path} in body should have at least {least} {of}")
 
 
 def _duplicates(value: list[Any], shape: Shape, path: str) -> Iterator[Cause]:

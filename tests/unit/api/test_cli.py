@@ -18,6 +18,7 @@ from slipway.api.rbac import rbac_files
 from slipway.api.reference import reference
 from slipway.cli import listing, preview, watching
 from slipway.cli.documents import InvalidFile
+from slipway.plan.capacity.devices import BUILT_IN
 from slipway.plan.observed import Obj
 
 REPOSITORY = Path(__file__).parents[3]
@@ -37,12 +38,13 @@ def test_no_subcommand_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> N
     assert "COMMAND" in capsys.readouterr().err
 
 
-def test_crds_prints_both(capsys: pytest.CaptureFixture[str]) -> None:
+def test_crds_prints_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["crds"]) == 0
     printed = list(yaml.safe_load_all(capsys.readouterr().out))
     assert [each["metadata"]["name"] for each in printed] == [
         "trainingjobs.slipway.dev",
         "inferenceservices.slipway.dev",
+        "accelerators.slipway.dev",
     ]
 
 
@@ -77,7 +79,7 @@ def test_only_a_file_that_the_same_command_made_is_deleted_and_that_is_said(
     assert {name: (tmp_path / name).read_text() for name in by_hand} == by_hand
 
 
-@pytest.mark.parametrize("command", ["crds", "rbac"])
+@pytest.mark.parametrize("command", ["crds", "rbac", "accelerators"])
 def test_what_is_committed_is_what_is_generated(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     assert main([command, "--check"]) == 0
@@ -88,6 +90,7 @@ def test_what_is_committed_is_what_is_generated(command: str, monkeypatch: pytes
     [
         ("crds", "slipway crds --output charts/slipway-crds/templates --docs docs/api.md"),
         ("rbac", "slipway rbac --output charts/slipway/templates"),
+        ("accelerators", "slipway accelerators --output charts/slipway/files"),
     ],
 )
 def test_a_stale_file_fails_with_the_difference_and_the_command_that_mends_it(
@@ -171,9 +174,11 @@ def test_what_one_file_names_may_be_in_another(tmp_path: Path, capsys: pytest.Ca
     assert "looked for" not in capsys.readouterr().out
 
 
-def test_a_plan_to_serve_reads_one_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "serve", "-f", "a", "-f", "b"]) == 2
-    assert capsys.readouterr().err == "slipway: `slipway plan serve` reads one file: leave out the other -f\n"
+def test_accelerators_are_printed_as_kubectl_takes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["accelerators"]) == 0
+    printed = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert {each["metadata"]["name"] for each in printed} == set(BUILT_IN.classes)
+    assert {(each["apiVersion"], each["kind"]) for each in printed} == {("slipway.dev/v1alpha1", "Accelerator")}
 
 
 @pytest.mark.usefixtures("echoing_preview")

@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field
 
 from slipway.api.common import Model, Rule, Schema, cel_string
-from slipway.api.crd import INFERENCE_SERVICE, TRAINING_JOB, crd, crd_files, structural
+from slipway.api.crd import ACCELERATOR, INFERENCE_SERVICE, TRAINING_JOB, crd, crd_files, structural
 
 
 class Inner(Model):
@@ -113,7 +113,8 @@ def test_a_cel_string_holds_no_quote() -> None:
 
 def test_files_are_the_same_every_time_and_read_back_as_the_crds() -> None:
     assert crd_files() == crd_files()
-    assert [yaml.safe_load(text) for text in crd_files().values()] == [crd(TRAINING_JOB), crd(INFERENCE_SERVICE)]
+    kinds = (TRAINING_JOB, INFERENCE_SERVICE, ACCELERATOR)
+    assert [yaml.safe_load(text) for text in crd_files().values()] == [crd(kind) for kind in kinds]
 
 
 def test_files_are_no_helm_templates() -> None:
@@ -135,6 +136,12 @@ def test_only_an_inference_service_scales() -> None:
         "statusReplicasPath": ".status.replicas",
         "labelSelectorPath": ".status.selector",
     }
+
+
+def test_an_accelerator_is_everybody_s_and_nothing_is_told_of_it() -> None:
+    assert [crd(kind)["spec"]["scope"] for kind in (ACCELERATOR, TRAINING_JOB)] == ["Cluster", "Namespaced"]
+    assert "subresources" not in version(ACCELERATOR)
+    assert "status" not in version(ACCELERATOR)["schema"]["openAPIV3Schema"]["properties"]
 
 
 def test_names_and_retention() -> None:

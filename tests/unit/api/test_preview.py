@@ -1,5 +1,6 @@
 """Previews: a plan without a cluster, answered from the file."""
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -167,7 +168,7 @@ def test_shared_parts_are_written_out() -> None:
         (
             CLAIM + "---" + JOB.replace("v1alpha1", "v1"),
             "document 2 is a TrainingJob of slipway.dev/v1, which there is not: "
-            "Slipway has TrainingJob or InferenceService of slipway.dev/v1alpha1",
+            "Slipway has TrainingJob, InferenceService or Accelerator of slipway.dev/v1alpha1",
         ),
         (
             JOB + "---\n---" + SERVICE.replace("InferenceService", "InferenceServcie"),
@@ -279,3 +280,46 @@ def test_a_plan_that_repeats_its_question_has_its_answer() -> None:
 
     (only,) = preview(JOB, using(repeating))
     assert only.plan.status == {"rounds": 1}
+
+
+ACCELERATOR = """
+apiVersion: slipway.dev/v1alpha1
+kind: Accelerator
+metadata: {name: mine}
+spec:
+  memoryGib: "80"
+  memoryGigabytesPerSecond: 2000
+  teraflops: {fp16: 300, bf16: 300}
+  linkGigabytesPerSecond: 64
+  hostGigabytesPerSecond: 32
+  nodeLabels: {gpu: mine}
+"""
+
+
+def test_an_accelerator_of_the_files_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    named = SERVICE.replace("spec: {", "spec: {accelerator: nvidia, acceleratorClass: mine, ")
+    models = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: models}}"
+    present = documents(f"{ACCELERATOR}---{named}---\n{models}")
+    [made] = cli.preview(present, cli.operator(), now=0.0)
+    assert 'nodeSelector": {"gpu": "mine"}' in json.dumps(made.made)
+    assert cli.refusals([made]) == []
+    assert "Accelerator" not in capsys.readouterr().err, "it is read, and not told to be left out"
+    [alone] = cli.preview(documents(named), cli.operator(), now=0.0)
+    assert cli.refusals([alone]) == ["InferenceService default/chat would not be accepted: UnknownAccelerator"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        (
+            ACCELERATOR.replace('"80"', "80"),
+            "Accelerator mine: spec.memoryGib: must be text, not a number: put it in quotes",
+        ),
+        (ACCELERATOR.replace("fp16", "fp12"), "Accelerator mine: spec.teraflops.fp16: must be set"),
+        (ACCELERATOR.replace("name: mine", "name: My.Own"), "must be a DNS label of at most 63 characters: 'My.Own'"),
+        (ACCELERATOR.replace("gpu:", "a b:"), "spec.nodeLabels: Value error, 'a b' is no label's key"),
+    ],
+)
+def test_an_accelerator_that_is_wrong_is_refused(wrong: str, complaint: str) -> None:
+    with pytest.raises(InvalidFile, match=re.escape(complaint)):
+        cli.preview(documents(f"{wrong}---{SERVICE}"), cli.operator(), now=0.0)

@@ -59,7 +59,7 @@ def test_what_the_operator_watches_it_may_watch_everywhere() -> None:
     watched = {
         (each.group, resource)
         for each in permissions("operator", "cluster")
-        if {"get", "list", "watch"} <= set(each.verbs)
+        if {"list", "watch"} <= set(each.verbs)
         for resource in each.resources
     }
     assert {(kind.group, kind.plural) for kind in kinds.WATCHED} <= watched

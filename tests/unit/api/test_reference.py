@@ -27,9 +27,10 @@ def line(kind: Kind, path: str) -> list[str]:
 @each_kind
 def test_every_described_field_has_a_line(kind: Kind) -> None:
     schema = object_schema(kind)["properties"]
-    paths = [row.path for part in ("spec", "status") for row in walk(schema[part], part) if row.path != part]
+    parts = [part for part in ("spec", "status") if part in schema]
+    paths = [row.path for part in parts for row in walk(schema[part], part) if row.path != part]
     described = [path for path in paths if not path.endswith(("[]", "{}"))]
-    assert len(described) > 20
+    assert len(described) > 10
     assert all(line(kind, path) for path in described)
 
 

@@ -70,26 +70,26 @@ def told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_the_table_says_what_is_best_and_why_not_the_others(told: Any, model: Path) -> None:
-    lines = told(model, "--accelerator", "H100-80GB", "--gpus", "2").splitlines()
+    lines = told(model, "--accelerator", "h100-80gb", "--gpus", "2").splitlines()
     assert lines[:3] == [
         "llama: 8.03 B parameters; vllm, up to 2 GPUs.",
         "Asked: 1,024 tokens in and 256 out. Times and rates are estimates (docs/planner.md).",
-        "Serve it on: H100-80GB TP1.",
+        "Serve it on: h100-80gb TP1.",
     ]
     head = "GPU CUT GPUS WEIGHTS KV TOKENS AT ONCE TTFT MS ITL MS TOKENS/S $/M WHY"
     assert " ".join(lines[4].split()) == head
-    assert " ".join(lines[5].split()).startswith("* H100-80GB TP1 1 x 2 15.0 ")
+    assert " ".join(lines[5].split()).startswith("* h100-80gb TP1 1 x 2 15.0 ")
     assert lines[5].endswith("the least money per token")
     assert lines[-1].endswith("more with -o json.")
 
 
 def test_json_has_every_alternative(told: Any, model: Path) -> None:
-    (plan,) = json.loads(told(model / "config.json", "--accelerator", "A100-80GB", "-o", "json"))
+    (plan,) = json.loads(told(model / "config.json", "--accelerator", "a100-80gb", "-o", "json"))
     assert plan["model"] == "llama"
     assert plan["parameters"] == 8_030_257_152
     assert (plan["engine"], plan["utilization"], plan["weightsFrom"]) == ("vllm", 0.92, "config")
     chosen = [each for each in plan["alternatives"] if each["chosen"]]
-    assert [each["name"] for each in chosen] == [plan["chosen"]] == ["A100-80GB TP1"]
+    assert [each["name"] for each in chosen] == [plan["chosen"]] == ["a100-80gb TP1"]
     assert chosen[0]["kvBytesPerToken"] == 131072
     assert sum(chosen[0]["bytesPerGpu"][part] for part in ("weights", "step", "runtime", "kv")) == pytest.approx(
         chosen[0]["bytesPerGpu"]["usable"], abs=2
@@ -102,9 +102,9 @@ def test_json_has_every_alternative(told: Any, model: Path) -> None:
 def test_weights_beside_a_config_are_believed(told: Any, model: Path) -> None:
     index = {"metadata": {"total_size": 20_000_000_000}, "weight_map": {}}
     (model / "model.safetensors.index.json").write_text(json.dumps(index))
-    (plan,) = json.loads(told(model, "--accelerator", "H200", "-o", "json"))
+    (plan,) = json.loads(told(model, "--accelerator", "h200", "-o", "json"))
     assert plan["weightsFrom"] == "files"
-    (one,) = [each for each in plan["alternatives"] if each["name"] == "H200 TP1"]
+    (one,) = [each for each in plan["alternatives"] if each["name"] == "h200 TP1"]
     assert one["bytesPerGpu"]["weights"] == 20_000_000_000
 
 
@@ -122,12 +122,12 @@ def test_weights_beside_a_config_are_believed(told: Any, model: Path) -> None:
 )
 def test_an_index_that_is_none_is_named(told: Any, model: Path, text: str, complaint: str) -> None:
     (model / "model.safetensors.index.json").write_text(text)
-    assert f"model.safetensors.index.json: {complaint}" in told(model, "--accelerator", "H200", code=1)
+    assert f"model.safetensors.index.json: {complaint}" in told(model, "--accelerator", "h200", code=1)
 
 
 def test_an_index_need_not_say_how_large_the_weights_are(told: Any, model: Path) -> None:
     (model / "model.safetensors.index.json").write_text('{"metadata": null, "weight_map": {}}')
-    (plan,) = json.loads(told(model, "--accelerator", "H200", "-o", "json"))
+    (plan,) = json.loads(told(model, "--accelerator", "h200", "-o", "json"))
     assert plan["weightsFrom"] == "config"
 
 
@@ -144,22 +144,22 @@ def test_an_index_need_not_say_how_large_the_weights_are(told: Any, model: Path)
     ],
 )
 def test_sizes_that_no_model_has(told: Any, changed: dict[str, Any], complaint: str) -> None:
-    assert complaint in told(json.dumps(LLAMA | changed), "--accelerator", "H200", code=1)
+    assert complaint in told(json.dumps(LLAMA | changed), "--accelerator", "h200", code=1)
 
 
 def test_no_stage_is_without_a_layer(told: Any, model: Path) -> None:
     """However many GPUs there are: a hundred thousand of them would be 400,000 lines."""
-    (plan,) = json.loads(told(model, "--accelerator", "A100-80GB", "--gpus", "100000", "-o", "json"))
+    (plan,) = json.loads(told(model, "--accelerator", "a100-80gb", "--gpus", "100000", "-o", "json"))
     assert max(each["pipeline"] for each in plan["alternatives"]) == LLAMA["num_hidden_layers"]
     assert len(plan["alternatives"]) <= 2 * 17 * LLAMA["num_hidden_layers"], "two precisions, and TP1 to TP65536"
 
 
 def test_flags_of_demand(told: Any, model: Path) -> None:
     flags = ["--rate", "40", "--ttft-ms", "500", "--itl-ms", "30", "--prompt-tokens", "2000", "--output-tokens", "100"]
-    text = told(model, "--accelerator", "H100-80GB", *flags)
+    text = told(model, "--accelerator", "h100-80gb", *flags)
     asked = "2,000 tokens in and 100 out, 40 requests a second, TTFT at most 500 ms, ITL at most 30 ms."
     assert f"Asked: {asked}" in text
-    (priced,) = json.loads(told(model, "--accelerator", "L4", "--price", "0.7", "-o", "json"))
+    (priced,) = json.loads(told(model, "--accelerator", "l4", "--price", "0.7", "-o", "json"))
     assert priced["alternatives"][0]["dollarsPerMillionTokens"] > 0
     assert priced["alternatives"][0]["priceSource"] == "--price"
 
@@ -167,13 +167,13 @@ def test_flags_of_demand(told: Any, model: Path) -> None:
 def test_an_inference_service_says_how_it_is_served(told: Any, model: Path) -> None:
     (plan,) = json.loads(told(SERVICE, "--config", str(model), "-o", "json"))
     assert (plan["model"], plan["utilization"]) == ("team/chat", 0.5)
-    assert plan["asked"]["name"] == "H200 TP2"
-    assert {each["accelerator"] for each in plan["alternatives"]} == {"H200"}
+    assert plan["asked"]["name"] == "h200 TP2"
+    assert {each["accelerator"] for each in plan["alternatives"]} == {"h200"}
     assert plan["alternatives"][0]["kvBytesPerToken"] in (65536, 32768), "keys and values of 8 bits"
     assert plan["notes"] == ["spec.engineArgs[3]: --enable-lora changes memory, and is not planned for"]
     text = told(SERVICE, "--config", str(model))
-    assert "As the file has it, H200 TP2: runs: " in text
-    assert told(SERVICE, "--config", str(model), "--utilization", "0.9", "--accelerator", "L40S").count("L40S") > 2
+    assert "As the file has it, h200 TP2: runs: " in text
+    assert told(SERVICE, "--config", str(model), "--utilization", "0.9", "--accelerator", "l40s").count("l40s") > 2
 
 
 def test_the_flags_of_an_sglang_service_are_read_as_sglangs(told: Any, model: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_flags_of_an_sglang_service_are_read_as_sglangs(told: Any, model: Pa
 
 
 def test_a_model_that_a_job_of_the_same_file_makes(told: Any) -> None:
-    (plan,) = json.loads(told(TRAINED, "--accelerator", "L4", "--prompt-tokens", "100", "-o", "json"))
+    (plan,) = json.loads(told(TRAINED, "--accelerator", "l4", "--prompt-tokens", "100", "-o", "json"))
     assert plan["model"] == "default/mine"
     assert plan["parameters"] == 252_288
 
@@ -211,16 +211,16 @@ def test_a_model_that_a_job_of_the_same_file_makes(told: Any) -> None:
         (
             json.dumps(LLAMA),
             ["--accelerator", "H1000"],
-            "--accelerator H1000: not a GPU that is known; it is one of T4",
+            "--accelerator H1000: not a GPU that is known; it is one of a100-40gb, ",
         ),
-        (json.dumps(LLAMA), ["--accelerator", "L4", "--accelerator", "T4", "--price", "1"], "--price: is of one kind"),
-        (json.dumps(LLAMA), ["--accelerator", "L4", "--prompt-tokens", "131072"], "are more than the model's context"),
+        (json.dumps(LLAMA), ["--accelerator", "l4", "--accelerator", "t4", "--price", "1"], "--price: is of one kind"),
+        (json.dumps(LLAMA), ["--accelerator", "l4", "--prompt-tokens", "131072"], "are more than the model's context"),
         (
             json.dumps(LLAMA),
-            ["--accelerator", "L4", "--kv-cache-dtype", "int2"],
+            ["--accelerator", "l4", "--kv-cache-dtype", "int2"],
             "--kv-cache-dtype int2: is not planned",
         ),
-        (json.dumps(LLAMA), ["--accelerator", "L4", "--config", "x"], "--config: belongs to a file with"),
+        (json.dumps(LLAMA), ["--accelerator", "l4", "--config", "x"], "--config: belongs to a file with"),
     ],
 )
 def test_what_is_wrong_is_named(told: Any, text: str, arguments: list[str], complaint: str) -> None:
@@ -271,9 +271,9 @@ def test_a_job_is_looked_for_in_the_services_own_namespace(told: Any) -> None:
     larger = (
         TRAINED.split("---")[1].replace("name: small", "name: small, namespace: team").replace("layers: 2", "layers: 4")
     )
-    (plan,) = json.loads(told(f"{TRAINED}---{larger}", "--accelerator", "L4", "--prompt-tokens", "100", "-o", "json"))
+    (plan,) = json.loads(told(f"{TRAINED}---{larger}", "--accelerator", "l4", "--prompt-tokens", "100", "-o", "json"))
     assert plan["parameters"] == 252_288
-    found = told(f"{TRAINED.split('---')[0]}---{larger}", "--accelerator", "L4", code=1)
+    found = told(f"{TRAINED.split('---')[0]}---{larger}", "--accelerator", "l4", code=1)
     assert "trainingJob: small: is not in this file, in namespace default: add it" in found
 
 
@@ -282,7 +282,7 @@ def test_a_job_is_looked_for_in_the_services_own_namespace(told: Any) -> None:
     [
         (["plan", "-f", "x", "--gpus", "4"], "--gpus belongs to `slipway plan serve`"),
         (["plan", "train", "-f", "x", "--rate", "4"], "--rate belongs to `slipway plan serve`"),
-        (["plan", "serve", "-f", "x", "--gpu", "L4"], "--gpu belongs to `slipway plan train`"),
+        (["plan", "serve", "-f", "x", "--gpu", "l4"], "--gpu belongs to `slipway plan train`"),
         (["plan", "-f", "x", "-o", "json"], "-o belongs to `slipway plan train` and `slipway plan serve`"),
     ],
 )
@@ -310,3 +310,47 @@ def test_values_that_no_flag_takes(flag: str, value: str, complaint: str, capsys
         main(["plan", "serve", "-f", "x", f"{flag}={value}"])
     assert caught.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+ACCELERATOR = """
+apiVersion: slipway.dev/v1alpha1
+kind: Accelerator
+metadata: {name: mine}
+spec:
+  memoryGib: "192"
+  memoryGigabytesPerSecond: 5300
+  teraflops: {fp16: 1300, bf16: 1300}
+  linkGigabytesPerSecond: 64
+  hostGigabytesPerSecond: 64
+  nodeLabels: {gpu: mine}
+  dollarsPerHour: "1.50"
+  priceSource: our contract
+"""
+
+
+def test_accelerators_of_other_files_are_planned_with(told: Any, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "mine.yaml"
+    other.write_text(ACCELERATOR)
+    (plan,) = json.loads(told(model, "-f", str(other), "--accelerator", "Mine", "-o", "json"))
+    assert {(each["accelerator"], each["priceSource"]) for each in plan["alternatives"]} == {("mine", "our contract")}
+    named = SERVICE.replace("accelerator: nvidia", "accelerator: nvidia\n  acceleratorClass: mine")
+    named = named.replace("  podTemplate: {spec: {nodeSelector: {nvidia.com/gpu.product: NVIDIA-H200}}}\n", "")
+    (plan,) = json.loads(told(named, "-f", str(other), "--config", str(model), "-o", "json"))
+    assert plan["asked"]["name"] == "mine TP2"
+    complaint = "InferenceService team/chat: spec.acceleratorClass: there is no Accelerator 'mine': there are a100-40gb"
+    assert complaint in told(named, "--config", str(model), code=1)
+
+
+def test_a_service_beside_a_config_is_refused(told: Any, model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(SERVICE)
+    complaint = "InferenceService chat: name its model with --config, not with -f"
+    assert complaint in told(model, "-f", str(other), "--accelerator", "l4", code=1)
+
+
+def test_the_job_of_a_service_may_be_in_another_file(told: Any, tmp_path: Path) -> None:
+    service, job = TRAINED.split("---")
+    (tmp_path / "job.yaml").write_text(job)
+    arguments = ["--accelerator", "l4", "--prompt-tokens", "100", "-o", "json"]
+    (plan,) = json.loads(told(service, "-f", str(tmp_path / "job.yaml"), *arguments))
+    assert plan["model"] == "default/mine"

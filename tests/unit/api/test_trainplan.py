@@ -72,7 +72,7 @@ def test_the_table_says_what_there_is_what_is_needed_and_why(told: Any) -> None:
 
 
 def test_the_chosen_one_has_a_star(told: Any) -> None:
-    lines = told(SMALL, "--gpu", "L4").splitlines()
+    lines = told(SMALL, "--gpu", "l4").splitlines()
     (star,) = [line for line in lines if line.startswith("*")]
     assert star.split()[1] == "ddp"
     assert star.endswith("yes   the first that fits")
@@ -80,12 +80,12 @@ def test_the_chosen_one_has_a_star(told: Any) -> None:
 
 
 def test_a_gpu_on_the_command_line_is_instead_of_the_file_s(told: Any) -> None:
-    assert "Memory: 79.1 GiB for a process (H100-80GB)" in told(SELECTED, "--gpu", "H100-80GB")
+    assert "Memory: 79.1 GiB for a process (h100-80gb)" in told(SELECTED, "--gpu", "h100-80gb")
 
 
 def test_what_is_not_known_is_said_and_nothing_refused(told: Any) -> None:
     lines = told(JOB).splitlines()
-    assert lines[1].startswith("Memory: not known, so nothing is refused; the GPU is not known: set podTemplate.spec.")
+    assert lines[1].startswith("Memory: not known, so nothing is refused; the GPU is not known: set spec.accelerator")
     assert not any(line.startswith("Refused") for line in lines)
     assert "?     the first in order; how much memory there is is not known" in "\n".join(lines)
 
@@ -134,16 +134,16 @@ def test_the_least_that_a_step_takes(told: Any) -> None:
 
 
 def test_a_gpu_without_bf16_is_noted(told: Any) -> None:
-    assert "Note: T4 has no tensor cores for bf16" in told(SMALL, "--gpu", "T4")
-    assert "Note" not in told(SMALL.replace("bf16", "fp32"), "--gpu", "T4")
+    assert "Note: t4 has no tensor cores for bf16" in told(SMALL, "--gpu", "t4")
+    assert "Note" not in told(SMALL.replace("bf16", "fp32"), "--gpu", "t4")
 
 
 @pytest.mark.parametrize(
     ("text", "arguments", "complaint"),
     [
         (COMMAND, (), "spec.command: what a program of your own needs is not known"),
-        (JOB, ("--gpu", "H1"), "--gpu H1: not a GPU that is known; it is one of T4, L4, "),
-        (ON_CPU, ("--gpu", "L4"), "spec.accelerator is cpu: leave out --gpu, or set nvidia"),
+        (JOB, ("--gpu", "H1"), "--gpu H1: not a GPU that is known; it is one of a100-40gb, "),
+        (ON_CPU, ("--gpu", "l4"), "spec.accelerator is cpu: leave out --gpu, or set nvidia"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}", (), "no document is a TrainingJob of slipway.dev/v1alpha1"),
         (JOB.replace("recipe: pretrain", "nodes: 1"), (), "spec: exactly one of recipe and command must be set"),
         (JOB.replace("layers: 32", "layers: 0"), (), "spec.model.layers: Input should be greater than or equal to 1"),
@@ -154,6 +154,28 @@ def test_what_cannot_be_planned_is_refused(told: Any, text: str, arguments: tupl
 
 
 def test_its_options_belong_to_it(capsys: pytest.CaptureFixture[str]) -> None:
-    for option in (("--gpu", "L4"), ("-o", "json")):
+    for option in (("--gpu", "l4"), ("-o", "json")):
         assert main(["plan", "-f", "none", *option]) == 2
         assert f"{option[0]} belongs to `slipway plan train`" in capsys.readouterr().err
+
+
+ACCELERATOR = """
+apiVersion: slipway.dev/v1alpha1
+kind: Accelerator
+metadata: {name: mine}
+spec:
+  memoryGib: "192"
+  memoryGigabytesPerSecond: 5300
+  teraflops: {fp16: 1300, bf16: 1300}
+  linkGigabytesPerSecond: 64
+  hostGigabytesPerSecond: 64
+  nodeLabels: {gpu: mine}
+"""
+
+
+def test_an_accelerator_of_the_file_is_planned_with(told: Any) -> None:
+    named = JOB.replace("accelerator: nvidia", "accelerator: nvidia\n  acceleratorClass: mine")
+    assert "Memory: 192.0 GiB for a process (spec.acceleratorClass mine)" in told(f"{ACCELERATOR}---{named}")
+    assert "Memory: 192.0 GiB for a process (mine)" in told(f"{ACCELERATOR}---{JOB}", "--gpu", "Mine")
+    complaint = "TrainingJob demo: spec.acceleratorClass: there is no Accelerator 'mine': there are a100-40gb, "
+    assert complaint in told(named, code=1)

@@ -1,12 +1,24 @@
 """The index: late, repeated, reordered and lost events must not make it believe something older than it knows."""
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.kube.kinds import CLAIM, DEPLOYMENT, INFERENCE_SERVICE, POD, PYTORCH_JOB, SERVICE, TRAINING_JOB, ref
+from slipway.kube.kinds import (
+    ACCELERATOR,
+    CLAIM,
+    DEPLOYMENT,
+    INFERENCE_SERVICE,
+    POD,
+    PYTORCH_JOB,
+    SERVICE,
+    TRAINING_JOB,
+    ref,
+)
+from slipway.plan.capacity.devices import BUILT_IN
 from slipway.plan.labels import INFERENCE_SERVICE as SERVICE_LABEL
 from slipway.reconcile import index as index_module
 from slipway.reconcile.index import Index
@@ -257,3 +269,43 @@ def test_any_order_and_any_repetition_ends_in_the_last_state(
     assert found is not None
     assert (found.uid, found.phase) == (f"uid-{uid}", history[-1][0])
     assert [p.uid for p in index.pods(JOB)] == [f"uid-{uid}"]
+
+
+def accelerator(version: int, gib: str = "80", **more: Any) -> Obj:
+    rates = {"memoryGigabytesPerSecond": 2000, "linkGigabytesPerSecond": 64, "hostGigabytesPerSecond": 32}
+    spec = {"memoryGib": gib, **rates, "teraflops": {"fp16": 300}, "nodeLabels": {"gpu": "mine"}}
+    made = body(ACCELERATOR, "mine", uid="mine-uid", version=version, spec=spec, **more)
+    del made["metadata"]["namespace"]
+    return made
+
+
+def test_a_class_of_gpus_concerns_everybody_and_says_what_it_said_last() -> None:
+    index = Index()
+    assert index.record(ACCELERATOR, None, accelerator(1)) == set(), "there is nobody yet"
+    index.record(TRAINING_JOB, "ADDED", job(2))
+    index.record(INFERENCE_SERVICE, "ADDED", serve(3))
+    assert index.accelerators().classes["mine"].memory_bytes == 80 << 30
+    assert index.record(ACCELERATOR, "MODIFIED", accelerator(5, "96")) == {JOB, SERVE}
+    assert index.record(ACCELERATOR, "MODIFIED", accelerator(4, "40")) == set(), "older"
+    assert index.accelerators().classes["mine"].memory_bytes == 96 << 30
+    relabelled = accelerator(6, "96", metadata={"labels": {"a": "b"}})
+    assert index.record(ACCELERATOR, "MODIFIED", relabelled) == set(), "nothing that is counted with"
+
+
+def test_a_class_that_is_gone_is_no_class() -> None:
+    index = Index()
+    index.record(TRAINING_JOB, "ADDED", job(2))
+    index.record(ACCELERATOR, "ADDED", accelerator(3))
+    assert "mine" in index.accelerators().classes
+    assert index.record(ACCELERATOR, "DELETED", accelerator(4)) == {JOB}
+    assert index.accelerators() == BUILT_IN
+    index.record(ACCELERATOR, "ADDED", accelerator(5, metadata={"uid": "2"}))
+    assert index.listed(ACCELERATOR, None, set(), "9") == {JOB}
+    assert index.accelerators() == BUILT_IN
+
+
+@pytest.mark.parametrize("spec", [None, "text", {}, {"memoryGib": 1}, {"memoryGib": "9" * 200_000}])
+def test_a_malformed_class_stops_no_watch(spec: Any) -> None:
+    index = Index()
+    index.record(ACCELERATOR, "ADDED", {**accelerator(1), "spec": spec})
+    assert list(index.accelerators().unreadable) == ["mine"]

@@ -7,7 +7,7 @@ import pytest
 
 from slipway.kube import wire
 from slipway.kube.kinds import PYTORCH_JOB, ref
-from slipway.plan.observed import Child, Container, Owner, Pod
+from slipway.plan.observed import Child, Class, Container, Owner, Pod
 from slipway.reconcile.packed import Record, pack, unpack
 
 
@@ -54,7 +54,7 @@ CHILD = Child(
 )
 
 
-@pytest.mark.parametrize("record", [OWNER, POD, CHILD])
+@pytest.mark.parametrize("record", [OWNER, POD, CHILD, Class("mine", {"memoryGib": "80"})])
 def test_nothing_is_lost(record: Record) -> None:
     assert unpack(pack(record)) == record
     assert pack(unpack(pack(record))) == pack(record), "equal records have equal bytes"

@@ -7,6 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from slipway.kube.errors import ApiError
 from slipway.kube.kinds import (
+    ACCELERATOR,
     DEPLOYMENT,
     PYTORCH_JOB,
     SERVICE,
@@ -51,6 +52,15 @@ async def test_each_namespace_is_listed_for_itself() -> None:
     synced = Synced([SERVICE], optional=[], namespaces=("a", "b"))
     synced.listed(SERVICE, "a")
     assert synced.missing() == ["services"]
+
+
+async def test_a_kind_in_no_namespace_is_listed_once() -> None:
+    synced = Synced([ACCELERATOR, SERVICE], optional=[], namespaces=("a", "b"))
+    synced.listed(SERVICE, "a")
+    synced.listed(SERVICE, "b")
+    assert synced.missing() == ["accelerators.slipway.dev"]
+    synced.listed(ACCELERATOR, None)
+    assert synced.missing() == []
 
 
 async def test_a_kind_that_is_served_and_never_watched_ends_the_process() -> None:

@@ -50,7 +50,7 @@ class Parts:
 
 def default_budget(device: Device, cache: Cache, utilization: float) -> Budget:
     """vLLM's defaults for a server on this GPU (EngineArgs.get_batch_defaults of 0.32.0)."""
-    large = device.memory_bytes >= LARGE_BYTES and "A100" not in device.name
+    large = device.memory_bytes >= LARGE_BYTES and not device.is_called("a100")
     return Budget(device.memory_bytes, utilization, cache, 1024 if large else 256)
 
 
@@ -58,7 +58,7 @@ def default_batched_tokens(device: Device) -> int:
     """Likewise."""
     if device.memory_bytes >= LARGEST_BYTES:
         return 16384
-    return 8192 if device.memory_bytes >= LARGE_BYTES and "A100" not in device.name else 2048
+    return 8192 if device.memory_bytes >= LARGE_BYTES and not device.is_called("a100") else 2048
 
 
 def parts(decoder: Decoder, sharding: Sharding, budget: Budget) -> list[Parts]:

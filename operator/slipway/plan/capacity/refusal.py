@@ -5,16 +5,17 @@ Decided here: the words, which name the fields to change. A job whose room is no
 
 from ...api.trainingjob import TrainingJobSpec
 from .choice import alternatives
+from .devices import BUILT_IN, Catalog
 from .fit import ERROR_PERCENT, Fit, fit, gib
 from .layout import Layout, impossible, load_of
 from .resolved import resolved_in
 from .room import Room, room_of
 
 
-def misfit(spec: TrainingJobSpec) -> str | None:
+def misfit(spec: TrainingJobSpec, known: Catalog = BUILT_IN) -> str | None:
     """Why a recipe's job cannot run in the room that it says it has; None where it can, or where nobody
-    knows: the room, or the shape of a base model."""
-    room = room_of(spec)
+    knows: the room, or the shape of a base model. `known`: the classes of GPUs that there are."""
+    room = room_of(spec, known)
     return misfit_in(spec, room) if room and spec.base_model is None else None
 
 

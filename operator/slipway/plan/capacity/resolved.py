@@ -10,14 +10,15 @@ from dataclasses import replace
 from ...api.strategies import DeepspeedSpec, FsdpSpec, ParallelSpec
 from ...api.trainingjob import TrainingJobSpec
 from .choice import STRATEGIES, candidates, first, runs
+from .devices import BUILT_IN, Catalog
 from .fit import fit
 from .layout import Layout, impossible, load_of
 from .room import Room, room_of
 
 
-def resolved(spec: TrainingJobSpec) -> Layout:
-    """In the room that the spec names. `spec` is a recipe's."""
-    return resolved_in(spec, room_of(spec))
+def resolved(spec: TrainingJobSpec, known: Catalog = BUILT_IN) -> Layout:
+    """In the room that the spec names. `spec` is a recipe's; `known`: the classes of GPUs that there are."""
+    return resolved_in(spec, room_of(spec, known))
 
 
 def resolved_in(spec: TrainingJobSpec, room: Room | None) -> Layout:

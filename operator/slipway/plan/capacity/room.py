@@ -1,8 +1,9 @@
 """How much memory the processes of a job will find, where the spec says so.
 
-Decided here: what counts as knowing. A GPU is known when the podTemplate's nodeSelector asks for one product by its
-exact label; the memory of CPU pods when the podTemplate limits it for the main container. An affinity, a queue's
-flavour, a LimitRange or the node itself may say more, but not to this function, and it does not guess.
+Decided here: what counts as knowing. A GPU is known when the spec names its class, or the podTemplate's nodeSelector
+asks for a class's nodes by their exact labels; the memory of CPU pods when the podTemplate limits it for the main
+container. An affinity, a queue's flavour, a LimitRange or the node itself may say more, but not to this function, and
+it does not guess.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from ...api.trainingjob import TrainingJobSpec
 from ..names import MAIN_CONTAINER
 from ..observed import Obj
 from ..pod.policytypes import entries, mapping
-from .devices import BY_PRODUCT, LABEL, Device
+from .classes import CLASS_FIELD, SELECTOR_FIELD, device_of
+from .devices import BUILT_IN, Catalog, Device
 from .quantity import quantity_bytes
 
-SELECTOR_FIELD = f"podTemplate.spec.nodeSelector[{LABEL}]"
 LIMIT_FIELD = "podTemplate.spec.containers[main].resources.limits.memory"
 
 
@@ -28,10 +29,10 @@ class Room:
     device: Device | None = None
 
 
-def room_of(spec: TrainingJobSpec) -> Room | None:
-    """None where the spec does not say."""
+def room_of(spec: TrainingJobSpec, known: Catalog = BUILT_IN) -> Room | None:
+    """None where the spec does not say. `known`: the classes that there are."""
     template = spec.pod_template.spec if spec.pod_template else {}
-    return _limit(template, spec.per_node) if spec.accelerator == "cpu" else _selected(template)
+    return _limit(template, spec.per_node) if spec.accelerator == "cpu" else _selected(spec, known)
 
 
 def of_device(device: Device) -> Room:
@@ -39,22 +40,20 @@ def of_device(device: Device) -> Room:
     return Room(device.memory_bytes, sharing=1, source=device.name, device=device)
 
 
-def unknown(spec: TrainingJobSpec) -> str:
+def unknown(spec: TrainingJobSpec, known: Catalog = BUILT_IN) -> str:
     """What would have to be said for the memory to be known."""
     if spec.accelerator == "cpu":
         return f"the pods have no memory limit: set {LIMIT_FIELD}"
-    return f"the GPU is not known: set {SELECTOR_FIELD} to one of {', '.join(BY_PRODUCT)}, or ask with --gpu"
+    return f"the GPU is not known: set {CLASS_FIELD} to one of {known.names}, or ask with --gpu"
 
 
-def selected_device(template: Obj) -> Device | None:
-    """The GPU that a podTemplate's spec asks for by its exact label."""
-    product = mapping(template.get("nodeSelector")).get(LABEL)
-    return BY_PRODUCT.get(product) if isinstance(product, str) else None
-
-
-def _selected(template: Obj) -> Room | None:
-    device = selected_device(template)
-    return None if device is None else Room(device.memory_bytes, 1, f"{SELECTOR_FIELD} {device.product}", device)
+def _selected(spec: TrainingJobSpec, known: Catalog) -> Room | None:
+    device = device_of(spec, known)
+    if device is None:
+        return None
+    by_label = ", ".join(f"{SELECTOR_FIELD}[{label}] {value}" for label, value in device.labels.items())
+    source = by_label if spec.accelerator_class is None else f"{CLASS_FIELD} {device.name}"
+    return Room(device.memory_bytes, 1, source, device)
 
 
 def _limit(template: Obj, processes: int) -> Room | None:

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from ...api.inferenceservice import InferenceServiceSpec
 from .. import depth
+from ..capacity.classes import class_refusal
+from ..capacity.devices import BUILT_IN, Catalog
 from ..conditions import Finding
 from ..observed import Owner
 from ..outcome import Defaults
@@ -33,8 +35,10 @@ def parse(owner: Owner) -> InferenceServiceSpec | Finding:
         return Finding("InvalidSpec", "; ".join(wrong))
 
 
-def refusal(spec: InferenceServiceSpec, defaults: Defaults) -> Finding | None:
-    return next((finding for check in CHECKS if (finding := check(spec, defaults))), None)
+def refusal(spec: InferenceServiceSpec, defaults: Defaults, known: Catalog = BUILT_IN) -> Finding | None:
+    """`known`: the classes of GPUs that there are."""
+    found = next((finding for check in CHECKS if (finding := check(spec, defaults))), None)
+    return found or class_refusal(spec, known)
 
 
 def one_source(spec: InferenceServiceSpec, _: Defaults) -> Finding | None:

@@ -39,7 +39,7 @@ def plan(observed: Observed, now: float, defaults: Defaults) -> Plan:
     if isinstance(spec, Finding):
         return _Visit(observed, now, defaults).refused(spec)
     visit = _Visit(observed, now, defaults, desired=spec.replicas)
-    if refusal := acceptance.refusal(spec, defaults):
+    if refusal := acceptance.refusal(spec, defaults, observed.accelerators):
         return visit.refused(refusal)
     found = source.resolve(spec, observed)
     if isinstance(found, Missing):
@@ -91,7 +91,7 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
     owner = visit.observed.owner
     if missing.reads:
         return Plan(status=owner.status, reads=missing.reads)
-    template = pods.template(spec, owner, ANY_MODEL, visit.defaults)
+    template = pods.template(spec, owner, ANY_MODEL, visit.defaults, visit.observed.accelerators)
     trial = podtemplate.shape_trial(owner.namespace, template)  # the job may well use the quota until it has trained
     if asks := visit.asks(trial):
         return asks
@@ -106,7 +106,7 @@ def _without_model(visit: _Visit, spec: InferenceServiceSpec, missing: Missing) 
 
 def _with_model(visit: _Visit, spec: InferenceServiceSpec, found: Found) -> Plan:
     owner = visit.observed.owner
-    template = pods.template(spec, owner, found.served, visit.defaults)
+    template = pods.template(spec, owner, found.served, visit.defaults, visit.observed.accelerators)
     trial = _trial(visit, spec)(owner.namespace, template)
     names = claims(visit.observed, _refs(visit.observed, spec))
     if asks := visit.asks(trial, names.reads):

@@ -5,6 +5,8 @@ label of the pods, so that who answers is known from pods alone, whatever the De
 """
 
 from ...api.inferenceservice import InferenceServiceSpec
+from ..capacity.classes import node_selector
+from ..capacity.devices import BUILT_IN, Catalog
 from ..labels import OWNER_UID, REVISION
 from ..names import (
     ADAPTER_MOUNT,
@@ -55,10 +57,16 @@ RESERVED = Reserved(
 )
 
 
-def template(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults: Defaults) -> Obj:
-    """The PodTemplateSpec, with the user's podTemplate merged over it, without the revision."""
+def template(
+    spec: InferenceServiceSpec, owner: Owner, model: Served, defaults: Defaults, known: Catalog = BUILT_IN
+) -> Obj:
+    """The PodTemplateSpec, with the user's podTemplate merged over it, without the revision. `known`: the classes of
+    GPUs that there are."""
     user = spec.pod_template.model_dump(by_alias=True) if spec.pod_template else {}
-    return merged(_rendered(spec, owner, model, defaults), user, main=MAIN_CONTAINER)
+    rendered = _rendered(spec, owner, model, defaults)
+    if nodes := node_selector(spec, known):
+        rendered["spec"]["nodeSelector"] = nodes
+    return merged(rendered, user, main=MAIN_CONTAINER)
 
 
 def with_revision(pod_template: Obj, revision: str) -> Obj:

@@ -8,6 +8,7 @@ while a gang is there: what runs was accepted.
 from collections.abc import Callable
 
 from .. import conditions
+from ..capacity.classes import class_refusal
 from ..capacity.refusal import misfit
 from ..conditions import Finding
 from ..observed import NO_SUCH_KIND, Ref
@@ -74,7 +75,7 @@ def _fits(situation: Situation) -> Finding | None:
     """Before the first attempt only: a job that was let run once is not stopped by another version's arithmetic."""
     if situation.spec.recipe is None or situation.attempt > 0:
         return None
-    complaint = misfit(situation.spec)
+    complaint = misfit(situation.spec, situation.observed.accelerators)
     return Finding(DOES_NOT_FIT, complaint) if complaint else None
 
 
@@ -155,6 +156,11 @@ def _gang_name_free(situation: Situation) -> Finding | None:
     return Finding("GangConflict", f"PyTorchJob {found!r} exists and is not this job's: delete it, or rename the job")
 
 
+def _accelerator_class(situation: Situation) -> Finding | None:
+    """Not among what is looked at before anything is read: a class may go while an attempt of it is being ended."""
+    return class_refusal(situation.spec, situation.observed.accelerators)
+
+
 def _template_policy(situation: Situation) -> Finding | None:
     user = situation.spec.pod_template
     found = policy.violations(user.model_dump(), RESERVED) if user else []
@@ -183,6 +189,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _own_claim_free,
     _own_claim_stays,
     _gang_name_free,
+    _accelerator_class,
     _template_policy,
     _template_verdict,
 )

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...api.elastic import ElasticSpec
-from ...api.trainingjob import TrainingJobSpec
 from .. import conditions
 from ..capacity.layout import impossible, load_of
 from ..capacity.refusal import misfit
@@ -163,12 +162,13 @@ def _has_room(situation: Situation, elastic: ElasticSpec) -> bool:
 def _shrinks_to(situation: Situation, elastic: ElasticSpec) -> int:
     """The most nodes that have room and can share the work, where `_has_room`."""
     tried = range(_room(situation), elastic.min_nodes, -1)
-    return next((nodes for nodes in tried if _works(situation.spec, nodes)), elastic.min_nodes)
+    return next((nodes for nodes in tried if _works(situation, nodes)), elastic.min_nodes)
 
 
-def _works(spec: TrainingJobSpec, nodes: int) -> bool:
+def _works(situation: Situation, nodes: int) -> bool:
     """Whether so many nodes can do it: of minNodes the API's rules, and the memory planner, have said so before."""
+    spec, known = situation.spec, situation.observed.accelerators
     fewer = spec.model_copy(update={"nodes": nodes})
     if spec.recipe is None:
         return True  # what a program of the user's can do is not known
-    return impossible(resolved(fewer), load_of(fewer)) is None and misfit(fewer) is None
+    return impossible(resolved(fewer, known), load_of(fewer)) is None and misfit(fewer, known) is None

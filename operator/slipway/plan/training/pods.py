@@ -8,6 +8,7 @@ from typing import Any
 
 from ...api.trainingjob import TrainingJobSpec
 from .. import labels, names
+from ..capacity.classes import node_selector
 from ..observed import Obj, Owner
 from ..pod.expansion import literal
 from ..pod.policytypes import Reserved
@@ -79,6 +80,8 @@ def _spec(situation: Situation, *, rank_0: bool) -> Obj:
         "containers": [_container(situation, rank_0=rank_0)],
         "volumes": [volume for volume, _ in _volumes(situation, rank_0=rank_0)],
     }
+    if nodes := node_selector(situation.spec, situation.observed.accelerators):
+        spec["nodeSelector"] = nodes
     if scheduling := situation.spec.scheduling:
         given = {"priorityClassName": scheduling.priority_class, "schedulerName": scheduling.scheduler}
         spec |= {name: value for name, value in given.items() if value is not None}
@@ -126,7 +129,7 @@ def _variables(situation: Situation, *, rank_0: bool) -> list[Obj]:
     if spec.accelerator == "cpu":
         values["OMP_NUM_THREADS"] = "1"  # torchrun's own default, without its warning
     if spec.recipe:
-        values[names.RECIPE_VARIABLE] = literal(recipe_json(spec))
+        values[names.RECIPE_VARIABLE] = literal(recipe_json(spec, situation.observed.accelerators))
     if _writes(situation, rank_0=rank_0):
         values[names.OUTPUT_VARIABLE] = names.output_path(owner.uid)
     if _reports(situation, rank_0=rank_0):

@@ -10,6 +10,7 @@ from ...api.evaluation import EvaluationSpec
 from ...api.gang import StallSpec
 from ...api.strategies import DdpSpec, DeepspeedSpec, FsdpSpec, ParallelSpec
 from ...api.trainingjob import CheckpointSpec, ModelSpec, OutputSpec, TrainingJobSpec
+from ..capacity.devices import BUILT_IN, Catalog
 from ..capacity.layout import Layout
 from ..capacity.resolved import resolved
 from ..hashing import canonical
@@ -17,8 +18,9 @@ from ..observed import Obj
 from .inputs import inputs
 
 
-def recipe_json(spec: TrainingJobSpec) -> str:
-    """The variable's value. `spec` has a recipe, a dataset and training parameters; AssertionError otherwise."""
+def recipe_json(spec: TrainingJobSpec, known: Catalog = BUILT_IN) -> str:
+    """The variable's value. `spec` has a recipe, a dataset and training parameters; AssertionError otherwise. `known`:
+    the classes of GPUs that there are."""
     assert spec.recipe is not None
     assert spec.dataset is not None
     assert spec.training is not None
@@ -26,7 +28,7 @@ def recipe_json(spec: TrainingJobSpec) -> str:
     return canonical(
         {
             "recipe": spec.recipe,
-            **_strategy(spec),
+            **_strategy(spec, known),
             "activationCheckpointing": spec.activation_checkpointing,
             "precision": spec.precision,
             "accelerator": spec.accelerator,
@@ -41,9 +43,9 @@ def recipe_json(spec: TrainingJobSpec) -> str:
     )
 
 
-def _strategy(spec: TrainingJobSpec) -> Obj:
+def _strategy(spec: TrainingJobSpec, known: Catalog) -> Obj:
     """The strategy's name, and its settings under it."""
-    layout = resolved(spec)
+    layout = resolved(spec, known)
     settings = getattr(spec, layout.strategy) or _settings(layout)
     return {"strategy": layout.strategy, layout.strategy: settings.model_dump(by_alias=True, exclude_none=True)}
 

@@ -18,7 +18,7 @@ from slipway.cli.generated import Generated, with_block
 from slipway.plan.capacity.candidates import Candidate, Fleet, Settings, candidates, precisions
 from slipway.plan.capacity.decoder import Decoder
 from slipway.plan.capacity.decoderconfig import decoder_from
-from slipway.plan.capacity.devices import BY_NAME, GIB
+from slipway.plan.capacity.devices import BUILT_IN, GIB
 from slipway.plan.capacity.enginememory import Budget, parts
 from slipway.plan.capacity.kvcache import Cache, held
 from slipway.plan.capacity.roofline import Replica, Work, idle_percent, sent_bytes
@@ -94,8 +94,8 @@ class Capacity:
         if "fromSize" in self.figure:
             return None
         gpu = self.figure.get("gpu")
-        memory = BY_NAME[gpu].memory_bytes if gpu else round(self.figure["memoryGiB"] * GIB)
-        sequences = 1024 if gpu in ("H100-80GB", "H200", "B200") else 256
+        memory = BUILT_IN.classes[gpu].memory_bytes if gpu else round(self.figure["memoryGiB"] * GIB)
+        sequences = 1024 if gpu in ("h100-80gb", "h200", "b200") else 256
         budget = Budget(memory, self.figure["utilization"], self.cache, sequences)
         return self.tokens([each.free for each in parts(decoder(self.figure["model"]), self.sharding, budget)])
 
@@ -129,7 +129,9 @@ class Pace:
 
     @property
     def replica(self) -> Replica:
-        return Replica(decoder(self.figure["model"]), Sharding(self.figure["tensor"]), BY_NAME[self.figure["gpu"]])
+        return Replica(
+            decoder(self.figure["model"]), Sharding(self.figure["tensor"]), BUILT_IN.classes[self.figure["gpu"]]
+        )
 
     @property
     def demand(self) -> Demand:
@@ -198,7 +200,7 @@ def _speed_rows() -> list[tuple[str, ...]]:
 
 
 def _mission_rows() -> list[tuple[str, ...]]:
-    """175 billion parameters on A100-80GB, 1,024 tokens in and 256 out; one request alone, and as many as fit."""
+    """175 billion parameters on a100-80gb, 1,024 tokens in and 256 out; one request alone, and as many as fit."""
     head = (
         "cut",
         "GB a GPU",
@@ -210,7 +212,7 @@ def _mission_rows() -> list[tuple[str, ...]]:
         "ITL alone",
         "tokens/s",
     )
-    fleet, engine, demand = Fleet([BY_NAME["A100-80GB"]], 8, 8), Settings("vllm", 0.92), Demand(1024, 256)
+    fleet, engine, demand = Fleet([BUILT_IN.classes["a100-80gb"]], 8, 8), Settings("vllm", 0.92), Demand(1024, 256)
     found = {
         (each.sharding.name, each.precision): each for each in candidates(decoder("gpt-175b"), fleet, engine, demand)
     }

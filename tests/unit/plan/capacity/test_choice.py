@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from slipway.plan.capacity import choice, resolved
 from slipway.plan.capacity.choice import Alternative, alternatives, candidates, shortlist
-from slipway.plan.capacity.devices import BY_NAME
+from slipway.plan.capacity.devices import BUILT_IN
 from slipway.plan.capacity.layout import load_of
 from slipway.plan.capacity.room import Room, of_device
 from slipway.plan.capacity.training_memory import memory
@@ -16,7 +16,7 @@ from slipway.plan.capacity.training_memory import memory
 from .builders import SEVEN_BILLION, SEVENTY_BILLION, on_gpu, spec
 
 TWENTY_BILLION = SEVEN_BILLION | {"hiddenSize": 6144, "layers": 44, "heads": 64, "kvHeads": 64}
-H100 = of_device(BY_NAME["H100-80GB"])
+H100 = of_device(BUILT_IN.classes["h100-80gb"])
 
 
 @pytest.fixture
@@ -41,18 +41,18 @@ def chosen(what: Any, room: Any = H100) -> Alternative:
 @pytest.mark.parametrize(
     ("what", "gpu", "name"),
     [
-        (job(), "H100-80GB", "ddp"),
-        (job(perNode=1), "H100-80GB", "ddp"),
-        (job(model=SEVEN_BILLION), "H100-80GB", "fsdp gradients, 8 micro-batches"),
-        (job(model=SEVEN_BILLION, nodes=2), "H200", "fsdp gradients"),
-        (job(model=SEVEN_BILLION), "A100-40GB", "fsdp gradients, checkpointing, 8 micro-batches"),
-        (job(model=SEVENTY_BILLION, nodes=8), "H100-80GB", "parallel tensor 4 pipeline 1, 4 micro-batches"),
-        (job(model=SEVENTY_BILLION), "H100-80GB", "deepspeed stage 3, offload cpu, checkpointing, 8 micro-batches"),
+        (job(), "h100-80gb", "ddp"),
+        (job(perNode=1), "h100-80gb", "ddp"),
+        (job(model=SEVEN_BILLION), "h100-80gb", "fsdp gradients, 8 micro-batches"),
+        (job(model=SEVEN_BILLION, nodes=2), "h200", "fsdp gradients"),
+        (job(model=SEVEN_BILLION), "a100-40gb", "fsdp gradients, checkpointing, 8 micro-batches"),
+        (job(model=SEVENTY_BILLION, nodes=8), "h100-80gb", "parallel tensor 4 pipeline 1, 4 micro-batches"),
+        (job(model=SEVENTY_BILLION), "h100-80gb", "deepspeed stage 3, offload cpu, checkpointing, 8 micro-batches"),
     ],
 )
 def test_the_rule(what: Any, gpu: str, name: str) -> None:
     """DDP where it fits, FSDP to about 13B, tensor and pipeline above 30B, ZeRO-3 offload where memory is tight."""
-    assert chosen(what, of_device(BY_NAME[gpu])).layout.name.startswith(name)
+    assert chosen(what, of_device(BUILT_IN.classes[gpu])).layout.name.startswith(name)
 
 
 @pytest.mark.usefixtures("everything_runs")
@@ -170,12 +170,12 @@ def test_auto_chooses_how_to_share_and_nothing_that_costs() -> None:
     nodes=st.sampled_from([1, 2, 3]),
     per_node=st.sampled_from([1, 2, 8]),
     batch=st.sampled_from([1, 6, 48]),
-    gpu=st.sampled_from(sorted(BY_NAME)),
+    gpu=st.sampled_from(sorted(BUILT_IN.classes)),
     model=st.sampled_from([{}, SEVEN_BILLION, TWENTY_BILLION, SEVENTY_BILLION]),
 )
 def test_whatever_is_asked_there_is_an_answer(nodes: int, per_node: int, batch: int, gpu: str, model: Any) -> None:
     what = job(nodes=nodes, perNode=per_node, batch=batch, model=model)
-    found = alternatives(what, of_device(BY_NAME[gpu]))
+    found = alternatives(what, of_device(BUILT_IN.classes[gpu]))
     assert sum(each.chosen for each in found) <= 1
     assert len({each.layout for each in found}) == len(found)
     for each in found:

@@ -2,16 +2,17 @@
 
 import pytest
 
-from slipway.plan.capacity.devices import BY_NAME, BY_PRODUCT, DEVICES, Device
+from slipway.plan.capacity.devices import BUILT_IN, LABEL, Device
 
 from .builders import GIB
 
 
 def test_names_and_labels_are_each_one_device() -> None:
-    assert len(BY_NAME) == len(BY_PRODUCT) == len(DEVICES) == 11
+    products = {device.labels[LABEL] for device in BUILT_IN.classes.values()}
+    assert len(BUILT_IN.classes) == len(products) == 11
 
 
-@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
+@pytest.mark.parametrize("device", BUILT_IN.classes.values(), ids=lambda device: device.name)
 def test_figures_are_plausible(device: Device) -> None:
     """A slip of a thousand, or of GB for Gb, shows in the ratios, which have moved little in ten years."""
     assert 10 * GIB < device.memory_bytes < 200 * GIB
@@ -38,11 +39,12 @@ def test_figures_are_plausible(device: Device) -> None:
     ],
 )
 def test_what_cuda_reports_and_vendors_say(product: str, gib: float, bf16_tflops: int | None) -> None:
-    device = BY_PRODUCT[product]
+    device = BUILT_IN.selected({LABEL: product})
+    assert device is not None
     assert device.memory_bytes == round(gib * GIB)
     assert device.bf16_flops == (None if bf16_tflops is None else bf16_tflops * 1e12)
 
 
 @pytest.mark.parametrize("product", ["NVIDIA-A100-SXM4-40GB-SHARED", "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", "H100", ""])
 def test_a_part_of_a_card_is_not_the_card(product: str) -> None:
-    assert product not in BY_PRODUCT
+    assert BUILT_IN.selected({LABEL: product}) is None

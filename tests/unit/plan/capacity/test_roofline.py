@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.plan.capacity.devices import BY_NAME
+from slipway.plan.capacity.devices import BUILT_IN
 from slipway.plan.capacity.roofline import Replica, Work, idle_percent, peak_flops, sent_bytes, step_seconds
 from slipway.plan.capacity.serving import Demand, dollars_per_million, most_requests, speed
 from slipway.plan.capacity.sharding import Sharding
 
 from .published import decoder
 
-H100, A100, T4 = BY_NAME["H100-80GB"], BY_NAME["A100-80GB"], BY_NAME["T4"]
+H100, A100, T4 = BUILT_IN.classes["h100-80gb"], BUILT_IN.classes["a100-80gb"], BUILT_IN.classes["t4"]
 LLAMA = decoder("llama-3.1-8b")
 DEMAND = Demand(1024, 256)
 

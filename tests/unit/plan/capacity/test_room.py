@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from slipway.plan.capacity.devices import BY_NAME, BY_PRODUCT
+from slipway.plan.capacity.devices import BUILT_IN
 from slipway.plan.capacity.room import of_device, room_of, unknown
 
 from .builders import GIB, on_gpu, spec, with_limit
@@ -14,9 +14,9 @@ def test_a_gpu_is_known_by_its_label() -> None:
     room = room_of(on_gpu("NVIDIA-H200"))
     assert room is not None
     assert (room.memory_bytes, room.sharing, room.device) == (
-        BY_PRODUCT["NVIDIA-H200"].memory_bytes,
+        BUILT_IN.classes["h200"].memory_bytes,
         1,
-        BY_NAME["H200"],
+        BUILT_IN.classes["h200"],
     )
     assert room.source == "podTemplate.spec.nodeSelector[nvidia.com/gpu.product] NVIDIA-H200"
 
@@ -59,10 +59,10 @@ def test_a_limit_says_nothing_of_a_gpu_nor_a_gpu_of_a_cpu() -> None:
 def test_what_is_not_known_can_be_said() -> None:
     assert "podTemplate.spec.containers[main].resources.limits.memory" in unknown(spec())
     told = unknown(spec(accelerator="nvidia"))
-    assert "nodeSelector[nvidia.com/gpu.product]" in told
-    assert all(product in told for product in BY_PRODUCT)
+    assert "spec.acceleratorClass" in told
+    assert all(name in told for name in BUILT_IN.classes)
 
 
 def test_a_device_by_itself_is_one_process_s() -> None:
-    device: Any = BY_NAME["L4"]
-    assert (of_device(device).sharing, of_device(device).source) == (1, "L4")
+    device: Any = BUILT_IN.classes["l4"]
+    assert (of_device(device).sharing, of_device(device).source) == (1, "l4")

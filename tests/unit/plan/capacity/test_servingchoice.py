@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.plan.capacity.candidates import Candidate, Fleet, Settings, candidates
-from slipway.plan.capacity.devices import BY_NAME, Device
+from slipway.plan.capacity.devices import BUILT_IN, Device
 from slipway.plan.capacity.serving import Demand
 from slipway.plan.capacity.servingchoice import Ranked, rank
 
 from .published import configs, decoder
 
-H100, A100, L4 = BY_NAME["H100-80GB"], BY_NAME["A100-80GB"], BY_NAME["L4"]
+H100, A100, L4 = BUILT_IN.classes["h100-80gb"], BUILT_IN.classes["a100-80gb"], BUILT_IN.classes["l4"]
 
 
 def ranked(name: str, *devices: Device, gpus: int = 8, demand: Demand | None = None, **more: Any) -> Ranked:
@@ -60,9 +60,9 @@ def test_a_price_that_is_not_known_is_no_price() -> None:
     assert found.reasons[0] == "the most tokens per GPU"
     both = ranked("llama-3.1-8b", L4, H100, gpus=2)
     assert both.candidates[0].device == H100
-    assert "what L4 costs is not known: give --price" in both.reasons
+    assert "what l4 costs is not known: give --price" in both.reasons
     cheap = ranked("llama-3.1-8b", replace(L4, dollars_per_hour=0.1), H100, gpus=2)
-    assert cheap.candidates[0].device.name == "L4"
+    assert cheap.candidates[0].device.name == "l4"
 
 
 def test_what_is_asked_decides_before_money_does() -> None:
@@ -111,7 +111,7 @@ def test_a_long_request_needs_room() -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     name=st.sampled_from(sorted(configs())),
-    device=st.sampled_from(sorted(BY_NAME)),
+    device=st.sampled_from(sorted(BUILT_IN.classes)),
     gpus=st.integers(1, 16),
     prompt=st.integers(1, 1500),
     rate=st.none() | st.floats(0.1, 100),
@@ -121,7 +121,7 @@ def test_whatever_is_asked_the_best_is_no_worse_and_each_other_has_a_reason(
     name: str, device: str, gpus: int, prompt: int, rate: float | None, engine: Any
 ) -> None:
     demand = Demand(prompt, 100, rate)
-    found = ranked(name, BY_NAME[device], gpus=gpus, demand=demand, engine=engine)
+    found = ranked(name, BUILT_IN.classes[device], gpus=gpus, demand=demand, engine=engine)
     best = found.candidates[0]
     assert found.chosen == any(each.problem is None for each in found.candidates)
     assert all(found.reasons)

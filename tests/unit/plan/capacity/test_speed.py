@@ -2,14 +2,14 @@
 
 import pytest
 
-from slipway.plan.capacity.devices import BY_NAME
+from slipway.plan.capacity.devices import BUILT_IN
 from slipway.plan.capacity.model import parameters
 from slipway.plan.capacity.speed import compute_seconds, flops, send_seconds
 from slipway.plan.capacity.traffic import sent_bytes
 
 from .builders import SMALL, layout, load
 
-H100 = BY_NAME["H100-80GB"]
+H100 = BUILT_IN.classes["h100-80gb"]
 
 
 def test_operations_are_those_of_mfu() -> None:
@@ -29,7 +29,7 @@ def test_seconds_at_the_peaks() -> None:
 def test_what_is_not_known_is_not_said() -> None:
     mixed = load(precision="bf16")
     assert compute_seconds(layout(), load(), H100) is None, "the peak is bf16's"
-    assert compute_seconds(layout(), mixed, BY_NAME["T4"]) is None
+    assert compute_seconds(layout(), mixed, BUILT_IN.classes["t4"]) is None
     assert compute_seconds(layout(), mixed, None) is None
     assert send_seconds(layout(processes=8, per_node=4), mixed, H100) is None, "between nodes"
     assert send_seconds(layout(), mixed, None) is None

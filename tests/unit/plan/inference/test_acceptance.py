@@ -382,3 +382,18 @@ def test_deleted_service_is_left_to_its_owner_references() -> None:
     status = {"conditions": [], "observedGeneration": 2}
     seen = Observed(owner(status=status, deleting=True), children=CHILDREN)
     assert plan(seen, 0.0, DEFAULTS) == Plan(status=status)
+
+
+def test_a_class_that_there_is_not_is_refused_and_what_runs_is_left() -> None:
+    body = spec(accelerator="nvidia", acceleratorClass="h1000")
+    outcome = settle(body, children=CHILDREN)
+    message = refused(outcome, "UnknownAccelerator")
+    assert message.startswith("spec.acceleratorClass: there is no Accelerator 'h1000': there are a100-40gb, ")
+    assert "h200" in message
+
+
+def test_a_node_selector_that_leads_elsewhere_than_the_class_is_refused() -> None:
+    template = {"spec": {"nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-L4"}}}
+    body = spec(accelerator="nvidia", acceleratorClass="h200", podTemplate=template)
+    message = refused(settle(body), "InvalidPodTemplate")
+    assert message.startswith("spec.podTemplate.spec.nodeSelector[nvidia.com/gpu.product]: 'NVIDIA-L4' is not ")

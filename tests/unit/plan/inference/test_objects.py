@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.api.inferenceservice import InferenceServiceSpec, Scaling
+from slipway.plan.capacity.devices import catalog
 from slipway.plan.inference import engine, vllm
 from slipway.plan.inference.children import child_labels, selector
 from slipway.plan.inference.deployment import strategy
@@ -28,6 +29,14 @@ from .world import (
 )
 
 GPU = {"accelerator": "nvidia"}
+ACCELERATOR: Obj = {
+    "memoryGib": "141",
+    "memoryGigabytesPerSecond": 4800,
+    "teraflops": {"fp16": 989},
+    "linkGigabytesPerSecond": 450,
+    "hostGigabytesPerSecond": 64,
+    "nodeLabels": {"gpu": "mine"},
+}
 
 
 def pod_spec(outcome: Plan) -> Obj:
@@ -307,3 +316,24 @@ def test_a_service_answers_once_before_it_may_go_to_zero(replicas: int, answered
         each for each in settle(body, status={"answeredRevision": answered}).apply if each["kind"] == "ScaledObject"
     ]
     assert made["spec"]["minReplicaCount"] == least
+
+
+# A class of GPUs
+
+
+def test_the_pods_of_a_class_go_to_its_nodes_beside_what_the_pod_template_says() -> None:
+    template = {"spec": {"nodeSelector": {"disk": "fast"}}}
+    outcome = settle(spec(**GPU, acceleratorClass="h200", podTemplate=template))
+    assert pod_spec(outcome)["nodeSelector"] == {"nvidia.com/gpu.product": "NVIDIA-H200", "disk": "fast"}
+    assert "nodeSelector" not in pod_spec(settle(spec(**GPU)))
+
+
+def test_another_class_is_another_revision() -> None:
+    one, other = (settle(spec(**GPU, acceleratorClass=name)) for name in ("h200", "l4"))
+    assert revision_of(one) != revision_of(other)
+
+
+def test_the_cluster_s_own_figures_of_a_class_count() -> None:
+    body = spec(**GPU, acceleratorClass="h200")
+    moved = catalog({"h200": {**ACCELERATOR, "nodeLabels": {"pool": "gpus"}}})
+    assert pod_spec(settle(body, accelerators=moved))["nodeSelector"] == {"pool": "gpus"}
