@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 # Not the spec's fault: the children may be changed as soon as the reason is gone, before the status says so.
-MENDED_BY_OTHERS = frozenset({"NameConflict", "PodTemplateRefused"})
+MENDED_BY_OTHERS = frozenset({"NameConflict", "PodTemplateRefused", "UnknownAccelerator"})
 KINDS = frozenset({"deployments.apps", "services", "scaledobjects.keda.sh"})
 
 

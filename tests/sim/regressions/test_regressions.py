@@ -36,7 +36,7 @@ def test_a_visit_that_a_lapse_of_the_lease_cut_short_comes_back() -> None:
 
 def test_a_child_that_no_watch_ever_told_of_is_made_again() -> None:
     """Made, deleted and told of in the wrong order after a long silence: no visit was due for ten hours."""
-    late, silence = Late(11, 20.6), Silence("deployments.apps", 44.4, 99.2, False)
+    late, silence = Late(12, 20.6), Silence("deployments.apps", 44.4, 99.2, False)
     assert wrong("the Deployment is deleted, its pods kept", 1, "disorder", late, silence) == []
 
 
@@ -84,14 +84,14 @@ def test_a_gang_whose_model_is_not_good_enough_is_left_to_notice_its_end() -> No
 
 def test_rest_waits_for_a_visit_that_hangs() -> None:
     """No answer came; the visit had begun after the last change, and nobody waited for its time-out."""
-    faults = (Late(29, 25.9), Answer(17, 0, False), Answer(9, 0, True), Storm(31.8, 35.1, 409, 60))
+    faults = (Late(30, 25.9), Answer(18, 0, False), Answer(10, 0, True), Storm(31.8, 35.1, 409, 60))
     assert wrong("leaf of a new job: podTemplate.spec.hostNetwork", 1764600001, "hostile", *faults) == []
 
 
 def test_a_claim_that_its_user_deletes_may_be_labelled_meanwhile() -> None:
     """The deletion had not been told yet; the label was put back, and that looked like the operator's deletion."""
     mislabelled = Meddling(38.8, "mislabel", "persistentvolumeclaims", 3)
-    assert wrong("the claim is deleted under the job", 1764600544, "hostile", mislabelled, Answer(82, 429, False)) == []
+    assert wrong("the claim is deleted under the job", 1764600544, "hostile", mislabelled, Answer(83, 429, False)) == []
 
 
 def test_what_has_ended_with_its_job_stays_though_the_gang_is_not_seen() -> None:
@@ -126,7 +126,7 @@ def test_a_gang_that_a_user_made_his_own_is_not_fought_over() -> None:
 def test_a_gang_that_a_late_request_makes_goes_again(seconds: float) -> None:
     """Nobody answered the request that makes the first gang, so it was sent again; and at last it arrived all the same
     (docs/LIMITS.md). What the operator can do is delete what came of it."""
-    script = Script("gang restarts", faults=(Late(13, seconds),))
+    script = Script("gang restarts", faults=(Late(14, seconds),))
     outcome = judge(script)
     assert outcome.violations == []
     assert expectations(script.scenario, outcome) == []
