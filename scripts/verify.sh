@@ -6,6 +6,8 @@ regenerate() {
   uv run --no-sync slipway crds --output charts/slipway-crds/templates --docs docs/api.md \
     && uv run --no-sync slipway rbac --output charts/slipway/templates \
     && uv run --no-sync slipway accelerators --output charts/slipway/files \
+    && uv run --no-sync slipway engines --output docs/serving.md \
+    && uv run --no-sync python -m tests.unit.plan.capacity.published \
     && UPDATE_GOLDEN=1 uv run --no-sync pytest tests/golden \
     && git diff --exit-code
 }
@@ -19,4 +21,5 @@ step "simulation, crash points" env WHAT=crashes scripts/sim.sh
 step "simulation, deletions" env WHAT=deletions scripts/sim.sh
 step "simulation, mutants" env WHAT=mutants scripts/sim.sh
 step "mutation score" scripts/mutation.sh
+step "what the operator costs" scripts/bench.sh
 times
