@@ -207,7 +207,7 @@ def test_helm_keeps_the_crds(crds: ApiServer) -> None:
         for each in listed
         if each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     }
-    assert kept == {"trainingjobs.slipway.dev", "inferenceservices.slipway.dev"}
+    assert kept == {"trainingjobs.slipway.dev", "inferenceservices.slipway.dev", "accelerators.slipway.dev"}
 
 
 def test_the_api_server_finds_the_schemas_structural(crds: ApiServer) -> None:

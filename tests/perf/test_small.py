@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.kube.kinds import CHILDREN, OWNERS
+from slipway.kube.kinds import ACCELERATOR, CHILDREN, OWNERS
 from slipway.plan.labels import SELECTOR
 
 from .audit import Request, count, requests_of
@@ -28,7 +28,7 @@ VISITS = "workqueue_work_duration_seconds_count"
 # What is asked for without our selector, and why.
 UNSELECTED = {
     "customresourcedefinitions": "kopf notices kinds that come later",
-    **{resource.plural: "users make these, all of them are ours" for resource in OWNERS},
+    **{resource.plural: "users make these, all of them are ours" for resource in (*OWNERS, ACCELERATOR)},
 }
 
 
