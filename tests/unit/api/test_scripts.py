@@ -222,3 +222,12 @@ def test_bash_parses_them(tmp_path: Path) -> None:
         (tmp_path / target).write_text(script_of(target, JOB))
         ended: Any = subprocess.run(["bash", "-n", str(tmp_path / target)], capture_output=True, check=False)
         assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@TARGETS
+def test_a_class_of_gpus_is_for_the_plan_alone(target: str) -> None:
+    """The GPUs are those of the nodes that the script runs on, and how the work is shared is by the class's memory."""
+    told = script_of(target, changed(JOB, accelerator="nvidia", acceleratorClass="h200"))
+    assert "#   spec.acceleratorClass: processes run on the GPUs that are here" in told.splitlines()
+    with pytest.raises(InvalidFile, match="there is no Accelerator 'h1000'"):
+        script_of(target, changed(JOB, accelerator="nvidia", acceleratorClass="h1000"))
