@@ -147,7 +147,7 @@ def _computes(event: Any) -> bool:  # noqa: ANN401 (torch is not typed)
 def _with_roofs(shares: Shares, run: Run, trace: profile, steps: int, seconds: float) -> Shares:
     computing_seconds = (shares.forward + shares.backward + shares.optimizer) * seconds
     trained = sum(each.numel() for each in run.task.model.parameters() if each.requires_grad)
-    work, peak = asked(trace.events()), best(run.gang.device, bf16=run.recipe.precision == "bf16")
+    work, peak = asked(trace.events()), best(run.gang.device, bf16=run.recipe.bf16)
     traffic = work.bytes + _ADAMW_BYTES * trained * steps
     return replace(
         shares,

@@ -36,7 +36,7 @@ class Ddp(DataParallel):
             static_graph=recipe.training.accumulation_steps == 1,
             forward_sync_buffers=False,  # Llama's are the constants of rotary positions: nothing to send at every step
         )
-        super().__init__(whole, self._wrapped, recipe, gang, autocast=recipe.precision == "bf16")
+        super().__init__(whole, self._wrapped, recipe, gang, autocast=recipe.bf16)
         self._settle_buckets()
 
     def _synchronised(self, *, last: bool) -> AbstractContextManager[None]:

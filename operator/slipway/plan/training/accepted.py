@@ -8,7 +8,7 @@ while a gang is there: what runs was accepted.
 from collections.abc import Callable
 
 from .. import conditions
-from ..capacity.refusal import misfit
+from ..capacity.refusal import misfit, unmultiplied
 from ..conditions import Finding
 from ..observed import NO_SUCH_KIND, Ref
 from ..pod import policy
@@ -76,6 +76,14 @@ def _fits(situation: Situation) -> Finding | None:
         return None
     complaint = misfit(situation.spec)
     return Finding(DOES_NOT_FIT, complaint) if complaint else None
+
+
+def _multiplied(situation: Situation) -> Finding | None:
+    """Before the first attempt only, like `_fits`."""
+    if situation.spec.recipe is None or situation.attempt > 0:
+        return None
+    complaint = unmultiplied(situation.spec)
+    return Finding(INVALID_SPEC, complaint) if complaint else None
 
 
 def _inputs_usable(situation: Situation) -> Finding | None:
@@ -174,6 +182,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _patterns_are_some,
     _base_model,
     _addresses,
+    _multiplied,
     _fits,
     _inputs_usable,
     _inputs_shared,
