@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-Trouble = Literal["", "unschedulable", "pull", "crash", "unready", "evicted"]
+Trouble = Literal["", "unschedulable", "pull", "crash", "unready", "evicted", "unmounted"]
 
 SUCCESS = '{"evaluation": {"bitsPerByte": "2.9", "unigramBitsPerByte": "4.6"}, "step": 200}'
 
