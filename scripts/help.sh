@@ -11,7 +11,7 @@ make sim-mutants  which planted mistakes the simulation finds
 make fmt       format the code
 make setup     install what the others need (they do it themselves)
 make bench     what the operator costs at 15,000 jobs, against bounds; long, and for a machine with nothing else to do
-make bench-train  what a training step costs: our loop against a plain one, every strategy against DDP (two minutes)
+make bench-train  what a training step costs: our loop against a plain one, every strategy against DDP (three minutes)
 make mutation  mutation score of the plan (long)
 make verify    regenerate what is generated, then what is too long for every change
 make clean     remove the cluster and the project's cache (README says what stays)

@@ -45,6 +45,7 @@ SFT_JOB: Obj = RECIPE_JOB | {
     }
 }
 LORA_JOB: Obj = SFT_JOB | {"spec": SFT_JOB["spec"] | {"recipe": "lora"}}
+FP8: Obj = {"spec.precision": "fp8", "spec.accelerator": "nvidia"}
 COMMAND_JOB: Obj = RECIPE_JOB | {"spec": {"command": ["python3", "train.py"]}}
 SERVICE: Obj = {
     "apiVersion": "slipway.dev/v1alpha1",

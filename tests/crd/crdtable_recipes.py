@@ -1,6 +1,18 @@
 """TrainingJob's rows of the table: the recipes that go on from a model, their data, and what a model must reach."""
 
-from .crdtable import HOLDS_NUL, LONG_CLAIM, LORA_JOB, NOT_A_DECIMAL, RECIPE_JOB, SFT_JOB, STEPS_OUT, Case, Obj, changed
+from .crdtable import (
+    FP8,
+    HOLDS_NUL,
+    LONG_CLAIM,
+    LORA_JOB,
+    NOT_A_DECIMAL,
+    RECIPE_JOB,
+    SFT_JOB,
+    STEPS_OUT,
+    Case,
+    Obj,
+    changed,
+)
 
 NO_PERPLEXITY = "must be between 1 and 1000000: 1 is that of a model which is always certain, and right"
 NO_SHARE = "must be between 0 and 1: it is a share, such as 0.5 for half of them"
@@ -55,25 +67,36 @@ RECIPE_CASES = (
         "spec",
         "strategy parallel cuts the model that pretrain makes: with sft use fsdp or deepspeed",
     ),
-    Case(
-        "lora by deepspeed",
-        LORA_JOB,
-        {"spec.strategy": "deepspeed"},
-        "spec",
-        "recipe lora trains by strategy ddp, or fsdp where the base model is too large for a process",
-    ),
     *(
         Case(
-            f"qlora by {name}",
+            f"{recipe} by deepspeed",
             LORA_JOB,
-            {"spec.recipe": "qlora", "spec.strategy": name},
+            {"spec.recipe": recipe, "spec.strategy": "deepspeed"},
             "spec",
-            "recipe qlora trains by strategy ddp: weights of four bits are not cut into pieces",
+            "recipes lora and qlora train by strategy ddp, or fsdp where the base model is too large for a process",
         )
-        for name in ("fsdp", "deepspeed")
+        for recipe in ("lora", "qlora")
     ),
-    *(Case(f"lora by {name}", LORA_JOB, {"spec.strategy": name}) for name in ("auto", "ddp", "fsdp")),
-    Case("qlora by ddp", LORA_JOB, {"spec.recipe": "qlora", "spec.strategy": "ddp"}),
+    *(
+        Case(f"{recipe} by {name}", LORA_JOB, {"spec.recipe": recipe, "spec.strategy": name})
+        for recipe in ("lora", "qlora")
+        for name in ("auto", "ddp", "fsdp")
+    ),
+    Case("sft in fp8", SFT_JOB, FP8),
+    Case(
+        "sft in fp8 with an odd context",
+        SFT_JOB,
+        FP8 | {"spec.baseModel.contextLength": 1000},
+        "spec",
+        "precision fp8 multiplies by sixteens: make contextLength a multiple of 16, or use bf16",
+    ),
+    Case(
+        "lora in fp8",
+        LORA_JOB,
+        FP8,
+        "spec",
+        "precision fp8 is for pretrain and sft, which train every weight: with lora and qlora use bf16",
+    ),
     # -- adapter
     Case(
         "adapter", LORA_JOB, {"spec.adapter": {"rank": 8, "targetModules": ["q_proj"]}, "spec.output.merge": "merged"}

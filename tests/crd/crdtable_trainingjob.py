@@ -5,6 +5,7 @@ from .crdtable import (
     BAD_NAME,
     BELOW,
     COMMAND_JOB,
+    FP8,
     HOLDS_NUL,
     IMAGES,
     LONG_CLAIM,
@@ -137,7 +138,45 @@ TRAINING_JOB_CASES = (
     Case(
         "accelerator", RECIPE_JOB, {"spec.accelerator": "tpu"}, "spec.accelerator", 'supported values: "cpu", "nvidia"'
     ),
-    Case("precision", RECIPE_JOB, {"spec.precision": "fp8"}, "spec.precision", 'supported values: "fp32", "bf16"'),
+    Case("precision", RECIPE_JOB, {"spec.precision": "fp16"}, "spec.precision", 'values: "fp32", "bf16", "fp8"'),
+    Case("fp8", RECIPE_JOB, FP8),
+    Case("fp8 by fsdp", RECIPE_JOB, FP8 | {"spec.strategy": "fsdp"}),
+    Case(
+        "fp8 on a CPU",
+        RECIPE_JOB,
+        {"spec.precision": "fp8"},
+        "spec",
+        "precision fp8 needs a GPU that multiplies it: with accelerator cpu use bf16 or fp32",
+    ),
+    Case(
+        "fp8 by deepspeed",
+        RECIPE_JOB,
+        FP8 | {"spec.strategy": "deepspeed"},
+        "spec",
+        "precision fp8 trains by strategy ddp or fsdp: with deepspeed and parallel use bf16",
+    ),
+    Case(
+        "fp8 with experts",
+        RECIPE_JOB,
+        FP8 | {"spec.model": {"experts": 4}},
+        "spec",
+        "precision fp8 multiplies no experts: with model.experts use bf16",
+    ),
+    Case(
+        "fp8 with narrow keys",
+        RECIPE_JOB,
+        FP8 | {"spec.model": {"hiddenSize": 192, "heads": 24, "kvHeads": 1}},
+        "spec",
+        "precision fp8 multiplies by sixteens: make model.hiddenSize and hiddenSize / heads * kvHeads multiples of 16,"
+        " or use bf16",
+    ),
+    Case(
+        "fp8 with an odd context",
+        RECIPE_JOB,
+        FP8 | {"spec.model": {"contextLength": 200}},
+        "spec",
+        "precision fp8 multiplies by sixteens: make contextLength a multiple of 16, or use bf16",
+    ),
     # -- model
     Case("model by default", RECIPE_JOB, {"spec.model": {}}),
     Case("model", RECIPE_JOB, {"spec.model": {"hiddenSize": 256, "heads": 8, "kvHeads": 4, "layers": 6}}),

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ PATIENCE_SECONDS = 240
 MIB = 1 << 20
 
 Measure = Literal["torch", "resident"]
+Sharing = Literal["ddp", "fsdp", "fsdp gradients"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Case:
     batch: int
     precision: Literal["fp32", "bf16"] = "fp32"
     measure: Measure = "torch"
+    sharing: Sharing = "ddp"
 
     def spec(self, processes: int) -> TrainingJobSpec:
         return TrainingJobSpec.model_validate(
@@ -45,11 +47,17 @@ class Case:
                 "recipe": "pretrain",
                 "perNode": processes,
                 "precision": self.precision,
+                **self.strategy(),
                 "model": self.model,
                 "dataset": {"uri": "file:///data"},
                 "training": {"steps": STEPS, "batchSize": self.batch},
             }
         )
+
+    def strategy(self) -> dict[str, Any]:
+        """In the API's words, and the recipe's."""
+        name, _, shard = self.sharing.partition(" ")
+        return {"strategy": name} | ({"fsdp": {"shard": shard or "full"}} if name == "fsdp" else {})
 
 
 def shape(vocabulary: int, context: int, hidden: int, layers: int, heads: int, kv_heads: int) -> dict[str, int]:
@@ -65,6 +73,10 @@ ALONE = (
     Case("mixed precision", "activations", shape(512, 256, 96, 6, 6, 6), batch=4, precision="bf16"),
 )
 PAIRED = ALONE[1:3]
+IN_PIECES = (
+    *(replace(case, sharing="fsdp") for case in ALONE[1:4]),
+    replace(ALONE[2], sharing="fsdp gradients"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,7 @@ class Compared:
 
 
 def compare_all() -> list[Compared]:
-    return [*compare(ALONE, processes=1), *compare(PAIRED, processes=2)]
+    return [*compare(ALONE, processes=1), *compare((*PAIRED, *IN_PIECES), processes=2)]
 
 
 def compare(cases: tuple[Case, ...], *, processes: int) -> list[Compared]:
@@ -122,11 +134,17 @@ def _measured(cases: tuple[Case, ...], processes: int) -> list[int]:
 def _recipe(data: Path, case: Case) -> dict[str, Any]:
     training = {"steps": STEPS, "batchSize": case.batch, "seed": 3}
     checkpoint = {"everySteps": STEPS, "mode": "Sync"}  # one that is written beside steps adds to whatever they hold
-    return recipe_json(data, model=case.model, precision=case.precision, training=training, checkpoint=checkpoint)
+    shared = {"precision": case.precision, **case.strategy()}
+    return recipe_json(data, model=case.model, training=training, checkpoint=checkpoint, **shared)
 
 
 def _start(rank: int, processes: int, port: int, arguments: list[str]) -> subprocess.Popen[str]:
-    world = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+    world = {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+    }
     environment = {**os.environ, **world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.integration.memory_probe", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -134,11 +152,14 @@ def _start(rank: int, processes: int, port: int, arguments: list[str]) -> subpro
 
 def table(rows: list[Compared]) -> str:
     """Markdown, in MiB."""
-    lines = ["| shape | about | processes | measured by | predicted MiB | measured MiB | error |", "| --- " * 7 + "|"]
+    lines = [
+        "| shape | strategy | about | processes | measured by | predicted MiB | measured MiB | error |",
+        "| --- " * 8 + "|",
+    ]
     for row in rows:
         sizes = f"{row.predicted_bytes / MIB:.1f} | {row.measured_bytes / MIB:.1f}"
         name = f"{row.case.name} ({', '.join(str(size) for size in row.case.model.values())}; batch {row.case.batch})"
-        about = f"{name} | {row.case.largest} | {row.processes} | {row.case.measure}"
+        about = f"{name} | {row.case.sharing} | {row.case.largest} | {row.processes} | {row.case.measure}"
         lines.append(f"| {about} | {sizes} | {row.error_percent:+.1f} % |")
     return "\n".join(lines) + "\n"
 

@@ -34,7 +34,7 @@ def train(recipe: dict[str, Any], output: Path, *, processes: int, nodes: int = 
     run(_follow, recipe, output, processes=processes, nodes=nodes, stop_at=stop_at)
     lines = [json.loads(line) for line in (output / "job" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
-    record = output / "job" / ("adapter" if recipe["recipe"] == "lora" else "model") / "slipway.json"
+    record = output / "job" / ("adapter" if recipe["recipe"] in ("lora", "qlora") else "model") / "slipway.json"
     bits = float(json.loads(record.read_text())["evaluation"]["bitsPerByte"]) if record.exists() else None
     return Curve([line["loss"] for line in lines], bits)
 

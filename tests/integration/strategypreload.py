@@ -4,6 +4,7 @@ import os
 
 os.environ["DS_ACCELERATOR"] = "cpu"
 
+import bitsandbytes  # noqa: F401
 import deepspeed  # noqa: F401
 import peft  # noqa: F401
 

@@ -2,7 +2,7 @@
 
 test_train_kills.py has the many kills, with ddp, whose steps are cheap. Here are three for each way of sharing a model
 and of laying out its checkpoint: one when a checkpoint is about to appear by its rename, one right after that or among
-its files, and one in a step.
+its files, and one in a step. An adapter's weights are compared merged into its base.
 """
 
 import random
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.train.support import recipe_json, write_dataset
+from tests.unit.train.support import instruct_json, recipe_json, write_dataset, write_instructions
 
 from .trainbed import Bed
 from .trainrank import Fault
@@ -22,6 +22,7 @@ SEED = 11
 EVERY = 4
 MODEL = {"vocabSize": 512, "contextLength": 32, "hiddenSize": 32, "layers": 2, "heads": 2, "kvHeads": 2}
 TRAINING = {"steps": STEPS, "batchSize": 4, "accumulationSteps": 2, "optimizer": {"warmupSteps": 5}}
+BASE = MODEL | {"contextLength": 64, "hiddenSize": 64}  # as wide as four bits need it
 IN_A_STEP = ("batch", "loss", "summed")
 FILES_OF_RANK_0, FILES_OF_OTHERS = 40, 8  # of some two checkpoints: the others have their own shards alone
 
@@ -33,6 +34,7 @@ class Cut:
     strategy: str
     settings: dict[str, Any] = field(default_factory=dict)
     checkpoints: tuple[dict[str, Any], ...] = ({"mode": "Async"}, {"mode": "Sync"}, {"mode": "Async", "memoryEvery": 1})
+    recipe: str = "pretrain"
 
     @property
     def sharded(self) -> bool:
@@ -46,8 +48,10 @@ CUTS = {
     "tensor": Cut("parallel", {"parallel": {"tensor": 2}}),
     "pipeline in shards": Cut("parallel", {"parallel": {"pipeline": 2}}, SHARDS),
     "zero": Cut("deepspeed", {"deepspeed": {"stage": 2}}),
+    "lora in shards": Cut("fsdp", {"fsdp": {"shard": "full"}}, SHARDS, "lora"),
+    "qlora in shards": Cut("fsdp", {"fsdp": {"shard": "full"}}, SHARDS, "qlora"),
 }
-DEAR = ("zero",)  # its own start takes longer than all else
+DEAR = ("zero", "lora in shards", "qlora in shards")  # the first for its own start
 
 
 @pytest.mark.parametrize(
@@ -57,14 +61,7 @@ def test_three_kills_leave_the_curve_as_it_is(name: str, tmp_path: Path) -> None
     (tmp_path / "dataset").mkdir()
     write_dataset(tmp_path / "dataset")
     cut = CUTS[name]
-    what = recipe_json(
-        tmp_path / "dataset",
-        strategy=cut.strategy,
-        **cut.settings,
-        model=MODEL,
-        training=TRAINING,
-        checkpoint={"everySteps": EVERY, "keep": 2, **cut.checkpoints[0]},
-    )
+    what = pretraining(cut, tmp_path) if cut.recipe == "pretrain" else adapting(cut, tmp_path)
     undisturbed, disturbed = (Bed(tmp_path / each, what) for each in ("undisturbed", "disturbed"))
     for one in (undisturbed, disturbed):
         one.root.mkdir()
@@ -82,6 +79,29 @@ def test_three_kills_leave_the_curve_as_it_is(name: str, tmp_path: Path) -> None
     assert disturbed.curve() == expected
     assert disturbed.weights() == undisturbed.weights()
     assert any("os.rename" in where for where in struck), struck
+
+
+def settings(cut: Cut) -> dict[str, Any]:
+    checkpoint = {"everySteps": EVERY, "keep": 2, **cut.checkpoints[0]}
+    return {"strategy": cut.strategy, **cut.settings, "training": TRAINING, "checkpoint": checkpoint}
+
+
+def pretraining(cut: Cut, root: Path) -> dict[str, Any]:
+    return recipe_json(root / "dataset", model=MODEL, **settings(cut))
+
+
+def adapting(cut: Cut, root: Path) -> dict[str, Any]:
+    """An adapter with dropout, on a base that a few steps have made."""
+    base = Bed(root / "base", recipe_json(root / "dataset", model=BASE, training={"steps": 4, "batchSize": 4}))
+    for each in (base.root, root / "rows"):
+        each.mkdir()
+    assert base.run(1) == [0], base.log(0)
+    write_instructions(root / "rows" / "a.jsonl")
+    path = base.output / "model"
+    own = {"baseModel": {"path": str(path), "contextLength": 64}, "adapter": {"rank": 4, "dropoutPercent": 5}}
+    data = {"dataset": {"path": str(root / "rows"), "heldOutPercent": 20, "badRowsPercent": 40}}
+    more = {"evaluation": {"prompts": 0}, "output": {"merge": "merged"}}
+    return instruct_json(path, root / "rows", cut.recipe, **own, **data, **more, **settings(cut))
 
 
 def kill(one: Bed, cut: Cut, draw: random.Random, kind: str, expected: list[tuple[int, float]]) -> str:

@@ -18,6 +18,7 @@ from slipway.api.common import Accelerator, Model
 from slipway.api.dataset import DEFAULT_TEXT_FIELD, CleaningSpec, default_include
 from slipway.api.evaluation import EvaluationSpec, Requirement
 from slipway.api.gang import StallSpec
+from slipway.api.precision import FP8_MULTIPLE, FP8_RECIPES, FP8_STRATEGIES, Precision
 from slipway.api.strategies import DdpSpec, DeepspeedSpec, FsdpSpec, ParallelSpec, StrategyName
 from slipway.api.trainingjob import CheckpointSpec, ModelSpec, TrainingSpec
 
@@ -68,7 +69,7 @@ class Recipe(Model):
     deepspeed: DeepspeedSpec = DeepspeedSpec()
     parallel: ParallelSpec = ParallelSpec()
     activation_checkpointing: Literal["none", "full"] = "none"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     accelerator: Accelerator = "cpu"
     model: ModelSpec = ModelSpec()
     base_model: BaseModel | None = None
@@ -90,6 +91,11 @@ class Recipe(Model):
     def adapts(self) -> bool:
         """Whether an adapter is trained, and not the model itself."""
         return self.recipe in ("lora", "qlora")
+
+    @property
+    def bf16(self) -> bool:
+        """Whether bfloat16 is computed in, and a model written in: with fp8 it is all but the products of layers."""
+        return self.precision != "fp32"
 
     @property
     def fingerprint(self) -> str:
@@ -146,6 +152,8 @@ def read_recipe(variables: Mapping[str, str]) -> Recipe:
     _check_base(recipe)
     _check_requirement(recipe)
     _check_strategy(recipe)
+    if recipe.precision == "fp8":
+        _check_fp8(recipe)
     _check_checkpoint(recipe.checkpoint, recipe.strategy)
     return recipe
 
@@ -205,12 +213,27 @@ def _check_strategy(recipe: Recipe) -> None:
         raise RecipeError("deepspeed.offload: nvme needs stage 3 and nvmePath")
     if recipe.desync == "Fail" and recipe.strategy in ("deepspeed", "parallel"):
         raise RecipeError(f"desync: {recipe.strategy} holds no copies that could be compared: leave it out")
-    if recipe.recipe == "lora" and recipe.strategy not in ("ddp", "fsdp"):
-        raise RecipeError("strategy: recipe lora trains by ddp or fsdp")
-    if recipe.recipe == "qlora" and recipe.strategy != "ddp":
-        raise RecipeError("strategy: recipe qlora trains by ddp: weights of four bits are not cut into pieces")
+    if recipe.adapts and recipe.strategy not in ("ddp", "fsdp"):
+        raise RecipeError(f"strategy: recipe {recipe.recipe} trains by ddp or fsdp")
     if recipe.strategy == "parallel":
         _check_parallel(recipe)
+
+
+def _check_fp8(recipe: Recipe) -> None:
+    """What the device can do is looked at where it is known (strategies/float8.py)."""
+    wrong = (
+        (recipe.accelerator == "cpu", "needs a GPU that multiplies it: with accelerator cpu use bf16 or fp32"),
+        (recipe.strategy not in FP8_STRATEGIES, "trains by strategy ddp or fsdp: with deepspeed and parallel use bf16"),
+        (recipe.recipe not in FP8_RECIPES, "is for pretrain and sft, which train every weight: use bf16"),
+        (recipe.model.experts > 1, "multiplies no experts: with model.experts use bf16"),
+        (
+            recipe.context_length % FP8_MULTIPLE > 0,
+            f"multiplies by sixteens: make contextLength, {recipe.context_length}, a multiple of {FP8_MULTIPLE}",
+        ),
+    )
+    for is_wrong, message in wrong:
+        if is_wrong:
+            raise RecipeError(f"precision: fp8 {message}")
 
 
 def _check_parallel(recipe: Recipe) -> None:

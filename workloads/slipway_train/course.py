@@ -24,6 +24,7 @@ from .saving import Saving
 from .shardstore import ShardStore, check_volume
 from .stragglers import Stragglers
 from .strategies.choose import shard
+from .strategies.float8 import check_device
 from .utilization import of_gang
 from .watchdog import Watchdog
 
@@ -40,6 +41,7 @@ def follow(
 ) -> Finished:
     """The whole recipe, on every rank. Raises RecipeError, RequirementNotMet, or Stopped once a checkpoint is safe."""
     on_all(gang, lambda: check_world(recipe, gang.world_size))
+    on_all(gang, lambda: check_device(recipe, gang.device))
     output = keep_on_main(gang, lambda: open_output(output_dir, recipe, memory_dir))
     finished = on_main(gang, lambda: _finished(recipe, output))
     if finished is not None:

@@ -5,7 +5,8 @@ counted from the tensors themselves. Optimizer state is AdamW's two moments.
 """
 
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 _MIB = 2**20
+_HISTORY = 200_000  # allocations that a snapshot tells of, the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,25 @@ class Memory:
         return [f"{name} {size / _MIB:.1f} MiB" for name, size in named.items()]
 
 
-def measured(model: torch.nn.Module, events: Iterable[Any], device: torch.device, snapshot: Path) -> Memory:
-    """`events` are a trace's with memory. On a GPU the allocator's snapshot goes to `snapshot`."""
+@contextmanager
+def recorded(device: torch.device, snapshot: Path) -> Iterator[None]:
+    """On a GPU the allocator notes each allocation and from where it came, and what it has noted goes to `snapshot`."""
+    if device.type != "cuda":
+        yield
+        return
+    torch.cuda.memory._record_memory_history(max_entries=_HISTORY)
+    try:
+        yield
+        torch.cuda.memory._dump_snapshot(str(snapshot))
+    finally:
+        torch.cuda.memory._record_memory_history(enabled=None)
+
+
+def measured(model: torch.nn.Module, events: Iterable[Any], device: torch.device) -> Memory:
+    """`events` are a trace's with memory."""
     parameters = list(model.parameters())
     trained = [each for each in parameters if each.requires_grad]
     if device.type == "cuda":
-        torch.cuda.memory._dump_snapshot(str(snapshot))
         process = torch.cuda.max_memory_reserved(device)
     else:
         process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -23,7 +23,7 @@ from .config import Recipe
 from .gang import Gang
 from .logs import log
 from .loop import Run, Task, advance, captured
-from .memory import Memory, measured
+from .memory import Memory, measured, recorded
 from .recipes import make_task
 from .roofline import asked, best, is_operation
 from .saving import Saving
@@ -79,7 +79,7 @@ def profiled(recipe: Recipe, gang: Gang, directory: Path, *, steps: int) -> Prof
     """On every rank, each with a trace of its own in `directory`."""
     run = _prepared(recipe, gang, steps=WARM_UP_STEPS + 2 * steps + 1)  # one more: after a recipe's last it is saved
     usual = [_step(run) for _ in range(WARM_UP_STEPS + steps)][WARM_UP_STEPS:]
-    with _profiler(gang.device) as trace:
+    with recorded(gang.device, directory / f"memory-rank-{gang.rank}.pickle"), _profiler(gang.device) as trace:
         seconds = sum(_step(run) for _ in range(steps))
     trace.export_chrome_trace(str(directory / f"trace-rank-{gang.rank}.json"))
     stall, write = _checkpoint(run, directory)
@@ -89,7 +89,7 @@ def profiled(recipe: Recipe, gang: Gang, directory: Path, *, steps: int) -> Prof
     shares = _with_roofs(
         step_shares(_spans(trace), seconds=seconds, checkpoint_seconds=cost), run, trace, steps, seconds
     )
-    memory = measured(run.task.model, trace.events(), gang.device, directory / f"memory-rank-{gang.rank}.pickle")
+    memory = measured(run.task.model, trace.events(), gang.device)
     return Profile(step_seconds, stall, write, shares, memory)
 
 
@@ -147,7 +147,7 @@ def _computes(event: Any) -> bool:  # noqa: ANN401 (torch is not typed)
 def _with_roofs(shares: Shares, run: Run, trace: profile, steps: int, seconds: float) -> Shares:
     computing_seconds = (shares.forward + shares.backward + shares.optimizer) * seconds
     trained = sum(each.numel() for each in run.task.model.parameters() if each.requires_grad)
-    work, peak = asked(trace.events()), best(run.gang.device, bf16=run.recipe.precision == "bf16")
+    work, peak = asked(trace.events()), best(run.gang.device, bf16=run.recipe.bf16)
     traffic = work.bytes + _ADAMW_BYTES * trained * steps
     return replace(
         shares,

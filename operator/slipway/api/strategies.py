@@ -128,24 +128,26 @@ class Shape(Protocol):
     def experts(self) -> int: ...
 
 
+def of_model(field: str, otherwise: int) -> str:
+    """A field of spec.model in CEL."""
+    return f"(has(self.model) ? self.model.{field} : {otherwise})"
+
+
 def strategy_rules(default: Shape) -> tuple[Rule, ...]:
     """Rules of a TrainingJob's spec. A size that the schema refuses anyhow (below 1) is let pass: no division by it."""
-
-    def model(field: str, otherwise: int) -> str:
-        return f"(has(self.model) ? self.model.{field} : {otherwise})"
 
     def parallel(rule: str, message: str) -> Rule:
         return Rule(f"!has(self.parallel) || {SIZES} < 1 || ({rule})", message)
 
     tensor, pipeline = "self.parallel.tensor", "self.parallel.pipeline"
     shared = (
-        model("heads", default.heads),
-        model("kvHeads", default.kv_heads),
-        model("vocabSize", default.vocab_size),
+        of_model("heads", default.heads),
+        of_model("kvHeads", default.kv_heads),
+        of_model("vocabSize", default.vocab_size),
     )
-    width = f"({model('hiddenSize', default.hidden_size)} * 8 + 95) / 96 * 32"
+    width = f"({of_model('hiddenSize', default.hidden_size)} * 8 + 95) / 96 * 32"
     stages = f"{pipeline} * (self.parallel.schedule == 'Interleaved1F1B' ? 2 : 1)"
-    context = f"{model('contextLength', default.context_length)} % (2 * self.parallel.context * {tensor}) == 0"
+    context = f"{of_model('contextLength', default.context_length)} % (2 * self.parallel.context * {tensor}) == 0"
     return (
         *(
             Rule(
@@ -182,16 +184,16 @@ def strategy_rules(default: Shape) -> tuple[Rule, ...]:
             "the feed-forward width (8/3 of model.hiddenSize, rounded up to 32) must be a multiple of parallel.tensor",
         ),
         parallel(
-            f"{tensor} == 1 || {model('experts', default.experts)} == 1",
+            f"{tensor} == 1 || {of_model('experts', default.experts)} == 1",
             "parallel.tensor cuts no experts: use parallel.expert for a model with them",
         ),
         parallel(
-            f"self.parallel.expert < 1 || ({model('experts', default.experts)} % self.parallel.expert == 0"
+            f"self.parallel.expert < 1 || ({of_model('experts', default.experts)} % self.parallel.expert == 0"
             f" && {PROCESSES} / ({tensor} * {pipeline}) % self.parallel.expert == 0)",
             "parallel.expert must divide model.experts, and the processes that tensor and pipeline leave over",
         ),
         parallel(
-            f"{model('layers', default.layers)} % ({stages}) == 0",
+            f"{of_model('layers', default.layers)} % ({stages}) == 0",
             "model.layers must be a multiple of the stages: parallel.pipeline, twice that when interleaved",
         ),
         parallel(

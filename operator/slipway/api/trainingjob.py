@@ -29,6 +29,7 @@ from .dataset import DatasetSpec
 from .elastic import ELASTIC_RULES, ElasticSpec
 from .evaluation import EvaluationSpec, Requirement
 from .gang import FailurePolicy, StallSpec
+from .precision import Precision, precision_rules
 from .scheduling import QueueName, SchedulingSpec
 from .strategies import (
     DATA_RANKS,
@@ -278,8 +279,10 @@ class TrainingJobSpec(Model):
         default="none",
         description="full computes each layer's activations again for the backward pass instead of keeping them.",
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="Number format of the forward and backward pass; weights stay fp32."
+    precision: Precision = Field(
+        default="fp32",
+        description="Number format of the forward and backward pass; weights stay fp32. fp8 is bf16, with the products "
+        "of the layers in eight bits, on GPUs that multiply them (L4, L40S, H100 and later).",
     )
     model: ModelSpec | None = Field(
         default=None, description="pretrain: shape of the model to make; its defaults when left out."
@@ -402,15 +405,11 @@ class TrainingJobSpec(Model):
         ),
         CLASS_RULE,
         *strategy_rules(ModelSpec()),
+        *precision_rules(ModelSpec()),
         *ELASTIC_RULES,
         Rule(
-            "!has(self.recipe) || self.recipe != 'lora'"
-            " || (self.strategy != 'deepspeed' && self.strategy != 'parallel')",
-            "recipe lora trains by strategy ddp, or fsdp where the base model is too large for a process",
-        ),
-        Rule(
-            "!has(self.recipe) || self.recipe != 'qlora' || self.strategy == 'auto' || self.strategy == 'ddp'",
-            "recipe qlora trains by strategy ddp: weights of four bits are not cut into pieces",
+            f"!has(self.recipe) || !{_ADAPTS} || (self.strategy != 'deepspeed' && self.strategy != 'parallel')",
+            "recipes lora and qlora train by strategy ddp, or fsdp where the base model is too large for a process",
         ),
         Rule(
             "!has(self.checkpoint) || self.checkpoint.layout == 'Full'"

@@ -11,7 +11,7 @@ from typing import Any
 from ..plan.capacity.choice import Alternative, alternatives, shortlist
 from ..plan.capacity.layout import Layout, Load, load_of
 from ..plan.capacity.model import parameters
-from ..plan.capacity.refusal import misfit_in
+from ..plan.capacity.refusal import misfit_in, unmultiplied_in
 from ..plan.capacity.resolved import resolved_in
 from ..plan.capacity.room import Room, of_device, room_of, unknown
 from ..plan.capacity.speed import compute_seconds, send_seconds
@@ -41,13 +41,17 @@ def _plan(job: Job, gpu: str | None) -> dict[str, Any]:
         "room": _room_json(room),
         "unknown": None if room else unknown(spec, job.known),
         "runsAs": _layout_json(resolved_in(spec, room)),
-        "refusal": misfit_in(spec, room) if room else None,
+        "refusal": (_refusal(job, room)) if room else None,
         "note": _note(spec.precision, room),
         "alternatives": [
             {**_alternative_json(each), **_least_seconds(each.layout, load, room), "listed": each in short}
             for each in every
         ],
     }
+
+
+def _refusal(job: Job, room: Room) -> str | None:
+    return unmultiplied_in(job.spec.precision, room.device, job.known) or misfit_in(job.spec, room)
 
 
 def _room(job: Job, gpu: str | None) -> Room | None:

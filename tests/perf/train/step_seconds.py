@@ -6,7 +6,8 @@
 2. Every strategy against DDP: the same model and rows, in the same two processes.
 
 Rounds of what is compared alternate, and each figure is a median over rounds of a round's ratio: what else the machine
-does falls on both. Takes about two minutes on two quiet cores.
+does falls on both. Of the loops, the process's CPU time is compared too, on which the rest of the machine hardly tells.
+Takes about two minutes on two quiet cores.
 """
 
 import argparse
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 MODEL = {"vocabSize": 2048, "contextLength": 128, "hiddenSize": 192, "layers": 4, "heads": 6, "kvHeads": 2}
 BATCH = 4
-LOOP_ROUNDS = 10
+LOOP_ROUNDS = 24
 STRATEGY_ROUNDS = 6
 STEPS = 6  # of a round
 GOAL_PERCENT = 2.0
@@ -71,7 +72,7 @@ class Rounds:
 
 
 def compare_loops(gang: "Gang", what: dict[str, Any], output: Path, _stop_at: int | None) -> None:
-    """Writes the seconds of each round: ours, plain."""
+    """Writes the times of each round: ours, plain."""
     from slipway_train.compute import ComputeClock
     from slipway_train.config import Recipe
     from slipway_train.loop import Run, train
@@ -98,7 +99,7 @@ def compare_loops(gang: "Gang", what: dict[str, Any], output: Path, _stop_at: in
         except Enough:
             return
 
-    found = [(seconds(one_round), seconds(plain)) for _ in range(1 + LOOP_ROUNDS)][1:]  # the first is warm-up
+    found = [(times(one_round), times(plain)) for _ in range(1 + LOOP_ROUNDS)][1:]  # the first is warm-up
     (output / "rounds.json").write_text(json.dumps(found))
 
 
@@ -162,9 +163,18 @@ def stepping(sharded: Any, batch: Any, parts: int, gang: "Gang") -> Callable[[],
 
 
 def seconds(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
+    return times(work)[0]
+
+
+def times(work: Callable[[], None]) -> tuple[float, float]:
+    """Seconds, and seconds of CPU in all threads of this process."""
+    began = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
+def overhead_percent(rounds: list[list[list[float]]], which: int) -> float:
+    return round((statistics.median(ours[which] / plain[which] for ours, plain in rounds) - 1) * 100, 2)
 
 
 def figures(scratch: Path) -> dict[str, Any]:
@@ -177,8 +187,9 @@ def figures(scratch: Path) -> dict[str, Any]:
     run(compare_strategies, what, scratch, processes=2)
     found = json.loads((scratch / "strategies.json").read_text())
     return {
-        "stepMilliseconds": round(statistics.median(plain for _, plain in rounds) / STEPS * 1000, 2),
-        "loopOverheadPercent": round((statistics.median(ours / plain for ours, plain in rounds) - 1) * 100, 2),
+        "stepMilliseconds": round(statistics.median(plain for _, (plain, _) in rounds) / STEPS * 1000, 2),
+        "loopOverheadPercent": overhead_percent(rounds, 0),
+        "loopCpuOverheadPercent": overhead_percent(rounds, 1),
         "ratioToDdp": {
             name: round(statistics.median(a / b for a, b in zip(each, found[BASE], strict=True)), 3)
             for name, each in found.items()

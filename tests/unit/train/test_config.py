@@ -68,8 +68,37 @@ def test_a_wrong_field_is_named_by_its_path(path: str, value: object, named: str
     assert str(error.value).startswith(f"{named}: ")
 
 
+def eight_bits(**changes: Any) -> dict[str, Any]:
+    return recipe_json(HERE) | {"precision": "fp8", "accelerator": "nvidia"} | changes
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_fp8_is_for_gpus(strategy: str) -> None:
+    assert read(eight_bits(strategy=strategy)).bf16
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"accelerator": "cpu"}, "needs a GPU that multiplies it: with accelerator cpu use bf16 or fp32"),
+        ({"strategy": "deepspeed"}, "trains by strategy ddp or fsdp: with deepspeed and parallel use bf16"),
+        ({"strategy": "parallel"}, "trains by strategy ddp or fsdp: with deepspeed and parallel use bf16"),
+        ({"model": {"experts": 4}}, "multiplies no experts: with model.experts use bf16"),
+        ({"model": {"contextLength": 40}}, "multiplies by sixteens: make contextLength, 40, a multiple of 16"),
+        (
+            {"recipe": "lora", "baseModel": {"path": "/base"}},
+            "is for pretrain and sft, which train every weight: use bf16",
+        ),
+    ],
+)
+def test_what_fp8_cannot_go_with(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        read(eight_bits(**changes))
+    assert str(error.value) == f"precision: fp8 {words}"
+
+
 def test_all_wrong_fields_are_named_at_once() -> None:
-    content = changed("training.steps", 0) | {"precision": "fp8"}
+    content = changed("training.steps", 0) | {"precision": "fp16"}
     with pytest.raises(RecipeError, match=r"precision: .*training\.steps: "):
         read(content)
 
@@ -84,10 +113,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         (BASED | {"recipe": "sft", "strategy": "parallel"}, r"strategy: parallel cuts the model that pretrain makes"),
         ({"strategy": "deepspeed", "desync": "Fail"}, r"desync: deepspeed holds no copies that could be compared"),
         (BASED | {"recipe": "lora", "strategy": "deepspeed"}, r"strategy: recipe lora trains by ddp or fsdp"),
-        (
-            BASED | {"recipe": "qlora", "strategy": "fsdp"},
-            r"strategy: recipe qlora trains by ddp: weights of four bits",
-        ),
+        (BASED | {"recipe": "qlora", "strategy": "deepspeed"}, r"strategy: recipe qlora trains by ddp or fsdp"),
         ({"checkpoint": {"layout": "Sharded"}}, r"checkpoint\.layout: with ddp every process holds the whole model"),
         (
             {"strategy": "fsdp", "checkpoint": {"layout": "Sharded", "memoryEvery": 5}},

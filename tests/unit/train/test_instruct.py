@@ -225,6 +225,19 @@ def test_qlora_trains_on_four_bits_and_hands_on_an_adapter_for_the_whole(
     PeftModel.from_pretrained(load(base), str(tmp_path / "adapter"))
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_qlora_in_pieces_is_the_same_curve(base: Path, rows: Path, gang: Gang, tmp_path: Path, precision: str) -> None:
+    """By one process; of two, with kills, tests/integration/ has the curve."""
+    found = {}
+    for strategy in ("ddp", "fsdp"):
+        asked = instruct_json(base, rows, "qlora", training=steps(8, "0.02"), strategy=strategy, precision=precision)
+        found[strategy], _ = train(asked, gang, tmp_path / strategy)
+    tolerance = {"fp32": 1e-5, "bf16": 2e-2}[precision]
+    assert losses(tmp_path / "fsdp") == pytest.approx(losses(tmp_path / "ddp"), rel=tolerance)
+    perplexities = [float(found[strategy].evaluation["perplexity"]) for strategy in ("fsdp", "ddp")]
+    assert perplexities[0] == pytest.approx(perplexities[1], rel=tolerance)
+
+
 def test_qlora_without_bitsandbytes_says_what_to_install(
     base: Path, rows: Path, gang: Gang, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

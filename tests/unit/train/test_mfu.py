@@ -42,12 +42,15 @@ def test_frozen_parameters_get_no_gradient() -> None:
         ("NVIDIA L40S", "bf16", 362.0),
         ("NVIDIA L40", "bf16", 181.0),
         ("NVIDIA L4", "bf16", 121.0),
+        ("NVIDIA H100 80GB HBM3", "fp8", 1978.9),
+        ("NVIDIA B200", "fp8", 4500.0),
         # none
         ("NVIDIA B200", "fp32", None),
         ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "bf16", None),
         ("NVIDIA A10", "bf16", None),
         ("NVIDIA RTX A1000", "bf16", None),
-        ("NVIDIA H100 80GB HBM3", "fp8", None),
+        ("NVIDIA A100-SXM4-80GB", "fp8", None),
+        ("NVIDIA H100 80GB HBM3", "fp16", None),
         ("AMD Instinct MI300X", "bf16", None),
         ("cpu", "fp32", None),
         ("", "bf16", None),
@@ -59,5 +62,5 @@ def test_the_peak_of_a_device(device: str, precision: str, tera: float | None) -
 
 def test_no_name_hides_another() -> None:
     """The first that is found in a name counts, so each must be found by its own."""
-    for name, bf16, _ in PEAKS:
+    for name, _, bf16, _ in PEAKS:
         assert peak_flops(f"NVIDIA {name}", "bf16") == bf16 * 1e12

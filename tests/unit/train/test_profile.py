@@ -14,7 +14,7 @@ from slipway_train import roofline
 from slipway_train.breakdown import verdict
 from slipway_train.config import Recipe
 from slipway_train.gang import Gang
-from slipway_train.memory import peak_bytes
+from slipway_train.memory import measured, peak_bytes, recorded
 from slipway_train.profile import table
 from slipway_train.profiling import Profile, profiled
 from slipway_train.recipes.pretrain import Pretrain
@@ -116,6 +116,27 @@ def test_the_most_that_was_held_at_a_time() -> None:
     changes = [(3.0, -60), (1.0, 50), (2.0, 30), (4.0, 10)]
     assert peak_bytes([Event("x", at=at, self_cpu_memory_usage=size) for at, size in changes]) == 80
     assert peak_bytes([Event("x", self_cpu_memory_usage=-5)]) == 0
+
+
+def test_a_gpus_snapshot_is_of_the_traced_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is here: in which order its allocator is asked."""
+    calls: list[object] = []
+    monkeypatch.setattr(
+        torch.cuda.memory, "_record_memory_history", lambda enabled="all", max_entries=0: calls.append(enabled)
+    )
+    monkeypatch.setattr(torch.cuda.memory, "_dump_snapshot", calls.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 4096)
+    cuda, path = torch.device("cuda", 0), tmp_path / "memory.pickle"
+    with recorded(cuda, path):
+        calls.append("steps")
+    assert calls == ["all", "steps", str(path), None]
+    assert measured(torch.nn.Linear(2, 2), [], cuda).process == 4096
+    with pytest.raises(RuntimeError), recorded(cuda, path):
+        raise RuntimeError
+    assert calls[4:] == ["all", None], "nothing is written of steps that failed"
+    with recorded(torch.device("cpu"), path):
+        pass
+    assert len(calls) == 6
 
 
 def test_a_devices_best_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ class Instruct:
 
     def _answers(self, whole: PreTrainedModel | None) -> Figures:
         """On the gang's device, as the training's own copy of the model may lie in pieces."""
-        spec, bf16 = self._recipe.evaluation, self._recipe.precision == "bf16"
+        spec, bf16 = self._recipe.evaluation, self._recipe.bf16
         model = whole.to(self._gang.device).eval() if whole is not None and spec.prompts else None
         held_out = self._rows.held_out
         figures = measured_answers(model, held_out, self._chat, self._gang, spec=spec, padding=self._padding, bf16=bf16)

@@ -51,13 +51,32 @@ def quantized(recipe: Recipe, device: torch.device) -> dict[str, Any]:
         raise RecipeError(
             "recipe: qlora needs bitsandbytes in the image: install slipway[qlora], or use lora"
         ) from None
+    computed = torch.bfloat16 if recipe.bf16 else torch.float32
     config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+        bnb_4bit_compute_dtype=computed,
+        bnb_4bit_quant_storage=computed if recipe.strategy == "fsdp" else torch.uint8,
     )
     return {"quantization_config": config, "device_map": {"": device}}
+
+
+def ready(model: torch.nn.Module, *, for_pieces: bool) -> None:
+    """bitsandbytes' layers for training. Measured they compute as they do in training: on some CPUs they would reorder
+    their numbers for that, and multiply in bfloat16 whatever is asked for.
+
+    `for_pieces` makes their weights plain numbers, which FSDP cuts and gathers like any others; their constants stay
+    whole in every process, and a layer finds its own again when its weight is gathered.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for layer in [module for module in model.modules() if isinstance(module, Linear4bit)]:
+        layer.support_avx512bf16_for_cpu = False
+        if for_pieces:
+            constants = layer.weight.quant_state
+            layer.weight = torch.nn.Parameter(layer.weight.data.as_subclass(torch.Tensor), requires_grad=False)
+            layer.quant_state = layer.weight.quant_state = constants
 
 
 class Adapter:
@@ -69,7 +88,10 @@ class Adapter:
         self._options = options
 
     def model(self) -> torch.nn.Module:
-        return self._adapted(self._base.model(**self._options)).train()
+        model = self._adapted(self._base.model(**self._options)).train()
+        if self._options:
+            ready(model, for_pieces=self._recipe.strategy == "fsdp")
+        return model
 
     def whole(self, state: State) -> "PeftModel":
         """On the base as it is on disk. `state` may hold the whole base too, under names of its own."""
@@ -85,7 +107,7 @@ class Adapter:
             write_adapter(partial, whole, chat)
         if self._recipe.output.merge == "merged":
             with exported(output.model, finished, recipe=self._recipe.fingerprint) as partial:
-                write_served(partial, whole.merge_and_unload(), chat, bf16=self._recipe.precision == "bf16")
+                write_served(partial, whole.merge_and_unload(), chat, bf16=self._recipe.bf16)
 
     def _adapted(self, model: PreTrainedModel) -> "PeftModel":
         """With fresh adapters, the same on every process: the update begins at zero."""

@@ -82,7 +82,7 @@ class Pretrain:
         """The model may lie in pieces now: a fresh one takes the whole weights."""
         model = build_model(self._config, seed=self._recipe.training.seed)
         model.load_state_dict(state, strict=False)  # the output embedding is the input's, and has no weights of its own
-        bf16 = self._recipe.precision == "bf16"
+        bf16 = self._recipe.bf16
         export_model(output.model, model, self._tokenizer, finished, recipe=self._recipe.fingerprint, bf16=bf16)
 
     def _data(self) -> dict[str, Any]:

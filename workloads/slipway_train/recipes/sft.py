@@ -39,7 +39,7 @@ class Everything:
 
     def export(self, whole: PreTrainedModel, chat: Chat, output: Output, finished: Finished) -> None:
         with exported(output.model, finished, recipe=self._recipe.fingerprint) as partial:
-            write_served(partial, whole, chat, bf16=self._recipe.precision == "bf16")
+            write_served(partial, whole, chat, bf16=self._recipe.bf16)
 
 
 def write_served(directory: Path, model: PreTrainedModel, chat: Chat, *, bf16: bool) -> None:

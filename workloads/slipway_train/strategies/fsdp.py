@@ -61,7 +61,7 @@ def in_pieces_again(model: torch.nn.Module) -> None:
 
 
 def precision_policy(recipe: Recipe) -> MixedPrecisionPolicy:
-    if recipe.precision == "fp32":
+    if not recipe.bf16:
         return MixedPrecisionPolicy()
     return MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
 

@@ -169,7 +169,7 @@ def zero_config(recipe: Recipe, processes: int) -> dict[str, Any]:
         "zero_optimization": {"stage": recipe.deepspeed.stage, **_offload(recipe)},
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
-        "torch_autocast": {"enabled": recipe.precision == "bf16", "dtype": "bfloat16"},
+        "torch_autocast": {"enabled": recipe.bf16, "dtype": "bfloat16"},
     }
 
 

@@ -7,6 +7,7 @@ another share than its peers. Data parallelism is what tensor, pipeline and cont
 from dataclasses import dataclass
 from typing import Literal
 
+from ...api.precision import FP8_STRATEGIES, Precision
 from ...api.trainingjob import ModelSpec, TrainingJobSpec
 from .model import Shape, shape_of
 
@@ -14,7 +15,6 @@ Strategy = Literal["ddp", "fsdp", "deepspeed", "parallel"]
 Shard = Literal["full", "gradients", "hybrid"]
 Offload = Literal["none", "cpu", "nvme"]
 Checkpointing = Literal["none", "full"]
-Precision = Literal["fp32", "bf16"]
 Attention = Literal["fused", "eager"]
 
 
@@ -115,6 +115,8 @@ def load_of(spec: TrainingJobSpec) -> Load:
 
 def impossible(layout: Layout, load: Load) -> str | None:
     """Why the processes cannot share the work in equal parts, by field; None where they can."""
+    if load.precision == "fp8" and layout.strategy not in FP8_STRATEGIES:
+        return f"precision fp8 trains by {' or '.join(FP8_STRATEGIES)}"
     shape, parts = load.shape, layout.tensor * layout.pipeline * layout.context
     wanted = [
         ("nodes * perNode", layout.processes, "tensor * pipeline * context", parts),

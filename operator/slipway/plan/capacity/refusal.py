@@ -1,11 +1,13 @@
 """Why a job is refused before it starts: its processes cannot fit where it says that they run.
 
-Decided here: the words, which name the fields to change. A job whose room is not known is never refused.
+Decided here: the words, which name the fields to change. A job whose room is not known is never refused. Nor can they
+where the GPU does not multiply numbers of the kind that is asked for.
 """
 
+from ...api.precision import Precision
 from ...api.trainingjob import TrainingJobSpec
 from .choice import alternatives
-from .devices import BUILT_IN, Catalog
+from .devices import BUILT_IN, Catalog, Device
 from .fit import ERROR_PERCENT, Fit, fit, gib
 from .layout import Layout, impossible, load_of
 from .resolved import resolved_in
@@ -34,6 +36,20 @@ def _misfit_in(spec: TrainingJobSpec, room: Room) -> str | None:
         return None  # a rule of the API says that, in its own words
     found = fit(layout, load, room, spec.accelerator)
     return f"{_complaint(layout, found, room)}: {_mend(spec, found, room)}" if found.verdict == "not" else None
+
+
+def unmultiplied(spec: TrainingJobSpec, known: Catalog = BUILT_IN) -> str | None:
+    """Why the GPU that the spec asks for cannot compute in its precision; None where it can, or is not known."""
+    room = room_of(spec, known)
+    return unmultiplied_in(spec.precision, room.device, known) if room else None
+
+
+def unmultiplied_in(precision: Precision, device: Device | None, known: Catalog) -> str | None:
+    """bf16 is let pass, slow as it is: a GPU without tensor cores for it computes it all the same."""
+    if precision != "fp8" or device is None or device.fp8_flops is not None:
+        return None
+    able = ", ".join(sorted(name for name, each in known.classes.items() if each.fp8_flops is not None))
+    return f"spec.precision: {device.name} does not multiply fp8: set it to bf16, or ask for one of {able}"
 
 
 def _complaint(layout: Layout, found: Fit, room: Room) -> str:

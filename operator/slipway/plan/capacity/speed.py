@@ -1,8 +1,8 @@
 """How long a step takes at least: what a process computes at its GPU's peak, and what it sends at its link's rate.
 
-Decided here: which figures are known at all. The peak is of bf16, so nothing is said of fp32; the link is the one
-inside a node, so nothing is said of the sending of a job on several. Both are bounds that no job reaches: half of the
-first is good. The count of operations is the one that MFU is defined by (Chowdhery et al. 2022, arXiv:2204.02311,
+Decided here: which figures are known at all. The peak is of bf16 or fp8, so nothing is said of fp32; the link is the
+one inside a node, so nothing is said of the sending of a job on several. Both are bounds that no job reaches: half of
+the first is good. The count of operations is the one that MFU is defined by (Chowdhery et al. 2022, arXiv:2204.02311,
 appendix B).
 """
 
@@ -21,9 +21,10 @@ def flops(layout: Layout, load: Load) -> float:
 
 
 def compute_seconds(layout: Layout, load: Load, device: Device | None) -> float | None:
-    if device is None or device.bf16_flops is None or load.precision == "fp32":
+    if device is None or load.precision == "fp32":
         return None
-    return flops(layout, load) / device.bf16_flops
+    peak = device.fp8_flops if load.precision == "fp8" else device.bf16_flops
+    return None if peak is None else flops(layout, load) / peak
 
 
 def send_seconds(layout: Layout, load: Load, device: Device | None) -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .. import conditions
 from ..capacity.classes import class_refusal
-from ..capacity.refusal import misfit
+from ..capacity.refusal import misfit, unmultiplied
 from ..conditions import Finding
 from ..observed import NO_SUCH_KIND, Ref
 from ..pod import policy
@@ -77,6 +77,14 @@ def _fits(situation: Situation) -> Finding | None:
         return None
     complaint = misfit(situation.spec, situation.observed.accelerators)
     return Finding(DOES_NOT_FIT, complaint) if complaint else None
+
+
+def _multiplied(situation: Situation) -> Finding | None:
+    """Before the first attempt only, like `_fits`."""
+    if situation.spec.recipe is None or situation.attempt > 0:
+        return None
+    complaint = unmultiplied(situation.spec, situation.observed.accelerators)
+    return Finding(INVALID_SPEC, complaint) if complaint else None
 
 
 def _inputs_usable(situation: Situation) -> Finding | None:
@@ -193,6 +201,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _patterns_are_some,
     _base_model,
     _addresses,
+    _multiplied,
     _fits,
     _inputs_usable,
     _inputs_shared,

@@ -160,6 +160,9 @@ def test_auto_chooses_how_to_share_and_nothing_that_costs() -> None:
         "nothing fits: see refusal"
     )
     assert resolved.resolved(spec(accelerator="nvidia", model=SEVENTY_BILLION, perNode=8)).name == "ddp", "not known"
+    large = {"model": TWENTY_BILLION, "batch": 16, "perNode": 8}
+    found = {each: resolved.resolved(on_gpu("NVIDIA-H200", precision=each, **large)).name for each in ("bf16", "fp8")}
+    assert found["fp8"].startswith("fsdp"), "deepspeed and parallel do not train in fp8"
     asked = on_gpu("NVIDIA-H200", model=SEVEN_BILLION, perNode=8, strategy="ddp")
     assert resolved.resolved(asked).name == "ddp", "what is asked for is not second-guessed"
 

@@ -59,9 +59,22 @@ def test_it_is_refused_once_and_nothing_is_made(spec: Any, source: str) -> None:
     assert made.requeue_after is None, "the spec cannot change"
 
 
+def test_a_gpu_that_does_not_multiply_fp8_is_refused_and_others_are_named() -> None:
+    made = planned(observed(owner(selecting("NVIDIA-A100-SXM4-80GB", model={}, precision="fp8"))))
+    assert told(made)["Accepted"] == (
+        "False",
+        "InvalidSpec",
+        "spec.precision: a100-80gb does not multiply fp8: set it to bf16, or ask for one of b200, h100-80gb, "
+        "h100-pcie-80gb, h200, l4, l40s",
+    )
+    assert (made.apply, made.create, made.reads, made.templates) == ((), (), (), ())
+
+
 @pytest.mark.parametrize(
     "spec",
     [
+        selecting("NVIDIA-H100-80GB-HBM3", model={}, precision="fp8"),
+        selecting("NVIDIA-A100-SXM4-80GB", model={}, precision="bf16"),
         selecting("NVIDIA-A100-SXM4-80GB-SHARED"),
         selecting("NVIDIA-L4", model={}),
         {**RECIPE, "accelerator": "nvidia", "model": LARGE},
@@ -69,7 +82,7 @@ def test_it_is_refused_once_and_nothing_is_made(spec: Any, source: str) -> None:
         limited("8Gi"),
         {**COMMAND, "podTemplate": limited("1Ki")["podTemplate"]},
     ],
-    ids=["a share", "a small model", "no selector", "no limit", "enough", "a command"],
+    ids=["fp8", "bf16", "a share", "a small model", "no selector", "no limit", "enough", "a command"],
 )
 def test_what_fits_or_is_not_known_is_accepted(spec: Any) -> None:
     assert told(planned(fresh(spec)))["Accepted"][1] == "Accepted"
@@ -81,8 +94,9 @@ def test_what_runs_is_left_alone() -> None:
     assert made.delete == ()
 
 
-def test_what_was_let_run_once_may_restart() -> None:
-    made = planned(fresh(selecting("NVIDIA-L4"), status={"attempt": 1}))
+@pytest.mark.parametrize("spec", [selecting("NVIDIA-L4"), selecting("Tesla-T4", model={}, precision="fp8")])
+def test_what_was_let_run_once_may_restart(spec: Any) -> None:
+    made = planned(fresh(spec, status={"attempt": 1}))
     assert told(made)["Accepted"][1] == "Accepted"
     assert [obj["metadata"]["name"] for obj in made.create] == ["demo-1"]
 

@@ -40,7 +40,7 @@ class Pipeline:
     def __init__(self, stages: list[Stage], recipe: Recipe, layout: Layout, device: torch.device) -> None:
         self._stages = stages
         self._layout = layout
-        self._dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+        self._dtype = torch.bfloat16 if recipe.bf16 else torch.float32
         self._hidden = recipe.model.hidden_size
         self._scale = 1.0
         self._schedule = _schedule(stages, recipe, layout, device, self._loss) if layout.cut.pipeline > 1 else None
