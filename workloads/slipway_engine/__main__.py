@@ -48,9 +48,7 @@ def parser() -> argparse.ArgumentParser:
     watch.add_argument(
         "--wedge-seconds", type=seconds, default=10.0, metavar="SECONDS", help="without a token that is owed"
     )
-    watch.add_argument(
-        "--startup-seconds", type=seconds, default=1800.0, metavar="SECONDS", help="for the first token"
-    )
+    watch.add_argument("--startup-seconds", type=seconds, default=1800.0, metavar="SECONDS", help="for the first token")
     watch.add_argument("--termination-log", type=Path, default=DEFAULT_TERMINATION_LOG, metavar="FILE")
     return found
 

@@ -1,4 +1,4 @@
-"""When is an engine ready, and when wedged? Decided here, as a pure machine: (state, observation, now) -> (state, action).
+"""When is an engine ready, and when wedged? Decided here, purely: (state, observation, now) -> (state, action).
 
 An engine's /health stays 200 when its scheduler is wedged (vLLM), or fails when it is merely saturated, so readiness is
 tokens. At the start the engine is asked for one token every second. Once it gave one, its token counters are looked at
@@ -222,9 +222,7 @@ def _alive(state: State, *, owing: bool, now: float) -> State:
 
 
 def _progressing(state: State, detail: str, *, owing: bool, now: float) -> State:
-    return replace(
-        state, phase="ready", detail=detail, suspect=False, owing=owing, quiet_since=now, answers_since=None
-    )
+    return replace(state, phase="ready", detail=detail, suspect=False, owing=owing, quiet_since=now, answers_since=None)
 
 
 def _reading(state: State, reading: Reading, now: float, settings: Settings) -> tuple[State, Action]:

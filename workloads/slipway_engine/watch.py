@@ -2,7 +2,8 @@
 
 The sidecar ends by itself only when the engine is gone: one that it was told to stop with (a kubelet terminates native
 sidecars after the main container), or one that was wedged and that the kubelet has ended for it. The end of the sidecar
-is how the latter reaches the pod's status, and so the operator; the kubelet starts it again. Anything that breaks the loop ends the process, so that the kubelet starts it again.
+is how the latter reaches the pod's status, and so the operator; the kubelet starts it again. Anything that breaks the
+loop ends the process, so that the kubelet starts it again.
 """
 
 import asyncio

@@ -216,7 +216,14 @@ async def process(stand_in: EngineStandIn, *flags: str) -> AsyncIterator[tuple[a
     port = free_port()
     fixed = ["--engine", stand_in.url, "--model", "demo", "--port", str(port), "--interval", "0.1"]
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "slipway_engine", "watch", *fixed, *flags, cwd=WORKLOADS, stderr=asyncio.subprocess.DEVNULL
+        sys.executable,
+        "-m",
+        "slipway_engine",
+        "watch",
+        *fixed,
+        *flags,
+        cwd=WORKLOADS,
+        stderr=asyncio.subprocess.DEVNULL,
     )
 
     async def says(path: str, **expected: object) -> bool:
