@@ -13,7 +13,7 @@ from .apiserver import Emulator
 
 TIMES = frozenset({
     "lastTransitionTime", "startTime", "completionTime", "creationTimestamp", "updated", "progress", "allocation",
-    "runningSeconds", "pace", "admissionTime",
+    "runningSeconds", "pace", "admissionTime", "time",
     "lastFailure",  # of one disturbance or another: oracles/attempts.py looks at what it counted as
     "observedGeneration",  # how often a user changed a spec on the way; oracles/status.py compares it
 })  # fmt: skip

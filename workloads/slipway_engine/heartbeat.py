@@ -37,6 +37,7 @@ class Settings:
     start_interval_seconds: float = 1.0  # between questions until the first token
     interval_seconds: float = 2.5  # between looks at the counters
     idle_interval_seconds: float = 10.0  # without a token, before an idle engine is asked for one
+    silent_interval_seconds: float = 0.2  # between questions to a wedged engine, whose end is not to be missed
     wedge_seconds: float = 10.0  # without a token that the engine owes, before it is not ready and not live
     startup_seconds: float = 1800.0  # of an engine that answers, for its first token, before it is not live
 
@@ -121,8 +122,9 @@ class State:
 
     @property
     def started(self) -> bool:
-        """Whether the engine that runs has given a token."""
-        return self.phase != "starting"
+        """Whether the engine that runs has given a token. Of a silent one it is not said: asked by then is one that the
+        kubelet has just started, and whose predecessor's end has not been seen yet."""
+        return self.phase not in ("starting", "silent")
 
 
 FIRST = Action("probe", 0.0)
@@ -251,13 +253,13 @@ def _idle(state: State, now: float, settings: Settings) -> tuple[State, Action]:
 
 def _owing(state: State, detail: str, now: float, settings: Settings) -> tuple[State, Action]:
     """A token is owed. Whoever is suspect or half-way to being given up is asked at once. A silent engine is asked
-    every second, so that its end is seen before the next one answers."""
+    nearly all the time, so that its end is seen before the next one answers."""
     quiet_since = state.quiet_since if state.owing else now
     left_seconds = settings.wedge_seconds - (now - quiet_since)
     phase: Phase = "silent" if left_seconds <= 0 else state.phase
     owing = replace(state, phase=phase, detail=detail, owing=True, quiet_since=quiet_since)
     if phase == "silent":
-        return owing, Action("probe", settings.start_interval_seconds)
+        return owing, Action("probe", settings.silent_interval_seconds)
     if left_seconds <= settings.interval_seconds and not owing.suspect:
         return owing, Action("look", left_seconds)
     if owing.suspect or left_seconds <= settings.wedge_seconds / 2:

@@ -186,8 +186,10 @@ class EngineWedge(Model):
     """An engine that owed tokens, made no progress, and was restarted for it."""
 
     pod: Annotated[str, Field(max_length=253)] = Field(description="Its pod, which is still there.")
-    count: Annotated[int, Field(ge=1)] = Field(description="How often so far, in this pod.")
-    time: Timestamp = Field(description="When it was last ended.")
+    time: Timestamp = Field(description="When it had last been ended.")
+    restarts: Annotated[int, Field(ge=1)] = Field(
+        description="Restarts of the pod's sidecar so far: it ends with each engine that was wedged."
+    )
     message: Annotated[str, Field(max_length=256)] = Field(description="What was seen of it then.")
 
 

@@ -180,7 +180,7 @@ def test_an_engine_that_seems_busy_is_asked_half_way_to_being_given_up() -> None
 
 def test_a_silent_engine_is_ready_again_with_the_next_counted_token() -> None:
     silent, action = after(*SILENT)
-    assert (silent.phase, action) == ("silent", Action("probe", 1.0))
+    assert (silent.phase, silent.started, action) == ("silent", False, Action("probe", 0.2))
     for seen in (Reading(tokens=11, requests=2), Token()):
         state, _ = step(silent, seen, 45.0, SETTINGS)
         assert state.ready
@@ -191,7 +191,7 @@ def test_gauges_that_fall_to_zero_do_not_make_a_silent_engine_ready() -> None:
     silent, _ = after(*SILENT)
     state, action = step(silent, Reading(tokens=10, requests=0), 45.0, SETTINGS)
     assert not state.ready
-    assert action == Action("probe", 1.0)
+    assert action == Action("probe", 0.2)
 
 
 def test_requests_that_end_without_a_token_leave_nothing_owed() -> None:

@@ -137,12 +137,13 @@ async def test_a_wedged_engine_is_taken_out_and_comes_back(stand_in: EngineStand
         status, body = await answer(client, "/livez")
         assert (status, json.loads(body)["live"]) == (503, False)
         assert json.loads(body)["message"].startswith("no token for 0 s: ")
-        assert (await answer(client, "/startedz"))[0] == 200
+        assert (await answer(client, "/startedz"))[0] == 503
         assert await metric(client, "slipway_engine_ready") == 0
         assert await metric(client, "slipway_engine_wedged") == 1
         stand_in.hang = False
         await until(lambda: ready(client))
         assert (await answer(client, "/livez"))[0] == 200
+        assert (await answer(client, "/startedz"))[0] == 200
         assert await metric(client, "slipway_engine_wedged") == 0
 
 

@@ -73,7 +73,7 @@ def status(owner: Owner, view: View, *, gateway_url: str, now: float) -> Obj:
     }
     if served := view.served or recorded(owner.status):
         result[FIELD] = record(served)
-    if wedged := wedges.listed(owner, view.replicas.active):
+    if wedged := wedges.listed(view.replicas.active):
         result[wedges.FIELD] = wedged
     if view.additions:
         result[drift.FIELD] = drift.listed(view.additions)
@@ -86,7 +86,7 @@ def events(owner: Owner, view: View) -> tuple[Event, ...]:
     wedge of an engine, and what others added to the pod template."""
     wanted = [condition for condition in conditions(owner, view) if condition.type in (READY, SCALING)]
     told = tuple(_event(condition) for condition in wanted if _worth_telling(owner, condition))
-    wedged = wedges.events(owner, wedges.listed(owner, view.replicas.active))
+    wedged = wedges.events(owner, wedges.listed(view.replicas.active))
     return (*told, *_source_lost(owner, view), *_replaced(owner, view), *wedged, *drift.events(owner, view.additions))
 
 
@@ -110,7 +110,7 @@ def _replaced(owner: Owner, view: View) -> tuple[Event, ...]:
 
 
 def conditions(owner: Owner, view: View) -> list[Condition]:
-    return [_accepted(view), _model_ready(view), _available(owner, view), view.scaling, _ready(owner, view)]
+    return [_accepted(view), _model_ready(view), _available(view), view.scaling, _ready(owner, view)]
 
 
 def answered_revision(owner: Owner, view: View) -> str:
@@ -153,8 +153,8 @@ def _place(served: Served | None) -> str:
     return f"{described(served)}{writer}"
 
 
-def _available(owner: Owner, view: View) -> Condition:
-    told, wedged = _counted(view), wedges.told(wedges.listed(owner, view.replicas.active))
+def _available(view: View) -> Condition:
+    told, wedged = _counted(view), wedges.told(wedges.listed(view.replicas.active))
     return replace(told, message=told.message + wedged + drift.told(view.additions))
 
 

@@ -1,11 +1,11 @@
 """Which engines were wedged and restarted for it: read from pods, told in Available, `status.wedges` and an Event each.
 
 Only the sidecar knows that an engine was wedged, and it has no way to the API server. So it ends with an exit code of
-its own once the engine that it gave up has gone, and the kubelet writes its last words into the pod's status. A pod
-remembers the last end of a container alone: the count is kept in the service's status, by the time of that end.
+its own once the engine that it gave up has gone, and the kubelet writes its last words into the pod's status. Its
+restarts are the count: it does not end otherwise, unless it fails itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..clock import rfc3339
@@ -26,6 +26,7 @@ class Wedge:
 
     pod: str
     ended: float
+    restarts: int
     words: str
 
 
@@ -34,15 +35,13 @@ def wedge(pod: Pod) -> Wedge | None:
     sidecar = _named(pod, SIDECAR_CONTAINER)
     if sidecar is None:
         return None
-    now = sidecar.state == "terminated"
-    code, ended, said = (
-        (sidecar.exit_code, sidecar.finished, sidecar.message)
-        if now
-        else (sidecar.last_exit_code, sidecar.last_finished, sidecar.last_message)
-    )
+    code, ended, said = sidecar.last_exit_code, sidecar.last_finished, sidecar.last_message
+    if sidecar.state == "terminated":
+        code, ended, said = sidecar.exit_code, sidecar.finished, sidecar.message
     if code != WEDGED_EXIT or ended is None:
         return None
-    return Wedge(pod.name, ended, bounded(said.strip() or "no last words", WORDS_MAX))
+    restarts = sidecar.restarts + (sidecar.state != "running")  # the kubelet counts one when it is done
+    return Wedge(pod.name, ended, restarts, bounded(said.strip() or "no last words", WORDS_MAX))
 
 
 def engine_wedged(pod: Pod) -> Finding | None:
@@ -56,11 +55,10 @@ def engine_wedged(pod: Pod) -> Finding | None:
     return Finding(WEDGED, f"pod {pod.name}: the engine was wedged and is restarted: {found.words}")
 
 
-def listed(owner: Owner, pods: Iterable[Pod]) -> list[Obj]:
-    """As the status holds them: by pod, the latest where there are too many."""
-    found = sorted((each for pod in pods if (each := wedge(pod))), key=lambda each: each.ended)
-    before = _recorded(owner.status)
-    return [_entry(each, before.get(each.pod, {})) for each in sorted(found[-LISTED_MAX:], key=lambda each: each.pod)]
+def listed(pods: Iterable[Pod]) -> list[Obj]:
+    """As the status holds them: the latest, by pod."""
+    found = sorted((each for pod in pods if (each := wedge(pod))), key=lambda each: (each.ended, each.pod))
+    return [_entry(each) for each in sorted(found[-LISTED_MAX:], key=lambda each: each.pod)]
 
 
 def told(entries: Sequence[Obj]) -> str:
@@ -70,31 +68,20 @@ def told(entries: Sequence[Obj]) -> str:
 
 def events(owner: Owner, entries: Sequence[Obj]) -> tuple[Event, ...]:
     """One for each that has not been told yet."""
-    before = _recorded(owner.status)
-    fresh = (entry for entry in entries if before.get(entry["pod"], {}).get("time") != entry["time"])
+    known = owner.status.get(FIELD)
+    records = [each for each in known if isinstance(each, dict)] if isinstance(known, list) else []
+    before = [(each.get("pod"), each.get("time")) for each in records]
+    fresh = (entry for entry in entries if (entry["pod"], entry["time"]) not in before)
     return tuple(Event("Warning", WEDGED, bounded(_sentence(entry), EVENT_MESSAGE_MAX)) for entry in fresh)
 
 
-def _entry(found: Wedge, before: Mapping[str, object]) -> Obj:
-    time, counted = rfc3339(found.ended), before.get("count")
-    count = counted if isinstance(counted, int) else 0
-    more = before.get("time") != time
-    return {"pod": found.pod, "count": count + more if count else 1, "time": time, "message": found.words}
+def _entry(found: Wedge) -> Obj:
+    return {"pod": found.pod, "time": rfc3339(found.ended), "restarts": found.restarts, "message": found.words}
 
 
 def _sentence(entry: Obj) -> str:
-    times = "once" if entry["count"] == 1 else f"{entry['count']} times"
-    return (
-        f"the engine of pod {entry['pod']} was wedged and restarted, {times} so far, last at {entry['time']}: "
-        f"{entry['message']}"
-    )
-
-
-def _recorded(status: Obj) -> dict[str, Obj]:
-    """By pod. What somebody else wrote and is no record counts as absent."""
-    found = status.get(FIELD)
-    entries = found if isinstance(found, list) else []
-    return {str(entry.get("pod")): entry for entry in entries if isinstance(entry, dict)}
+    how = f"wedged and restarted (restarts: {entry['restarts']})"
+    return f"the engine of pod {entry['pod']} was {how}: {entry['message']}"
 
 
 def _named(pod: Pod, name: str) -> Container | None:

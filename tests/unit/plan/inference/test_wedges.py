@@ -1,6 +1,7 @@
 """A wedged engine: told once for each time, counted, and kept apart from engines that ended by themselves."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,13 @@ WORDS = "no token for 12 s: 3 requests are in the engine"
 ENDED = NOW - 30
 
 
-def sidecar(ended: float = ENDED, **fields: object) -> Container:
+def sidecar(ended: float = ENDED, **fields: Any) -> Container:
     """One that ended with the engine and runs again."""
-    told = {"last_exit_code": 3, "last_message": f"{WORDS}\n", "last_finished": ended, "restarts": 1}
+    told: dict[str, Any] = {"last_exit_code": 3, "last_message": f"{WORDS}\n", "last_finished": ended, "restarts": 1}
     return container("slipway-engine", **{**told, **fields})
 
 
-def engine(ended: float = ENDED - 1, **fields: object) -> Container:
+def engine(ended: float = ENDED - 1, **fields: Any) -> Container:
     """One that the kubelet ended and started again."""
     return container(**{"last_exit_code": 137, "last_reason": "Error", "last_finished": ended, "restarts": 1, **fields})
 
@@ -37,8 +38,8 @@ def wedge_events(outcome: Plan) -> list[str]:
     return [event.message for event in outcome.events if (event.type, event.reason) == ("Warning", "EngineWedged")]
 
 
-def sentence(name: str = "chat-1", times: str = "once", ended: float = ENDED) -> str:
-    return f"the engine of pod {name} was wedged and restarted, {times} so far, last at {rfc3339(ended)}: {WORDS}"
+def sentence(restarts: int = 1) -> str:
+    return f"the engine of pod chat-1 was wedged and restarted (restarts: {restarts}): {WORDS}"
 
 
 def test_while_it_starts_again_the_conditions_say_why() -> None:
@@ -46,7 +47,7 @@ def test_while_it_starts_again_the_conditions_say_why() -> None:
     assert said(outcome, "Available") == ("False", "EngineWedged", f"0 of 1 replicas ready; {sentence()}")
     words = f"pod chat-1: the engine was wedged and is restarted: {WORDS}"
     assert said(outcome, "Ready") == ("False", "EngineWedged", words)
-    assert outcome.status["wedges"] == [{"pod": "chat-1", "count": 1, "time": rfc3339(ENDED), "message": WORDS}]
+    assert outcome.status["wedges"] == [{"pod": "chat-1", "time": rfc3339(ENDED), "restarts": 1, "message": WORDS}]
     assert wedge_events(outcome) == [sentence()]
     assert InferenceServiceStatus.model_validate(outcome.status)
 
@@ -72,10 +73,20 @@ def test_it_is_told_once_and_stays_to_be_read_while_its_pod_is_there() -> None:
 
 def test_each_time_is_counted_and_told() -> None:
     status = settle(spec(), pods=(wedged(),)).status
-    again = settle(spec(), pods=(wedged(ended=NOW - 5),), status=status)
-    assert again.status["wedges"][0]["count"] == 2
-    assert wedge_events(again) == [sentence(times="2 times", ended=NOW - 5)]
-    assert settle(spec(), pods=(wedged(ended=NOW - 5),), status=again.status).status == again.status
+    pods = (pod("chat-1", REVISION, sidecar(NOW - 5, restarts=2), engine(NOW - 6)),)
+    again = settle(spec(), pods=pods, status=status)
+    assert again.status["wedges"][0]["restarts"] == 2
+    assert wedge_events(again) == [sentence(restarts=2)]
+    settled = settle(spec(), pods=pods, status=again.status)
+    assert (settled.status, wedge_events(settled)) == (again.status, [])
+
+
+@pytest.mark.parametrize("state", ["terminated", "waiting"])
+def test_a_sidecar_that_is_to_be_restarted_counts_as_restarted(state: str) -> None:
+    now = {"exit_code": 3, "finished": ENDED, "message": WORDS} if state == "terminated" else {}
+    found = wedge(pod("chat-1", "", sidecar(state=state, restarts=1, **now)))
+    assert found is not None
+    assert found.restarts == 2
 
 
 def test_there_is_room_for_sixteen_pods_the_latest() -> None:
@@ -131,7 +142,7 @@ def test_the_end_before_the_sidecars_is_the_wedges(main: Container) -> None:
     assert found.reason == "EngineWedged"
 
 
-@pytest.mark.parametrize("record", ["x", [7], [{}], [{"pod": "chat-1", "count": "many", "time": 5}]])
+@pytest.mark.parametrize("record", ["x", 7, [7], [{}], [{"pod": "chat-1", "count": "many", "time": 5}]])
 def test_a_record_that_somebody_spoiled_is_written_anew(record: object) -> None:
     status: Obj = settle(spec(), pods=(wedged(),)).status
     again = settle(spec(), pods=(wedged(),), status={**status, "wedges": record})
