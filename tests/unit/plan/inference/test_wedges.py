@@ -83,7 +83,7 @@ def test_each_time_is_counted_and_told() -> None:
 
 @pytest.mark.parametrize("state", ["terminated", "waiting"])
 def test_a_sidecar_that_is_to_be_restarted_counts_as_restarted(state: str) -> None:
-    now = {"exit_code": 3, "finished": ENDED, "message": WORDS} if state == "terminated" else {}
+    now: dict[str, Any] = {"exit_code": 3, "finished": ENDED, "message": WORDS} if state == "terminated" else {}
     found = wedge(pod("chat-1", "", sidecar(state=state, restarts=1, **now)))
     assert found is not None
     assert found.restarts == 2
