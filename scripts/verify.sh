@@ -5,6 +5,8 @@ regenerate() {
   # joined, since errexit is off in what `step` calls
   uv run --no-sync slipway crds --output charts/slipway-crds/templates --docs docs/api.md \
     && uv run --no-sync slipway rbac --output charts/slipway/templates \
+    && uv run --no-sync slipway engines --output docs/serving.md \
+    && uv run --no-sync python -m tests.unit.plan.capacity.published \
     && UPDATE_GOLDEN=1 uv run --no-sync pytest tests/golden \
     && git diff --exit-code
 }
@@ -18,4 +20,5 @@ step "simulation, crash points" env WHAT=crashes scripts/sim.sh
 step "simulation, deletions" env WHAT=deletions scripts/sim.sh
 step "simulation, mutants" env WHAT=mutants scripts/sim.sh
 step "mutation score" scripts/mutation.sh
+step "what the operator costs" scripts/bench.sh
 times

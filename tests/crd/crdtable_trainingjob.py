@@ -268,7 +268,10 @@ TRAINING_JOB_CASES = (
         Case(f"size {size}", RECIPE_JOB, {"spec.output": {"size": size}}, "spec.output.size", NOT_A_QUANTITY)
         for size in ("10 Gi", "ten", "-1Gi", "1e3", "10GB")
     ),
-    Case("size 0", RECIPE_JOB, {"spec.output": {"size": "0Gi"}}, "spec.output.size", "must be more than nothing"),
+    Case("size 0", RECIPE_JOB, {"spec.output": {"size": "0Gi"}}, "spec.output.size", "must be at least 1Mi"),
+    Case(
+        "size in thousandths", RECIPE_JOB, {"spec.output": {"size": "500m"}}, "spec.output.size", "must be at least 1Mi"
+    ),
     Case("the largest size", RECIPE_JOB, {"spec.output": {"size": "1023Pi"}}),
     *(
         Case(f"size {size}", RECIPE_JOB, {"spec.output": {"size": size}}, "spec.output.size", "must be less than 1Ei")

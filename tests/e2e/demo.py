@@ -4,6 +4,7 @@ Prints every step with its time; can be run again. Standard library only, so tha
 `story` is what test_chain.py runs too, so the demo does nothing that no test has done.
 """
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from .kube import Failed, Kube, Obj, condition, is_true
 NAMESPACE = "demo"
 JOB = "stdlib"
 SAMPLES = ROOT / "workloads/samples"
-STEPS = 7  # those of main, and of story
+STEPS = 7  # those of demonstrate, and of story
 BEGAN = time.monotonic()
 
 
@@ -76,10 +77,19 @@ def story(kube: Kube, namespace: str) -> Obj:
 
 
 def train(kube: Kube, namespace: str) -> Obj:
+    forget_failed(kube, namespace)
     kube.kubectl("-n", namespace, "apply", "-f", str(SAMPLES / "trainingjob-pretrain.yaml"))
     return kube.until(
         namespace, "trainingjobs.slipway.dev", JOB, follow("TrainingJob", is_true("Complete")), seconds=1200
     )
+
+
+def forget_failed(kube: Kube, namespace: str) -> None:
+    """A job that failed stays so; its claim, with its checkpoints, is kept."""
+    job = kube.get(namespace, "trainingjobs.slipway.dev", JOB)
+    if job and condition(job, "Failed").get("status") == "True":
+        say(f"  TrainingJob {JOB} failed the last time: deleted, to begin again")
+        kube.kubectl("-n", namespace, "delete", "trainingjobs.slipway.dev", JOB, "--wait=true")
 
 
 def serve(kube: Kube, namespace: str) -> Obj:
@@ -105,6 +115,14 @@ def chat(kube: Kube, model: str) -> None:
 
 
 def main() -> None:
+    try:
+        demonstrate()
+    except (Failed, subprocess.CalledProcessError) as error:
+        say(f"failed: {error}")
+        sys.exit(1)
+
+
+def demonstrate() -> None:
     with step(1, "system packages"):
         bed("setup")
     with step(2, "cluster, training-operator"):

@@ -10,7 +10,6 @@ JOBS = "trainingjobs.slipway.dev"
 SERVICES = "inferenceservices.slipway.dev"
 PYTORCHJOBS = "pytorchjobs.kubeflow.org"
 ONE_THREAD = {"spec": {"containers": [{"name": "main", "env": [{"name": "OMP_NUM_THREADS", "value": "1"}]}]}}
-CPU_ARGUMENTS = ["--enforce-eager", "--dtype=bfloat16", "--max-model-len=128"]
 
 
 def tiny_job(name: str, *, steps: int = 12, nodes: int = 2, **spec: object) -> Obj:
@@ -64,7 +63,7 @@ def service(name: str, model: Obj, **spec: object) -> Obj:
         "apiVersion": "slipway.dev/v1alpha1",
         "kind": "InferenceService",
         "metadata": {"name": name},
-        "spec": {"model": model, "engineArgs": CPU_ARGUMENTS, **spec},
+        "spec": {"model": model, **spec},
     }
 
 
@@ -77,7 +76,7 @@ def simulated_service(name: str, model: Obj, *, behaves: Obj | None = None, **sp
     small = {"requests": {"cpu": "20m", "memory": "64Mi"}}
     main = {"name": "main", "env": environment, "resources": small}
     pod = {"spec": {"containers": [main]}}
-    return service(name, model, **{"engineArgs": [], "image": SIMULATED_ENGINE, "podTemplate": pod, **spec})
+    return service(name, model, **{"image": SIMULATED_ENGINE, "podTemplate": pod, **spec})
 
 
 def trained(kube: Kube, namespace: str, name: str = "tiny") -> Obj:

@@ -58,6 +58,18 @@ def test_a_missing_claim_is_named_and_then_found(kube: Kube, namespace: str) -> 
     kube.until(namespace, JOBS, "claim", is_true("Complete"), seconds=120)
 
 
+def test_a_volume_that_cannot_be_mounted_is_named_and_runs_when_it_can(kube: Kube, namespace: str) -> None:
+    """Only the kubelet's events say that a Secret is missing; it tries again by itself, after up to two minutes."""
+    volume = {"name": "creds", "secret": {"secretName": "later"}}
+    mount = {"name": "main", "volumeMounts": [{"name": "creds", "mountPath": "/creds"}]}
+    pods = {"spec": {"volumes": [volume], "containers": [mount]}}
+    kube.apply(namespace, command_job("secret", "test", "-f", "/creds/key", podTemplate=pods))
+    kube.until(namespace, JOBS, "secret", says("Running", "VolumesNotMounted", "kubectl describe pod"), seconds=40)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "later"}, "stringData": {"key": "x"}}
+    kube.apply(namespace, secret)
+    kube.until(namespace, JOBS, "secret", is_true("Complete"), seconds=180)
+
+
 def test_a_missing_job_is_named(kube: Kube, namespace: str) -> None:
     kube.apply(namespace, service("orphan", {"from": {"trainingJob": "absent"}}))
     kube.until(namespace, SERVICES, "orphan", says("ModelReady", "TrainingJobNotFound", "absent"), seconds=SOON)

@@ -155,12 +155,11 @@ def _without_managers(body: Obj) -> Obj:
 
 
 def owned_paths(entries: list[Obj] | None) -> list[str]:
-    """managedFields as sorted texts, `manager operation subresource path`, from either server's form."""
+    """managedFields as sorted texts, `manager operation subresource path`."""
     texts = []
     for entry in entries or ():
         head = f"{entry['manager']} {entry['operation']} {entry.get('subresource', '')}"
-        paths = entry["paths"] if "paths" in entry else _paths(entry.get("fieldsV1", {}), "")
-        texts += [f"{head} {path}" for path in paths]
+        texts += [f"{head} {path}" for path in _paths(entry.get("fieldsV1", {}), "")]
     return sorted(texts)
 
 

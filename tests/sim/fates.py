@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-Trouble = Literal["", "unschedulable", "pull", "crash", "unready", "evicted", "wedged"]
+Trouble = Literal["", "unschedulable", "pull", "crash", "unready", "evicted", "unmounted", "wedged"]
 
 SUCCESS = '{"evaluation": {"bitsPerByte": "2.9", "unigramBitsPerByte": "4.6"}, "step": 200}'
 

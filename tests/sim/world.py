@@ -62,6 +62,7 @@ class Outcome:
     violations: list[Violation]
     end: Snapshot
     writes: int  # of the operators, Lease not counted
+    busy_writes: int  # of these, those before all was at rest
     requests: int  # likewise
     seconds: float  # virtual
     trace: str
@@ -83,7 +84,7 @@ class World:
         self.loop.set_exception_handler(self._broke)
         self.broken: object = None
         kinds = [kind for kind in default_kinds() if kind.full not in self.scenario.absent]
-        self.api = Emulator(kinds, wall=lambda: EPOCH + self.loop.time())
+        self.api = Emulator(kinds, wall=lambda: EPOCH + self.loop.time(), managed_fields=True)
         for namespace in (NAMESPACE, ANOTHER_NAMESPACE, "slipway"):
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             self.api.request("POST", "/api/v1/namespaces", body=body, user="user")
@@ -99,6 +100,7 @@ class World:
         self._last_change = self._restless = self._retried = 0.0
         self.author = ""  # who made the change that the oracles are told of
         self.phase = "busy"  # then "rest", then "restart"
+        self._busy_writes: int | None = None  # None until all is at rest
 
     # ------------------------------------------------------------------ for everybody
 
@@ -292,7 +294,7 @@ class World:
         """The end, that nothing is written at rest, and that a restart changes nothing."""
         for oracle in self.oracles:
             oracle.ends()
-        self.phase = "rest"
+        self.phase, self._busy_writes = "rest", self.network.writes
         for process in self.processes:
             process.context.run(resync.everything, process.app.index, process.app.queue.add)
         await asyncio.sleep(REST_SECONDS)
@@ -307,7 +309,9 @@ class World:
         history = self.network.history
         lines = [f"{s.at:.6f} {s.operator} {s.method} {s.path} {s.status}" for s in history]
         trace = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-        counts = self.network.writes, self.network.requests
+        writes = self.network.writes
+        busy = writes if self._busy_writes is None else self._busy_writes
+        counts = writes, busy, self.network.requests
         return Outcome(self.script, self.violations, end, *counts, seconds, trace, lines)
 
 

@@ -156,6 +156,8 @@ class Exchange:
         service = self._service
         assert service is not None
         try:
+            if service.gone:  # its series are gone too: nothing more is counted under its name
+                raise gone(service)
             if self._failures > self._gateway.settings.retries:
                 message = f"{self._failures} replicas of {service.key} could not be reached: {failure.reason}."
                 raise Refusal(502, "upstream_unreachable", message, retry_after_seconds=1)

@@ -5,6 +5,7 @@ as good as `output.require` asks for); everything else may be retried.
 """
 
 import errno
+import os
 from collections.abc import Mapping
 
 EXIT_RECIPE_WRONG = 2
@@ -24,6 +25,25 @@ def is_volumes_fault(error: OSError) -> bool:
     """
     told = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
     return not isinstance(error, told) and error.errno != errno.EROFS
+
+
+def full_volume(error: BaseException) -> str | None:
+    """What to say of a failure that is a full volume, wherever in the chain of causes it stands; None of any other.
+
+    safetensors and torch tell of it in words of their own, without an errno.
+    """
+    at: BaseException | None = error
+    while at is not None:
+        if (isinstance(at, OSError) and at.errno in _FULL) or os.strerror(errno.ENOSPC) in str(at):
+            return (
+                f"the volume is full: {at}. Make its claim larger, or free space on it: every job that used the claim "
+                "has a directory there, by its uid. The next attempt goes on from the last whole checkpoint"
+            )
+        at = at.__cause__ or at.__context__
+    return None
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Stopped(Exception):

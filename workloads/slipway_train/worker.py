@@ -27,6 +27,7 @@ from .errors import (
     RequirementNotMet,
     Stalled,
     Stopped,
+    full_volume,
 )
 from .files import write_whole
 from .progress import Reporter, http_sender, no_sender
@@ -96,8 +97,8 @@ def main() -> int:
         return _leave(EXIT_STALLED, str(stalled))
     except Diverged as diverged:
         return _leave(EXIT_FAILED, str(diverged))
-    except BaseException:
-        return _leave(EXIT_FAILED, traceback.format_exc())
+    except BaseException as error:
+        return _leave(EXIT_FAILED, full_volume(error) or traceback.format_exc())
     return 0
 
 

@@ -103,7 +103,8 @@ class OutputSpec(Model):
             Schema(
                 rules=(
                     Rule(
-                        "!isQuantity(self) || quantity(self).isGreaterThan(quantity('0'))", "must be more than nothing"
+                        "!isQuantity(self) || !quantity(self).isLessThan(quantity('1Mi'))",
+                        "must be at least 1Mi",  # 500m is half a byte
                     ),
                     Rule("!isQuantity(self) || quantity(self).isLessThan(quantity('1Ei'))", "must be less than 1Ei"),
                 )

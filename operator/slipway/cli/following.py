@@ -117,8 +117,11 @@ class _Kind:
             async with response:
                 if response.status != OK:
                     raise self._refused(response.status, response.reason)
-                async for line in response.content:
-                    yield json.loads(line)
+                rest = b""
+                async for piece in response.content.iter_any():
+                    *lines, rest = (rest + piece).split(b"\n")  # an object may be larger than any line buffer
+                    for line in filter(None, lines):
+                        yield json.loads(line)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             said = error or type(error).__name__
             raise listing.Unreadable(f"the API server does not answer: {said}") from error

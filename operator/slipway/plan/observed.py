@@ -77,6 +77,7 @@ class Pod:
     bound: float | None = None  # when it got its node
     gone_by: float | None = None  # of one that is being deleted: when it should have gone, its grace period over
     disruption: str = ""  # who takes it away: the reason of its condition DisruptionTarget
+    unprepared: bool = False  # the kubelet says that volumes and network are not there yet
     containers: tuple[Container, ...] = ()  # init containers first
 
 

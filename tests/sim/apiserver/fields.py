@@ -55,6 +55,16 @@ class Path:
 Paths = frozenset[Path]
 
 
+def element_key(element: Element) -> str:
+    """As FieldsV1 writes it: `f:name`, `k:{"name":"x"}` of a keyed item, `v:"x"` of a set's."""
+    if isinstance(element, str):
+        return f"f:{element}"
+    if element[0] == "v":
+        return f"v:{json.dumps(element[1])}"
+    pairs = dict(sorted(zip(element[1::2], element[2::2], strict=True)))
+    return f"k:{json.dumps(pairs, separators=(',', ':'))}"
+
+
 def item_element(shape: Shape, item: Any, where: Path) -> Element:
     """Which item of a list that merges this is. Raises Refusal for one that cannot say."""
     if shape.is_set and not isinstance(item, dict | list):

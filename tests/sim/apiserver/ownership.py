@@ -6,11 +6,12 @@ request, takes it from the others. managedFields' timestamps are not kept: a wri
 be stored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from .answers import Refusal
-from .fields import Difference, Path, Paths, compare, paths_of, with_named, without
+from .fields import Difference, Path, Paths, compare, element_key, paths_of, with_named, without
 from .merge import merged
 
 APPLY: Final = "Apply"
@@ -179,15 +180,42 @@ def conflict_of(conflicts: list[tuple[Manager, Paths]]) -> Refusal:
     return Refusal(409, "Conflict", message, {"causes": causes})
 
 
-def rendered(managers: Managers, api_version: str, path_text: Callable[[Path], str] = str) -> list[dict[str, Any]]:
-    """managedFields, near enough to compare owners by: each manager with its paths as sorted texts."""
+def rendered(managers: Managers, api_version: str) -> list[dict[str, Any]]:
+    """managedFields, without times: each manager with its paths as FieldsV1."""
     return [
         {
             "manager": manager.name,
             "operation": manager.operation,
-            "subresource": manager.subresource,
             "apiVersion": api_version,
-            "paths": sorted(path_text(path) for path in paths),
+            "fieldsType": "FieldsV1",
+            "fieldsV1": fields_v1(paths),
+            **({"subresource": manager.subresource} if manager.subresource else {}),
         }
         for manager, paths in sorted(managers.items())
     ]
+
+
+@lru_cache(maxsize=4096)
+def fields_v1(paths: Paths) -> dict[str, Any]:
+    """A set of paths as nested objects. Read only: many objects share it.
+
+    "." says that a node which goes deeper is itself in the set.
+    """
+    top: dict[str, Any] = {}
+    for path in paths:
+        node = _node(top, path)
+        node["."] = {}
+    return _without_lone_marks(top)
+
+
+def _node(top: dict[str, Any], path: Path) -> dict[str, Any]:
+    if path.parent is None:
+        return top
+    node: dict[str, Any] = _node(top, path.parent).setdefault(element_key(path.element), {})
+    return node
+
+
+def _without_lone_marks(node: dict[str, Any]) -> dict[str, Any]:
+    if set(node) == {"."}:
+        return {}
+    return {key: _without_lone_marks(below) if key != "." else {} for key, below in sorted(node.items())}

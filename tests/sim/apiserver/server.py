@@ -38,13 +38,13 @@ History = list[tuple[str, WatchEvent]]
 class Emulator:
     """`wall` gives the time in seconds since the epoch: of timestamps, and of nothing else.
 
-    `managed_fields`: answers carry metadata.managedFields, in a form of its own (ownership.rendered).
+    `managed_fields`: whatever is answered, listed or told carries metadata.managedFields, without their times.
     """
 
     def __init__(self, kinds: Iterable[Kind], *, wall: Callable[[], float], managed_fields: bool = False) -> None:
         self.requests: Log = []
-        self._wall, self._managed_fields = wall, managed_fields
-        self._store = Store()
+        self._wall = wall
+        self._store = Store(_with_managed_fields if managed_fields else _plain)
         self._kinds_listeners: Listeners = []
         self._kinds: dict[str, Kind] = {}
         self._paths: dict[tuple[str, str], Kind] = {}
@@ -194,7 +194,7 @@ class Emulator:
             raise no_such_path()
         match method:
             case "GET":
-                return Answer(200, self._shown(kind, self._get(kind, place)))
+                return Answer(200, self._store.shown(self._get(kind, place)))
             case "PUT":
                 return self._answered(kind, self._writers[kind.full].replace(place, body, call), place)
             case "PATCH":
@@ -314,16 +314,24 @@ class Emulator:
         return Answer(answer.status, scaling.scale_of(kind, scale, answer.body))
 
     def _answered(self, kind: Kind, answer: Answer, place: Name) -> Answer:
-        if not self._managed_fields:
-            return answer
+        """With the owners of what is stored now: a dry run's answer tells of no others."""
         stored = self._store.get(kind.full, place)
-        return answer if stored is None else Answer(answer.status, self._shown(kind, stored), answer.headers)
+        if stored is None:
+            return answer
+        told = Stored(answer.body, stored.managers)
+        return Answer(answer.status, self._store.shown(told), answer.headers)
 
-    def _shown(self, kind: Kind, stored: Stored) -> Obj:
-        if not self._managed_fields:
-            return stored.body
-        meta = {**stored.body["metadata"], "managedFields": rendered(stored.managers, kind.api_version)}
-        return {**stored.body, "metadata": meta}
+
+def _plain(stored: Stored) -> Obj:
+    return stored.body
+
+
+def _with_managed_fields(stored: Stored) -> Obj:
+    body = stored.body
+    if not stored.managers:
+        return body
+    meta = {**body["metadata"], "managedFields": rendered(stored.managers, body["apiVersion"])}
+    return {**body, "metadata": meta}
 
 
 def _call(query: Mapping[str, str], user: str, subresource: str) -> Call:

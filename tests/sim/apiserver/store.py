@@ -38,13 +38,19 @@ class Change:
 
     version: int
     name: Name
-    before: Obj | None
-    after: Obj | None
-    last: Obj
+    before: Stored | None
+    after: Stored | None
+    last: Stored
+
+
+Shown = Callable[[Stored], Obj]
 
 
 class Store:
-    def __init__(self) -> None:
+    """`shown` gives the form in which listings and watches tell of an object."""
+
+    def __init__(self, shown: Shown) -> None:
+        self.shown = shown
         self.version = 1
         self.oldest = 0  # a watch may begin at this version or later
         self._objects: dict[str, dict[Name, Stored]] = {}
@@ -86,18 +92,18 @@ class Store:
     def put(self, resource: str, name: Name, body: Obj, managers: Managers, *, uneven: bool = False) -> Stored:
         before = self._objects[resource].get(name)
         self.version += 1
-        made = Stored(_versioned(body, self.version), managers, uneven)
+        made = _versioned(Stored(body, managers, uneven), self.version)
         self._objects[resource][name] = made
-        self._note(resource, Change(self.version, name, before.body if before else None, made.body, made.body))
+        self._note(resource, Change(self.version, name, before, made, made))
         return made
 
     def remove(self, resource: str, name: Name) -> Obj:
         """The object as it was last, with the version of its deletion."""
         stored = self._objects[resource].pop(name)
         self.version += 1
-        last = _versioned(stored.body, self.version)
-        self._note(resource, Change(self.version, name, stored.body, None, last))
-        return last
+        last = _versioned(stored, self.version)
+        self._note(resource, Change(self.version, name, stored, None, last))
+        return last.body
 
     def _note(self, resource: str, change: Change) -> None:
         self._log[resource].append(change)
@@ -107,7 +113,7 @@ class Store:
     def listing(self, resource: str, namespace: str | None, selector: Selector) -> list[Obj]:
         """In the order of etcd's keys."""
         found = [
-            (name, stored.body)
+            (name, self.shown(stored))
             for name, stored in self._objects[resource].items()
             if (not namespace or name[0] == namespace) and selectors.matches(selector, stored.body)
         ]
@@ -123,7 +129,7 @@ class Store:
         for change in log[start:]:
             if namespace and change.name[0] != namespace:
                 continue
-            if event := _told(change, selector):
+            if event := self._told(change, selector):
                 made.append(event)
         return made
 
@@ -132,7 +138,7 @@ class Store:
         made = []
         for resource, log in self._log.items():
             for change in log[bisect_right(log, version, key=lambda change: change.version) :]:
-                if event := _told(change, selectors.parsed("")):
+                if event := self._told(change, selectors.parsed("")):
                     made.append((resource, event))
         return sorted(made, key=lambda each: each[1].version)
 
@@ -141,17 +147,18 @@ class Store:
         for resource, log in self._log.items():
             self._log[resource] = log[bisect_right(log, self.oldest, key=lambda change: change.version) :]
 
+    def _told(self, change: Change, selector: Selector) -> WatchEvent | None:
+        """What a watch with this selector is told: an object that starts or stops matching comes or goes for it."""
+        was, now = (selectors.matches(selector, each.body if each else None) for each in (change.before, change.after))
+        if change.after is not None and now:
+            return WatchEvent("MODIFIED" if was else "ADDED", self.shown(change.after), change.version)
+        if was and change.before is not None:
+            gone = change.last if change.after is None else _versioned(change.before, change.version)
+            return WatchEvent("DELETED", self.shown(gone), change.version)
+        return None
 
-def _versioned(body: Obj, version: int) -> Obj:
-    return {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
 
-
-def _told(change: Change, selector: Selector) -> WatchEvent | None:
-    """What a watch with this selector is told: an object that starts or stops matching comes or goes for it."""
-    was, now = selectors.matches(selector, change.before), selectors.matches(selector, change.after)
-    if change.after is not None and now:
-        return WatchEvent("MODIFIED" if was else "ADDED", change.after, change.version)
-    if was and change.before is not None:
-        gone = change.last if change.after is None else _versioned(change.before, change.version)
-        return WatchEvent("DELETED", gone, change.version)
-    return None
+def _versioned(stored: Stored, version: int) -> Stored:
+    body = stored.body
+    versioned = {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
+    return Stored(versioned, stored.managers, stored.uneven)

@@ -11,7 +11,7 @@ from slipway.plan.observed import Obj
 
 from ..fates import DEFAULT, Fate
 from .base import Controller, Key, going
-from .podstatus import again, ended, pulling, running, unscheduled, waiting
+from .podstatus import again, ended, pulling, running, unmounted, unscheduled, waiting
 
 if TYPE_CHECKING:
     from ..world import World
@@ -92,6 +92,9 @@ class Kubelet(Controller):
         if life.fate.trouble == "pull":
             self._write(pod, pulling(pod, now, "ErrImagePull", "no such image"))
             life.step, life.due = "flap", self._now() + 10.0
+        elif life.fate.trouble == "unmounted":
+            self._write(pod, unmounted(pod, now))
+            life.step = "stay"
         elif life.fate.trouble == "crash":
             self._write(pod, waiting(pod, now, "CrashLoopBackOff", life.fate.exit_code, life.fate.message))
             life.step = "stay"

@@ -44,6 +44,14 @@ def pulling(pod: Obj, now: str, reason: str, message: str) -> Obj:
     )
 
 
+def unmounted(pod: Obj, now: str) -> Obj:
+    """A node, and a volume that cannot be mounted: only the pod's events say which."""
+    state = {"waiting": {"reason": "ContainerCreating"}}
+    mains = [_container(c, state, ready=False) for c in pod["spec"]["containers"]]
+    status = _status("Pending", mains, [], now, ready=False)
+    return {**status, "conditions": [_condition("PodReadyToStartContainers", "False", now), *status["conditions"]]}
+
+
 def waiting(pod: Obj, now: str, reason: str, exit_code: int, message: str) -> Obj:
     last = {
         "terminated": {

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from slipway.kube.kinds import CHILDREN
 from slipway.plan.observed import Obj
 
 from ..apiserver import WatchEvent
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from ..client import Sent
     from ..process import Process
     from ..world import World
+
+CHILD_KINDS = frozenset(resource.full for resource in CHILDREN)
 
 
 class Oracle:

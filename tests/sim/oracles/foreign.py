@@ -6,19 +6,17 @@ Of what users made it deletes a job that is over, when its time has come.
 from typing import TYPE_CHECKING, ClassVar
 
 from slipway.api.common import API_VERSION
-from slipway.kube.kinds import CHILDREN
 from slipway.plan.clock import seconds
 from slipway.plan.labels import MANAGED_BY, MANAGER
 from slipway.plan.observed import Obj
 
 from ..acts import JOBS, SERVICES
 from ..apiserver import WatchEvent
-from .base import Oracle, is_true
+from .base import CHILD_KINDS, Oracle, is_true
 
 if TYPE_CHECKING:
     from ..world import World
 
-KINDS = frozenset(resource.full for resource in CHILDREN)
 DELETES = frozenset({"pods", "pytorchjobs.kubeflow.org", "scaledobjects.keda.sh"})
 
 
@@ -33,7 +31,7 @@ class Foreign(Oracle):
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource in (JOBS, SERVICES) and event.type == "DELETED" and self.by_operator():
             self._ended(event.object)
-        if resource not in KINDS:
+        if resource not in CHILD_KINDS:
             return
         metadata = event.object["metadata"]
         if event.type != "ADDED" and self.by_operator():

@@ -1,19 +1,24 @@
 """Nothing is left behind: no child of an owner that is gone, no gang of another attempt, nothing that still runs of a
 job that is over, no scaler that nobody asks for. (A claim that is to be kept is kept. Pods that a user took from their
 Deployment or their PyTorchJob, with `kubectl delete --cascade=orphan`, and then deleted the service or the job, are the
-user's, until a job of the name is made again: it does not start beside them. So is what a user labelled as nobody's: it
-still goes with its owner.)
+user's, until a job of the name is made again: it does not start beside them. So is what lost its owner reference to a
+user, who keeps it, and was not taken again before its new owner went. What a user labelled as nobody's still goes with
+its owner.)
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from slipway.kube.kinds import CHILDREN, INFERENCE_SERVICE, TRAINING_JOB
 from slipway.plan.labels import ATTEMPT, OWNER_UID, SELECTOR
 from slipway.plan.observed import Obj
 from slipway.reconcile.keys import owner_of
 
+from ..apiserver import WatchEvent
 from ..hand import Hand
-from .base import Oracle, is_true
+from .base import CHILD_KINDS, Oracle, is_true
+
+if TYPE_CHECKING:
+    from ..world import World
 
 TAKEN = frozenset({"pods", "persistentvolumeclaims"})  # may stand alone, once nobody owns them
 BY_KIND = {TRAINING_JOB.kind: TRAINING_JOB.full, INFERENCE_SERVICE.kind: INFERENCE_SERVICE.full}
@@ -21,6 +26,21 @@ BY_KIND = {TRAINING_JOB.kind: TRAINING_JOB.full, INFERENCE_SERVICE.kind: INFEREN
 
 class Orphans(Oracle):
     name: ClassVar[str] = "orphans"
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._owned: set[str] = set()  # uids of children that have an owner
+        self._kept: set[str] = set()  # and of those from which somebody else took it
+
+    def changed(self, resource: str, event: WatchEvent) -> None:
+        metadata = event.object["metadata"]
+        if resource not in CHILD_KINDS or event.type == "DELETED":
+            return
+        if metadata.get("ownerReferences"):
+            self._owned.add(metadata["uid"])
+            self._kept.discard(metadata["uid"])
+        elif metadata["uid"] in self._owned and not self.by_operator():
+            self._kept.add(metadata["uid"])
 
     def ends(self) -> None:
         owners = {
@@ -41,7 +61,7 @@ class Orphans(Oracle):
         if key is None and not metadata.get("ownerReferences") and self.world.meddled:
             return  # a user took the labels off, and the owner: nothing says any more whose it was
         if owner is None:
-            if metadata.get("ownerReferences") or resource not in TAKEN:
+            if metadata.get("ownerReferences") or (resource not in TAKEN and metadata["uid"] not in self._kept):
                 self.wrong(f"{resource} {metadata['name']} is left without its owner")
         elif resource in ("pods", "pytorchjobs.kubeflow.org") and key and key.kind == TRAINING_JOB.kind:
             self._gang(resource, child, owner)

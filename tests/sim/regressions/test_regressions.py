@@ -2,8 +2,9 @@
 
 import pytest
 
+from ..crashes import crashes
 from ..faults import Answer, Crash, Fault, Kill, Late, Meddling, Silence, Slow, Storm
-from ..judge import expectations, judge
+from ..judge import expectations, judge, undisturbed
 from ..script import Script
 
 
@@ -146,3 +147,17 @@ def test_a_lease_that_a_user_takes_away_makes_no_second_leader(act: str, at: flo
     """The standby took it at once; the leader wrote on by its own clock, until its next renewal."""
     meddling = Meddling(at, act, "leases.coordination.k8s.io")
     assert wrong("gang restarts", 3, "calm", meddling, operators=2) == []
+
+
+def test_what_a_user_keeps_is_the_users_until_a_new_owner_takes_it() -> None:
+    """No mistake: the new owner went before its Service was taken, so that nothing says that it should go."""
+    gone = Meddling(0.01, "delete", "inferenceservices.slipway.dev", 0, 9)
+    assert wrong("deleted, its children kept, made again", 0, "busy", gone) == []
+
+
+def test_nobody_is_crashed_while_the_end_is_judged() -> None:
+    """What was refused is sent again at rest, and once more by who leads next: two writes, where one is right."""
+    scenario = "the training operator is not there"
+    outcome = undisturbed(scenario)
+    assert outcome.busy_writes < outcome.writes
+    assert len(list(crashes(scenario))) == 2 * outcome.busy_writes

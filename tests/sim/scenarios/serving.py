@@ -11,6 +11,7 @@ READY = When(SERVICES, "serve", "Ready")
 SERVING_END = ("InferenceService/serve Ready=True:Serving",)
 SCALING: Obj = {"minReplicas": 0, "maxReplicas": 4, "requestsPerReplica": 10, "idleSeconds": 10}
 DEPLOYMENTS = "deployments.apps"
+ADDED: Obj = {"annotations": {"team.example/note": "x"}}
 
 
 def edit(spec: Obj, *, refused: bool = False) -> Merge:
@@ -34,6 +35,12 @@ OTHERS_SERVICE = stranger("Service", {"ports": [{"name": "x", "port": 99}], "sel
 
 SERVING = (
     Scenario("service starts", (MODELS, Step(Create(service()))), settled=SERVING_END),
+    Scenario(
+        "a service's volume cannot be mounted",
+        (MODELS, Step(Create(service())), Step(after=60.0)),
+        (Fate("serve-*", trouble="unmounted"),),
+        settled=("InferenceService/serve Ready=False:VolumesNotMounted",),
+    ),
     Scenario("three replicas", (MODELS, Step(Create(service(replicas=3)))), settled=SERVING_END),
     Scenario(
         "model's claim comes later",
@@ -273,6 +280,15 @@ SERVING = (
                 Merge("services", "serve", {"spec": {"ports": [{"name": "x", "port": 1}, {"name": "y", "port": 80}]}}),
                 when=READY,
             ),
+        ),
+        settled=SERVING_END,
+    ),
+    Scenario(
+        "an annotation is added to the Deployment's pods",
+        (
+            MODELS,
+            Step(Create(service())),
+            Step(Merge(DEPLOYMENTS, "serve", {"spec": {"template": {"metadata": ADDED}}}), when=READY),
         ),
         settled=SERVING_END,
     ),

@@ -141,6 +141,17 @@ TRAINING = (
         settled=(COMPLETE,),
     ),
     Scenario(
+        "a claim that was kept is not to go",
+        (
+            Step(Create(job())),
+            Step(Delete(JOBS, "job"), when=When(JOBS, "job", "Complete")),
+            Step(Create(job(output={"whenDeleted": "Delete"})), when=When(JOBS, "job", gone=True)),
+            Step(Delete(JOBS, "job"), after=12.0),
+            Step(Create(job()), when=When(JOBS, "job", gone=True)),
+        ),
+        settled=(COMPLETE,),
+    ),
+    Scenario(
         "the gang's name is taken",
         (OTHERS_GANG, Step(Create(job())), Step(Delete(GANG, "job-0"), after=12.0)),
         settled=(COMPLETE,),
@@ -179,6 +190,12 @@ TRAINING = (
         (Step(Create(job())), Step(after=60.0)),
         (Fate("job-0-*", trouble="pull"),),
         settled=("TrainingJob/job Running=False:ImagePullFailed",),
+    ),
+    Scenario(
+        "a volume cannot be mounted",
+        (Step(Create(job())), Step(after=60.0)),
+        (Fate("job-0-*", trouble="unmounted"),),
+        settled=("TrainingJob/job Running=False:VolumesNotMounted",),
     ),
     Scenario(
         "suspended by another hand",

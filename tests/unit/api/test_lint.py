@@ -28,7 +28,7 @@ ENDLESS = ("status",)
 # What says that a text is a number, and how its bounds are written.
 BOUNDS_IN_RULES = {
     DECIMAL: r"double\(self\) >= [\d.]+ && double\(self\) <= [\d.]+",
-    QUANTITY: r"quantity\(self\)\.isGreaterThan\(.*quantity\(self\)\.isLessThan\(",
+    QUANTITY: r"!quantity\(self\)\.isLessThan\(.*quantity\(self\)\.isLessThan\(",
 }
 KEYWORDS_OF_STRUCTURAL_SCHEMAS = {
     *("type", "format", "description", "default", "enum", "required", "properties", "items", "additionalProperties"),

@@ -307,3 +307,12 @@ async def test_a_reader_that_leaves_ends_it_too(server: FakeApiServer, command: 
     await server.change(JOBS, item("job", step=2))
     _, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
+
+
+async def test_an_object_larger_than_any_line_buffer_is_followed(server: FakeApiServer, heard: Heard) -> None:
+    large = item("job", "Complete")
+    large["metadata"]["annotations"] = {"team.example/notes": "x" * 300_000}
+    await server.change(JOBS, large)
+    await heard.until(lambda: ("job", "Complete") in heard.changes or bool(heard.troubles[2:]))
+    assert heard.changes[-1] == ("job", "Complete")
+    assert not any(heard.troubles)

@@ -20,13 +20,13 @@ BUILT = "net/http\nexample.com/tool\n"
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds_a_look: float) -> tuple[FakeShell, str]:
     """Build kind with a go that prints the above, by a clock that moves with every look at it."""
     places, out, ticks = Places(tmp_path), io.StringIO(), itertools.count()
-    monkeypatch.setattr("bed.gobuild.shutil.which", lambda _: "go")
+    monkeypatch.setattr("bed.toolchain.shutil.which", lambda _: "go")
 
     def go_build(words: list[str]) -> str:
         (Path(words[words.index("-o") + 1]) / "kind").touch()
         return BUILT
 
-    shell = FakeShell({"go list -deps": LISTED, "go build": go_build})
+    shell = FakeShell({"go env GOVERSION": "go1.26.0", "go list -deps": LISTED, "go build": go_build})
     steps = Steps(out=out, clock=lambda: next(ticks) * seconds_a_look)
     gobuild.GoBuilder(places, shell, steps).build(["kind"])
     return shell, out.getvalue()

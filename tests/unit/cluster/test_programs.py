@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from bed import gobuild
+from bed import gobuild, toolchain
 from bed.places import MODULES
 from bed.programs import BY_NAME, PROGRAMS, kubernetes_version, ldflags, pinned_version
 from bed.shell import Failure
@@ -20,10 +20,10 @@ def test_every_program_is_pinned_by_a_committed_module() -> None:
 
 def test_the_go_that_is_asked_for_is_what_the_modules_need() -> None:
     asked = [re.findall(r"^go (\d+)\.(\d+)", each.read_text(), re.M) for each in MODULES.glob("*/go.mod")]
-    assert "{}.{}".format(*max((int(a), int(b)) for [(a, b)] in asked)) == gobuild.GO_VERSION
-    root = Path(__file__).parents[3]
-    for page in ("README.md", "docs/testbed.md"):
-        assert f"Go {gobuild.GO_VERSION} or newer on `PATH`" in (root / page).read_text()
+    assert "{}.{}".format(*max((int(a), int(b)) for [(a, b)] in asked)) == toolchain.GO_VERSION
+    assert toolchain.RELEASE.startswith(f"{toolchain.GO_VERSION}.")
+    page = (Path(__file__).parents[3] / "docs/testbed.md").read_text()
+    assert f"no Go {toolchain.GO_VERSION} or newer" in page
 
 
 def test_coredns_has_the_plugins_of_kubeadms_corefile() -> None:

@@ -44,5 +44,5 @@ def test_the_summary_lists_the_longest_first_and_leaves_out_the_short() -> None:
 
 
 def test_the_demo_counts_its_steps() -> None:
-    order = inspect.getsource(demo.main) + inspect.getsource(demo.story)
+    order = inspect.getsource(demo.demonstrate) + inspect.getsource(demo.story)
     assert [int(number) for number in re.findall(r"with step\((\d+), ", order)] == list(range(1, demo.STEPS + 1))

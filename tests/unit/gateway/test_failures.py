@@ -345,3 +345,17 @@ async def test_early_answer_to_a_large_body_is_passed_on(start: Start) -> None:
     assert (await client.ask(post())).status == 200
     await asyncio.wait_for(over.wait(), 5)
     server.close()
+
+
+async def test_a_service_that_is_deleted_under_a_request_leaves_no_series(start: Start) -> None:
+    harness = await start()
+    engine = await _scripted(harness)
+    harness.service(engine)
+    client = await harness.client()
+    await client.send(post())
+    await asyncio.wait_for(engine.arrived.wait(), 5)
+    harness.table.drop_service(CHAT)
+    await engine.stop()
+    reply = await client.reply()
+    assert (reply.status, reply.error["message"]) == (404, "team/chat was deleted before it answered the request.")
+    assert harness.metric("slipway_gateway_upstream_retries_total", reason="failed", **LABELS) is None

@@ -94,4 +94,4 @@ def stopped(service: Service) -> Refusal:
 
 
 def gone(service: Service) -> Refusal:
-    return Refusal(404, "model_not_found", f"{service.key} was deleted while the request waited for it.", param="model")
+    return Refusal(404, "model_not_found", f"{service.key} was deleted before it answered the request.", param="model")

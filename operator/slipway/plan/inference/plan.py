@@ -13,6 +13,7 @@ from ..conditions import ACCEPTED, READY, SCALING, Condition, Finding, find, unk
 from ..names import MAIN_CONTAINER
 from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Delete, Plan
+from ..pod import mounting
 from ..pod import template as podtemplate
 from ..volumes import ClaimPath
 from . import acceptance, pods, source, starting
@@ -141,7 +142,7 @@ def _applied(visit: _Visit, spec: InferenceServiceSpec, found: Found, revision: 
         missing=found.claim_lost,
         source_lost=found.source_lost,
         served=_served(observed, found),
-        trouble=_trouble(observed, replicas, found.served),
+        trouble=_trouble(visit, replicas, found.served),
         revision=revision,
         desired=spec.replicas,
         starting=starting.told(replicas.current, spec.startup_seconds),
@@ -149,7 +150,14 @@ def _applied(visit: _Visit, spec: InferenceServiceSpec, found: Found, revision: 
     )
     refused = any(ref in observed.refused for ref in _refs(observed, spec))
     look_again = refused or found.claim_lost is not None
-    return visit.tells(view, Plan(status={}, apply=objects, delete=_deletions(visit, spec), look_again=look_again))
+    told = Plan(
+        status={},
+        apply=objects,
+        delete=_deletions(visit, spec),
+        requeue_after=mounting.left_seconds(observed.pods, visit.now),
+        look_again=look_again,
+    )
+    return visit.tells(view, told)
 
 
 def _deployment(visit: _Visit, spec: InferenceServiceSpec, found: Found, replicas: Replicas, template: Obj) -> Obj:
@@ -185,8 +193,9 @@ def _refs(observed: Observed, spec: InferenceServiceSpec) -> tuple[Ref, ...]:
     return (*refs, scaled_object_ref(observed.owner)) if spec.scaling else refs
 
 
-def _trouble(observed: Observed, replicas: Replicas, served: Served) -> Finding | None:
+def _trouble(visit: _Visit, replicas: Replicas, served: Served) -> Finding | None:
     """Why replicas do not answer, the most telling first; of the revision asked for before any older one."""
+    observed = visit.observed
     ours = own(observed, deployment_ref(observed.owner))
     refusal = (
         _refused_child(observed, deployment_ref(observed.owner))
@@ -196,6 +205,7 @@ def _trouble(observed: Observed, replicas: Replicas, served: Served) -> Finding 
     return (
         podtemplate.steady(refusal, find(observed.owner.status, READY))
         or placed(pod_problem(replicas.current), served)
+        or mounting.not_mounted(replicas.current, visit.now)
         or pod_problem(replicas.older)
         or no_progress(ours)
     )

@@ -1,6 +1,7 @@
 """vLLM: its command line from a spec, the same on Slipway's CPU image and on the published vllm/vllm-openai.
 
-What a CPU needs beyond it is environment; flags such as --dtype are the user's to give in engineArgs.
+What a CPU needs beyond it is environment, and no compilation: the CPU image has no compiler, and without one the engine
+ends at its start. Flags such as --dtype are the user's to give in engineArgs.
 """
 
 from ...api.inferenceservice import InferenceServiceSpec
@@ -25,6 +26,7 @@ def arguments(spec: InferenceServiceSpec, owner: Owner, model: Served) -> list[s
         *_names(owner, model.adapter),
         *("--shutdown-timeout", str(spec.drain_seconds)),
         *(("--tensor-parallel-size", str(tensor)) if tensor > 1 else ()),
+        *(("--enforce-eager",) if spec.accelerator == "cpu" else ()),
         *map(literal, spec.engine_args),
     ]
 

@@ -76,9 +76,11 @@ _VALUES: Mapping[tuple[str, str], str] = {
     ("--distributed-executor-backend", "external_launcher"): why.ONE_POD,
 }
 
-# What vLLM refuses, or quietly turns off, on a CPU (vllm/platforms/cpu.py, vllm/config/model.py of 0.32.0).
+# What vLLM refuses, or quietly turns off, on a CPU (vllm/platforms/cpu.py, vllm/config/model.py of 0.32.0), and what
+# the CPU image has no compiler for.
 _ON_CPU: Mapping[str, str] = {
     "--enable-sleep-mode": "the engine has no sleep mode on a CPU; remove it, or set spec.accelerator to nvidia",
+    "--no-enforce-eager": "the CPU image has no compiler, and without one the engine does not start; remove it",
     "--enable-dbo": "the engine has no dual-batch overlap on a CPU; remove it, or set spec.accelerator to nvidia",
 }
 

@@ -36,6 +36,7 @@ def pod(body: Obj) -> Pod:
         bound=epoch(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
         gone_by=epoch(metadata.get("deletionTimestamp")),
         disruption=_disruption(conditions.get("DisruptionTarget", {})),
+        unprepared=conditions.get("PodReadyToStartContainers", {}).get("status") == "False",
         containers=tuple(_containers(status)),
     )
 

@@ -147,6 +147,19 @@ def _own_claim_stays(situation: Situation) -> Finding | None:
     return Finding("ClaimTerminating", message)
 
 
+def _own_claim_may_go(situation: Situation) -> Finding | None:
+    """Before the first attempt only: a claim from which a user takes the owner later is kept, and the job goes on."""
+    output = situation.spec.output
+    if output.when_deleted != "Delete" or situation.attempt > 0 or not claims.is_nobodys(situation):
+        return None
+    name = claims.output_ref(situation).name
+    message = (
+        f"spec.output.whenDeleted: PersistentVolumeClaim {name!r} was kept from an earlier job, whose output Delete "
+        "would remove with this one: leave whenDeleted at Retain, rename the job, or delete the claim"
+    )
+    return Finding("ClaimKept", message)
+
+
 def _gang_name_free(situation: Situation) -> Finding | None:
     refs = (situation.gang_ref, *cleanup.gangs_of_pods(situation))
     found = next((ref.name for ref in refs if unseen.is_anothers(situation.observed, ref)), None)
@@ -182,6 +195,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     _output_shared,
     _own_claim_free,
     _own_claim_stays,
+    _own_claim_may_go,
     _gang_name_free,
     _template_policy,
     _template_verdict,

@@ -6,6 +6,7 @@ from .. import labels, names
 from ..observed import Child, Obj, Owner, Ref
 from ..volumes import Access, claim_ref, writers
 from .situation import Situation
+from .unseen import owner_uid
 
 DEFAULT_SIZE = "10Gi"
 
@@ -78,15 +79,27 @@ def output_access(situation: Situation) -> Access:
     return "node" if is_own(situation.spec) or claim is None else writers(claim)
 
 
+def is_nobodys(situation: Situation) -> bool:
+    """Whether the output's claim, of Slipway's own, is there and would go with no job: it was kept from an earlier one,
+    or a user took its owner off."""
+    if child := seen(situation):
+        return not child.owner_uid
+    claim = situation.observed.read.get(output_ref(situation))
+    return claim is not None and not owner_uid(claim)
+
+
 def own_claim(situation: Situation) -> Obj:
-    """The claim that Slipway makes. Only with whenDeleted Delete does the job own it, so that it goes with the job."""
+    """The claim that Slipway makes. Only with whenDeleted Delete does the job own it, so that it goes with the job.
+
+    One that is there without an owner gets none: what an earlier job was to leave must not go with this one.
+    """
     owner, output = situation.observed.owner, situation.spec.output
     metadata: Obj = {
         "name": names.output_claim(owner.name),
         "namespace": owner.namespace,
         "labels": {labels.MANAGED_BY: labels.MANAGER, labels.TRAINING_JOB: owner.name},
     }
-    if output.when_deleted == "Delete":
+    if output.when_deleted == "Delete" and not is_nobodys(situation):
         metadata["ownerReferences"] = [owner_reference(owner)]
     spec: Obj = {
         "accessModes": ["ReadWriteOnce"],

@@ -23,6 +23,7 @@ from .. import conditions, depth
 from ..conditions import Finding, false
 from ..observed import Obj, Observed, Ref
 from ..outcome import Defaults, Plan
+from ..pod import mounting
 from . import (
     accepted,
     backoff,
@@ -211,6 +212,7 @@ def _watch_seconds(situation: Situation) -> float | None:
         stall.left_seconds(situation),
         trials.wait_seconds(situation),
         elastic.left_seconds(situation),
+        mounting.left_seconds(situation.pods, situation.now),
     )
     return min((seconds for seconds in waits if seconds), default=None)
 

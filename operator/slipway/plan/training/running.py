@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from .. import conditions
 from ..conditions import Condition, Finding, false, true
 from ..observed import Pod
+from ..pod.mounting import not_mounted
 from ..pod.problems import UNSCHEDULABLE, first_problem, steady
 from ..pod.template import steady as steady_words
 from . import backoff, claims, deadnode, elastic, queue, restarting, suspension, trials
@@ -98,6 +99,10 @@ def _problem(situation: Situation) -> Finding | None:
     return Finding(found.reason, f"{found.message}{elastic.of_waiting(situation)}")
 
 
+def _not_mounted(situation: Situation) -> Finding | None:
+    return not_mounted(situation.pods, situation.now)
+
+
 def _restart(situation: Situation) -> Finding | None:
     """The reason of the restart stands until the new pods have something to tell."""
     cause = restarting.cause(situation)
@@ -168,6 +173,7 @@ REASONS: tuple[Callable[[Situation], Finding | None], ...] = (
     _held,
     _refused_pods,
     _problem,
+    _not_mounted,
     _restart_goes_on,
     _no_pods,
     _missing_pods,

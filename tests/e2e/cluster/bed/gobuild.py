@@ -10,14 +10,13 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from bed import stamps
+from bed import stamps, toolchain
 from bed.compiling import Compiling
 from bed.places import MODULES, Places
 from bed.programs import BY_NAME, PROGRAMS, Program, ldflags
 from bed.shell import Failure, Shell
 from bed.steps import Steps, numbered
 
-GO_VERSION = "1.26"  # the newest that a module asks for
 GO_CACHE_LIMIT_BYTES = 12 * 1024**3
 
 
@@ -57,8 +56,7 @@ class GoBuilder:
         if not stale:
             self._steps.skip("Go programs", "all in the cache")
             return
-        if not shutil.which("go"):
-            raise Failure(f"`go` is not on PATH: programs are built from Go modules. Install Go {GO_VERSION} or newer")
+        toolchain.ensure(self._places, self._shell, self._steps)
         for batch, place in numbered(batches(stale)):
             with self._steps.step(f"go build {' '.join(program.name for program in batch)}{place}"):
                 self._build_batch(batch)
@@ -80,6 +78,7 @@ class GoBuilder:
 
     def module_source(self, module_dir: str, module: str) -> Path:
         """Return where the Go module cache keeps a pinned module's source, such as the manifests it ships."""
+        toolchain.ensure(self._places, self._shell, self._steps)
         with self._steps.step(f"source of {module}"):
             self._shell.run(
                 ["go", "mod", "download", module], cwd=MODULES / module_dir, env=self.environment(), timeout_seconds=300

@@ -24,6 +24,11 @@ class Places:
         return self.cache / "bin"
 
     @property
+    def go(self) -> Path:
+        """Go's own release, where the machine has none that is new enough."""
+        return self.cache / "go"
+
+    @property
     def uv_bin(self) -> Path:
         """uv, where scripts/lib.sh installs it when the machine has none."""
         return self.cache / "uv" / "bin"

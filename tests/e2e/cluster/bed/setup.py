@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 
 from bed.shell import Failure, Shell
 from bed.steps import Steps
 
-# program -> Debian package
+# program -> Debian package. Go is fetched when something is built with it (toolchain.py).
 NEEDED = {"dockerd": "docker.io", "debootstrap": "debootstrap", "iptables": "iptables", "git": "git"}
 
 
@@ -19,20 +20,25 @@ def missing_packages() -> list[str]:
 
 
 def install_packages(shell: Shell, steps: Steps) -> None:
-    """Install the missing packages with apt. Raises Failure where there is no apt, or no uv."""
+    """Install the missing packages. Raises Failure where there is no apt, or no uv."""
     packages = missing_packages()
     # A docker client with an engine behind it, perhaps on another machine, needs no dockerd.
     if "docker.io" in packages and shell.ok(["docker", "version"], timeout_seconds=20):
         packages.remove("docker.io")
-    if not packages:
-        steps.skip("Debian packages", "all there")
-    elif not shutil.which("apt-get"):
-        raise Failure(f"this is not Debian: install what provides {', '.join(packages)} yourself")
+    if packages:
+        apt_install(packages, shell, steps)
     else:
-        with steps.step(f"apt-get install {' '.join(packages)}"):
-            shell.run(["apt-get", "update"], timeout_seconds=600)
-            command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-            shell.run(command, env={"DEBIAN_FRONTEND": "noninteractive"}, timeout_seconds=1200)
+        steps.skip("Debian packages", "all there")
     if not shutil.which("uv"):
         raise Failure("uv is missing, which the images are built with: run `make setup` once, or install it")
     steps.skip("uv", "there")
+
+
+def apt_install(packages: Sequence[str], shell: Shell, steps: Steps) -> None:
+    """Raises Failure where there is no apt."""
+    if not shutil.which("apt-get"):
+        raise Failure(f"this is not Debian: install what provides {', '.join(packages)} yourself")
+    with steps.step(f"apt-get install {' '.join(packages)}"):
+        shell.run(["apt-get", "update"], timeout_seconds=600)
+        command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+        shell.run(command, env={"DEBIAN_FRONTEND": "noninteractive"}, timeout_seconds=1200)

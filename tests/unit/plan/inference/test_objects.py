@@ -22,6 +22,7 @@ from .world import (
     claim,
     owner,
     revision_of,
+    said,
     settle,
     spec,
     world,
@@ -48,7 +49,7 @@ def parsed(**fields: object) -> InferenceServiceSpec:
 
 
 def test_arguments_in_order() -> None:
-    outcome = settle(spec(engineArgs=["--dtype=bfloat16", "--enforce-eager"], drainSeconds=7))
+    outcome = settle(spec(engineArgs=["--dtype=bfloat16"], drainSeconds=7))
     assert main(outcome)["command"] == ["vllm", "serve"]
     assert main(outcome)["args"] == [
         "/slipway/model/llama",
@@ -61,9 +62,21 @@ def test_arguments_in_order() -> None:
         "team/chat",
         "--shutdown-timeout",
         "7",
-        "--dtype=bfloat16",
         "--enforce-eager",
+        "--dtype=bfloat16",
     ]
+
+
+def test_on_a_gpu_the_engine_compiles() -> None:
+    """The CPU image has no compiler: without the flag its engine ends at the start."""
+    assert "--enforce-eager" not in main(settle(spec(accelerator="nvidia")))["args"]
+
+
+def test_compilation_is_refused_on_a_cpu() -> None:
+    outcome = settle(spec(engineArgs=["--no-enforce-eager"]))
+    message = "spec.engineArgs[0]: the CPU image has no compiler, and without one the engine does not start; remove it"
+    assert said(outcome, "Accepted") == ("False", "UnsupportedEngineArgument", message)
+    assert said(settle(spec(engineArgs=["--no-enforce-eager"], accelerator="nvidia")), "Accepted")[0] == "True"
 
 
 def test_a_pause_by_another_hand_is_undone() -> None:

@@ -218,6 +218,22 @@ def test_trouble_of_the_revision_asked_for_is_told_before_an_older_ones() -> Non
     assert (both, older) == (CRASH, CRASH.replace("chat-crashed", "chat-aaa"))
 
 
+def test_a_pod_whose_volumes_are_not_mounted_is_named() -> None:
+    stuck = pod("a", REVISION, phase="Pending", ready=False, unprepared=True, bound=NOW - 20)
+    outcome = settle(spec(), pods=(stuck,))
+    status, reason, message = said(outcome, "Ready")
+    assert (status, reason) == ("False", "VolumesNotMounted")
+    assert message.startswith("pod a has a node, but its volumes are not mounted")
+    assert outcome.requeue_after is None
+
+
+def test_a_pod_that_has_just_got_its_node_is_looked_at_again() -> None:
+    fresh = pod("a", REVISION, phase="Pending", ready=False, unprepared=True, bound=NOW - 5)
+    outcome = settle(spec(), pods=(fresh,))
+    assert said(outcome, "Ready")[1] != "VolumesNotMounted"
+    assert outcome.requeue_after == 15.0
+
+
 def test_a_model_that_is_not_there_is_named_by_its_claim_too() -> None:
     """Where the check looked is inside the pod; an older revision may have looked elsewhere."""
     empty = container("model-check", state="terminated", exit_code=1, message="/slipway/model/llama does not exist")

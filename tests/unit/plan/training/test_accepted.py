@@ -246,6 +246,26 @@ def test_a_claim_kept_from_an_earlier_job_of_that_name_is_taken_up() -> None:
     assert len(made.apply) == 1
 
 
+@pytest.mark.parametrize("told", ["by the watch", "by a read"])
+def test_a_claim_kept_from_an_earlier_job_does_not_go_with_this_one(told: str) -> None:
+    """Taken up with an owner, it went with this job, and the earlier job's model with it."""
+    message = (
+        "spec.output.whenDeleted: PersistentVolumeClaim 'demo-output' was kept from an earlier job, whose output "
+        "Delete would remove with this one: leave whenDeleted at Retain, rename the job, or delete the claim"
+    )
+    spec = {**RECIPE, "output": {"whenDeleted": "Delete"}}
+    seen = (claim_child(),) if told == "by the watch" else ()
+    what = fresh(spec, children=seen, read=NOTHING_THERE | {claim_ref(): claim(labels=OURS)})
+    made = assert_refused(what, "ClaimKept", message)
+    assert made.apply == ()
+
+
+def test_a_claim_that_the_job_owns_goes_with_it() -> None:
+    what = fresh({**RECIPE, "output": {"whenDeleted": "Delete"}}, children=(claim_child(owner_uid=UID),))
+    (body,) = assert_accepted(what).apply
+    assert body["metadata"]["ownerReferences"][0]["uid"] == UID
+
+
 def test_a_claim_of_an_earlier_job_that_is_going() -> None:
     message = "PersistentVolumeClaim 'demo-output' of an earlier job is being deleted: the job starts when it is gone"
     made = assert_refused(fresh(children=(claim_child(deleting=True),)), "ClaimTerminating", message)

@@ -20,6 +20,7 @@ from .builders import (
     observed,
     owner,
     planned,
+    running_status,
 )
 
 OWNED = {
@@ -85,8 +86,20 @@ def test_the_claim_as_asked_for() -> None:
 
 
 def test_the_job_owns_its_claim_only_when_the_claim_is_to_go_with_it() -> None:
-    assert applied(whenDeleted="Delete")["metadata"]["ownerReferences"] == [OWNED]
-    assert "ownerReferences" not in applied(whenDeleted="Retain")["metadata"]
+    assert first(whenDeleted="Delete")["metadata"]["ownerReferences"] == [OWNED]
+    assert "ownerReferences" not in first(whenDeleted="Retain")["metadata"]
+
+
+def first(**output: Any) -> Any:
+    """The claim of a job that has none yet."""
+    (body,) = planned(fresh({**RECIPE, "output": output}, children=())).apply
+    return body
+
+
+def test_a_claim_from_which_a_user_takes_the_owner_stays_so() -> None:
+    spec = {**RECIPE, "output": {"whenDeleted": "Delete"}}
+    (body,) = planned(fresh(spec, status=running_status(1))).apply
+    assert "ownerReferences" not in body["metadata"]
 
 
 def test_a_claim_of_the_users_is_not_applied() -> None:

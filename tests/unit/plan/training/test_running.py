@@ -9,6 +9,7 @@ from slipway.plan.outcome import Delete, Event
 
 from .builders import (
     EARLIER_TEXT,
+    NOW,
     NOW_TEXT,
     RECIPE,
     claim_child,
@@ -131,6 +132,29 @@ def test_a_pod_without_a_node_is_named_and_recovers() -> None:
     assert told(made)["Running"] == ("False", "Unschedulable", message)
     mended = planned(with_gang(*gang_pods(), status=made.status))
     assert told(mended)["Running"][0] == "True"
+
+
+def unmounted(seconds: float) -> Any:
+    return pod(phase="Pending", scheduled=True, unprepared=True, bound=NOW - seconds)
+
+
+def test_a_pod_whose_volumes_are_not_mounted_is_named_and_recovers() -> None:
+    made = planned(with_gang(unmounted(20.0), pod("worker-0")))
+    message = (
+        "pod demo-0-master-0 has a node, but its volumes are not mounted or its network is not set up (a Secret, "
+        "ConfigMap or claim that is not there, or a claim that another node holds); its events say which: kubectl "
+        "describe pod demo-0-master-0"
+    )
+    assert told(made)["Running"] == ("False", "VolumesNotMounted", message)
+    assert Event("Warning", "VolumesNotMounted", message) in made.events
+    mended = planned(with_gang(*gang_pods(), status=made.status))
+    assert told(mended)["Running"][0] == "True"
+
+
+def test_a_pod_that_has_just_got_its_node_is_looked_at_again() -> None:
+    made = planned(with_gang(unmounted(17.0), pod("worker-0")))
+    assert told(made)["Running"][1] == "WaitingForPods"
+    assert made.requeue_after == 3.0
 
 
 def test_how_many_of_many_pods_run() -> None:
