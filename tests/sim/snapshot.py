@@ -81,11 +81,13 @@ def snapshot(api: Emulator) -> Snapshot:
 
 
 def _names(bodies: list[tuple[str, Obj]]) -> dict[str, str]:
-    """Names for values that differ from run to run: uids, and revisions, which are hashes over uids."""
+    """Names for values that differ from run to run: uids, revisions (hashes over uids), and names of replicas."""
     found: dict[str, str] = {}
     for resource, body in bodies:
         metadata = body["metadata"]
         found[metadata["uid"]] = f"<uid of {resource} {metadata['name']}>" if resource != POD.full else "<uid of a pod>"
+        if resource == POD.full and REVISION in metadata["labels"]:
+            found[metadata["name"]] = "<a replica>"
         template = (body.get("spec") or {}).get("template")
         if isinstance(template, dict) and REVISION in (template.get("metadata") or {}).get("labels", {}):
             found[template["metadata"]["labels"][REVISION]] = f"<revision of {metadata['name']}>"
