@@ -1,7 +1,8 @@
 """A pod of two processes, the simulated engine and the sidecar, under a stand-in for the kubelet that keeps its probes.
 
 What the stand-in does is what kubelets do: readiness is read off; liveness is asked once the start was told, and three
-failures in a row kill the engine and start it again; a sidecar that ends is started again, and its last words are kept.
+failures in a row end the engine, by SIGTERM and two seconds later by SIGKILL, and start it again; a sidecar that ends
+is started again, and its last words are kept.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from tests.unit.simulated_engine.served import command_line, model_directory
 
 PERIOD_SECONDS = 0.1
 LIVE_FAILURES = 3
+TERM_SECONDS = 2.0
+DRAIN: dict[Dialect, tuple[str, ...]] = {"vllm": ("--shutdown-timeout", "45"), "sglang": ()}  # as Slipway renders it
 WEDGE_SECONDS = 2.0
 PATIENCE = ("--interval", "0.2", "--idle-interval", "1", "--wedge-seconds", str(WEDGE_SECONDS))
 
@@ -34,6 +37,7 @@ class Pod:
     engine_port: int = field(default_factory=free_port)
     sidecar_port: int = field(default_factory=free_port)
     restarts: int = 0  # of the engine
+    ready: bool = False
     unready: int = 0  # answers of /readyz after the first token that were no 200
     words: list[str] = field(default_factory=list)  # the sidecar's last ones, each time that it ended with 3
     _engine: asyncio.subprocess.Process | None = None
@@ -45,7 +49,9 @@ class Pod:
 
     async def start_engine(self) -> None:
         model = model_directory(self.image / "model")
-        flags = command_line(self.dialect, model, "--host", "127.0.0.1", "--port", str(self.engine_port))
+        flags = command_line(
+            self.dialect, model, "--host", "127.0.0.1", "--port", str(self.engine_port), *DRAIN[self.dialect]
+        )
         self._engine = await start(self.image, command_of(self.dialect, *flags), self.behaviour)
 
     async def start_sidecar(self) -> None:
@@ -86,12 +92,13 @@ class Pod:
             await asyncio.sleep(PERIOD_SECONDS)
             await self._revive_sidecar()
             started = started or await self.probe("/startedz")
+            self.ready = started and await self.probe("/readyz")
             if not started:
                 continue
-            self.unready += not await self.probe("/readyz")
+            self.unready += not self.ready
             failures = 0 if await self.probe("/livez") else failures + 1
             if failures >= LIVE_FAILURES:
-                await self._end(self._engine)
+                await self._end(self._engine, TERM_SECONDS)
                 await self.start_engine()
                 self.restarts += 1
                 started, failures = False, 0
@@ -103,10 +110,16 @@ class Pod:
         self.words.append(self.log.read_text())
         await self.start_sidecar()
 
-    async def _end(self, process: asyncio.subprocess.Process | None) -> None:
-        if process is not None and process.returncode is None:
+    async def _end(self, process: asyncio.subprocess.Process | None, term_seconds: float = 0.0) -> None:
+        if process is None or process.returncode is not None:
+            return
+        if term_seconds:
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), term_seconds)
+        with contextlib.suppress(ProcessLookupError):
             process.kill()
-            await process.communicate()
+        await process.communicate()
 
     async def stop(self) -> None:
         await self._end(self._engine)

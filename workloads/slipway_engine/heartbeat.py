@@ -278,5 +278,8 @@ def _unanswered(state: State, now: float, settings: Settings) -> tuple[State, Ac
 
 
 def _refused(state: State, refusal: Refused, settings: Settings) -> tuple[State, Action]:
-    """The engine itself says that it cannot: believed at once, and it is asked again."""
+    """The engine itself says that it cannot: believed at once, and it is asked again. Of a silent one that is no sign
+    of life: vLLM refuses what comes while it is being ended, and the next engine while it loads, with new counters."""
+    if state.phase == "silent":
+        return state, Action("look", settings.silent_interval_seconds)
     return replace(state, phase="failing", detail=refusal.detail), Action("probe", settings.interval_seconds)

@@ -272,6 +272,15 @@ def test_the_end_of_a_silent_engine_ends_the_watch_with_the_verdict(seen: Observ
     assert not state.ready
 
 
+def test_a_silent_engine_that_refuses_while_it_is_being_ended_stays_silent() -> None:
+    """vLLM answers what comes during its drain without a token; the engine after it may refuse while it loads."""
+    state, action = after(*SILENT, (42.0, Refused("the engine completed the prompt without a token")))
+    assert wedged(state, 42.0, SETTINGS) == "no token for 32 s: 2 requests are in the engine"
+    assert action == Action("look", 0.2)
+    assert after((43.0, REFUSED), state=state)[0].verdict.startswith("no token for 33 s")
+    assert after((43.0, Reading(tokens=0, requests=0)), state=state)[0].verdict.startswith("no token for 33 s")
+
+
 def test_an_engine_that_ends_otherwise_is_no_wedge() -> None:
     for observation in (REFUSED, Reading(tokens=0, requests=0)):
         state, action = after(*READY, (10.0, observation))
