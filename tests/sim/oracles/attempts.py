@@ -1,4 +1,5 @@
-"""One gang at a time, counted upwards, restarted for a reason, and nothing after the end.
+"""One gang at a time, counted upwards, restarted for a reason, and nothing after the end. At rest a job that is
+accepted and not over has one, which is its own; and undisturbed none runs on past its deadline.
 
 But for a gang whose creation was on its way, unanswered, when its attempt was given up or the job ended: nobody can
 call such a request back. What it makes must be gone at the end.
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 GANGS = "pytorchjobs.kubeflow.org"
 CREATE = "/pytorchjobs"  # how the path ends on which one is made
+LATE_SECONDS = 3.0  # past its deadline, where nobody is slow
 
 
 class Attempts(Oracle):
@@ -55,6 +57,7 @@ class Attempts(Oracle):
         if attempt > before + 1:
             self.wrong(f"attempt jumps from {before} to {attempt}")
         self._budgets(job, status)
+        self._deadline(job, status)
         resized = self._sizes(job, attempt > before)
         given_up = resized or self._suspended[uid] or (uid, str(before)) in self._hurt or self._hangs(status)
         if attempt > before and not given_up:
@@ -68,6 +71,12 @@ class Attempts(Oracle):
         if over:
             self._over[uid] = over
             self._turned[uid] = self._turned.get(uid, 0.0) if known else self.world.time()
+
+    def _deadline(self, job: Obj, status: Obj) -> None:
+        limit, ran = job["spec"].get("deadlineSeconds"), (status.get("allocation") or {}).get("seconds", 0)
+        undisturbed = not self.world.faults and self.world.script.timing == "calm"
+        if limit is not None and undisturbed and ran > limit + LATE_SECONDS:
+            self.wrong(f"{job['metadata']['name']} has run for {ran} s, where its deadline is {limit} s")
 
     def _sizes(self, job: Obj, new_attempt: bool) -> bool:
         """Whether this is an attempt for another number of nodes. Each of those is counted, and within its bounds."""
@@ -146,6 +155,17 @@ class Attempts(Oracle):
             uid, attempt = labels.get(OWNER_UID, ""), labels.get(ATTEMPT, "")
             if self._belated.get(uid) == attempt != str(self._attempt.get(uid, 0)):
                 self.wrong(f"gang {gang['metadata']['name']}, which a late request made, is left")
+        for job in self.world.api.list(JOBS, None, "")[0]:
+            over = is_true(job, "Complete") or is_true(job, "Failed")
+            wanted = is_true(job, "Accepted") and not over and not job["spec"].get("suspend")
+            if wanted and "deletionTimestamp" not in job["metadata"] and not self._has_gang(job):
+                self.wrong(f"{job['metadata']['name']} is accepted and not over, and no gang of its own is there")
+
+    def _has_gang(self, job: Obj) -> bool:
+        metadata = job["metadata"]
+        gangs = self.world.api.list(GANGS, metadata["namespace"], "")[0]
+        owners = {o["uid"] for gang in gangs for o in gang["metadata"].get("ownerReferences") or []}
+        return metadata["uid"] in owners
 
     def _held(self, pod: Obj) -> bool:
         """Whether its gang is suspended, by a queue or another hand: then it goes because it shall."""

@@ -45,9 +45,10 @@ class Rest(Oracle):
             self.wrong(f"a restart changes {resource} {event.object['metadata']['name']} ({event.type})")
 
     def _refused_before(self, sent: "Sent") -> bool:
-        same = (s for s in reversed(self.world.network.history) if s is not sent and s.path == sent.path and s.write)
-        last = next(same, None)
-        return last is not None and last.status is not None and last.status >= 400
+        """By the last answer that anybody got."""
+        history = reversed(self.world.network.history)
+        same = (s.status for s in history if s.path == sent.path and s.write and s.status is not None)
+        return next(same, 0) >= 400
 
 
 def _of_the_leader(sent: "Sent") -> bool:

@@ -39,6 +39,7 @@ SERVING = (
         "a service's volume cannot be mounted",
         (MODELS, Step(Create(service())), Step(after=60.0)),
         (Fate("serve-*", trouble="unmounted"),),
+        strict=False,  # the message names the pod
         settled=("InferenceService/serve Ready=False:VolumesNotMounted",),
     ),
     Scenario("three replicas", (MODELS, Step(Create(service(replicas=3)))), settled=SERVING_END),
