@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-Trouble = Literal["", "unschedulable", "pull", "crash", "unready", "evicted", "unmounted"]
+Trouble = Literal["", "unschedulable", "pull", "crash", "unready", "evicted", "unmounted", "wedged"]
 
 SUCCESS = '{"evaluation": {"bitsPerByte": "2.9", "unigramBitsPerByte": "4.6"}, "step": 200}'
 
@@ -24,6 +24,8 @@ class Fate:
     trouble: Trouble = ""
     times: int | None = None
     reports: int | None = None  # after so many rank 0 hangs, and says nothing more; None: it reports until it ends
+    # "wedged": what serves stands still after `run_seconds`, is ended for it and started again, so many `wedges` times.
+    wedges: int = 1
     grace_seconds: float | None = None  # how long it takes to go; None: as the timing says
 
     def meets(self, name: str) -> bool:

@@ -120,6 +120,8 @@ class Meddling:
     write: int | None = None
 
 
+BACK_MOST_SECONDS = 300.0  # by more, and nothing that waits comes while a run lasts
+
 Fault = Crash | Kill | Answer | Late | Storm | Slow | Silence | Overlook | Partition | WallJump | Meddling
 
 
@@ -130,7 +132,9 @@ def over(fault: Fault) -> float:
             return fault.at + fault.down_seconds
         case Storm() | Slow() | Silence() | Partition():
             return fault.at + fault.seconds
-        case WallJump() | Meddling():
+        case WallJump():  # what waits for a time waits for longer, when the clock goes back by seconds
+            return fault.at + (-fault.seconds if -BACK_MOST_SECONDS <= fault.seconds < 0 else 0.0)
+        case Meddling():
             return fault.at
         case _:
             return 0.0

@@ -13,7 +13,7 @@ from .apiserver import Emulator
 
 TIMES = frozenset({
     "lastTransitionTime", "startTime", "completionTime", "creationTimestamp", "updated", "progress", "allocation",
-    "runningSeconds", "pace", "admissionTime",
+    "runningSeconds", "pace", "admissionTime", "time",
     "lastFailure",  # of one disturbance or another: oracles/attempts.py looks at what it counted as
     "observedGeneration",  # how often a user changed a spec on the way; oracles/status.py compares it
 })  # fmt: skip
@@ -81,11 +81,13 @@ def snapshot(api: Emulator) -> Snapshot:
 
 
 def _names(bodies: list[tuple[str, Obj]]) -> dict[str, str]:
-    """Names for values that differ from run to run: uids, and revisions, which are hashes over uids."""
+    """Names for values that differ from run to run: uids, revisions (hashes over uids), and names of replicas."""
     found: dict[str, str] = {}
     for resource, body in bodies:
         metadata = body["metadata"]
         found[metadata["uid"]] = f"<uid of {resource} {metadata['name']}>" if resource != POD.full else "<uid of a pod>"
+        if resource == POD.full and REVISION in metadata["labels"]:
+            found[metadata["name"]] = "<a replica>"
         template = (body.get("spec") or {}).get("template")
         if isinstance(template, dict) and REVISION in (template.get("metadata") or {}).get("labels", {}):
             found[template["metadata"]["labels"][REVISION]] = f"<revision of {metadata['name']}>"

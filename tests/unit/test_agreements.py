@@ -9,10 +9,11 @@ import pytest
 from slipway.api.common import GROUP, VERSION
 from slipway.api.inferenceservice import PLURAL
 from slipway.plan import labels, names
-from slipway.plan.inference import scaledobject
+from slipway.plan.inference import scaledobject, wedges
 from slipway.plan.observed import Reported
 from slipway.reconcile.progress_server import Report as Taken
 from slipway_engine import __main__ as engine
+from slipway_engine import watch
 from slipway_gateway import metrics, records
 from slipway_gateway.routes import Table
 from slipway_train import config
@@ -48,6 +49,19 @@ def test_the_sidecar_understands_its_command_line(container: int) -> None:
     command = rendered("Deployment")["spec"]["template"]["spec"]["initContainers"][container]["command"]
     assert command[0] == "slipway-engine"
     engine.parser().parse_args(command[1:])
+
+
+def test_the_operator_knows_a_wedge_by_the_sidecars_exit_code() -> None:
+    assert wedges.WEDGED_EXIT == engine.WEDGED_EXIT
+
+
+def test_the_probes_ask_what_the_sidecar_answers() -> None:
+    pod = rendered("Deployment")["spec"]["template"]["spec"]
+    probes = [each[key] for each in (*pod["initContainers"], *pod["containers"]) for key in each if "Probe" in key]
+    assert len(probes) == 3
+    source = inspect.getsource(watch.application)
+    for probe in probes:
+        assert f'"{probe["httpGet"]["path"]}"' in source
 
 
 def test_training_variables() -> None:

@@ -1,7 +1,7 @@
 """The command: `python3 -m slipway_engine check` before an engine starts, and `watch` beside it.
 
 Exit codes: 0 the model is whole, or the watched engine ended after a stop; 1 the model cannot be served; 2 the command
-line is wrong.
+line is wrong; 3 the watched engine was wedged and has been ended for it. Of 1 and 3 the termination message says why.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from .modelcheck import adapter_problem, problem
 
 DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
 TERMINATION_BYTES_MAX = 4096  # what Kubernetes keeps of it
+WEDGED_EXIT = 3  # the operator knows it by slipway.plan.inference.wedges
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,15 +41,15 @@ def parser() -> argparse.ArgumentParser:
     watch.add_argument("--engine", type=http_url, required=True, metavar="URL", help="http://127.0.0.1:8000")
     watch.add_argument("--model", required=True, metavar="NAME", help="the name that the engine serves it under")
     watch.add_argument("--port", type=port, default=8001)
+    watch.add_argument("--interval", type=seconds, default=2.5, metavar="SECONDS", help="between looks")
     watch.add_argument(
-        "--interval", type=seconds, default=5.0, metavar="SECONDS", help="between looks; also the time-out"
+        "--idle-interval", type=seconds, default=10.0, metavar="SECONDS", help="before an idle engine is asked"
     )
     watch.add_argument(
-        "--idle-interval", type=seconds, default=30.0, metavar="SECONDS", help="before an idle engine is asked"
+        "--wedge-seconds", type=seconds, default=10.0, metavar="SECONDS", help="without a token that is owed"
     )
-    watch.add_argument(
-        "--wedge-seconds", type=seconds, default=30.0, metavar="SECONDS", help="without a token that is owed"
-    )
+    watch.add_argument("--startup-seconds", type=seconds, default=1800.0, metavar="SECONDS", help="for the first token")
+    watch.add_argument("--termination-log", type=Path, default=DEFAULT_TERMINATION_LOG, metavar="FILE")
     return found
 
 
@@ -57,10 +58,14 @@ def check(model: Path, adapter: Path | None, termination_log: Path) -> int:
     found = problem(model) or (adapter_problem(adapter) if adapter else None)
     if found is None:
         return 0
-    sys.stderr.write(found + "\n")
-    with contextlib.suppress(OSError):  # outside Kubernetes there is none, and the exit code says it all the same
-        termination_log.write_bytes(found.encode(errors="backslashreplace")[:TERMINATION_BYTES_MAX])
+    last_words(found, termination_log)
     return 1
+
+
+def last_words(said: str, termination_log: Path) -> None:
+    sys.stderr.write(said + "\n")
+    with contextlib.suppress(OSError):  # outside Kubernetes there is none, and the exit code says it all the same
+        termination_log.write_bytes(said.encode(errors="backslashreplace")[:TERMINATION_BYTES_MAX])
 
 
 def watch(options: argparse.Namespace) -> int:
@@ -68,15 +73,19 @@ def watch(options: argparse.Namespace) -> int:
     from .heartbeat import Settings
     from .watch import serve
 
-    if options.wedge_seconds < options.interval:
-        parser().error("--wedge-seconds must not be less than --interval: a silence is noticed by looking")
+    if options.wedge_seconds < 2 * options.interval:
+        parser().error("--wedge-seconds must be at least twice --interval: a silence is noticed by looking")
     settings = Settings(
         interval_seconds=options.interval,
         idle_interval_seconds=options.idle_interval,
         wedge_seconds=options.wedge_seconds,
+        startup_seconds=options.startup_seconds,
     )
-    asyncio.run(serve(url=options.engine, model=options.model, port=options.port, settings=settings))
-    return 0
+    verdict = asyncio.run(serve(url=options.engine, model=options.model, port=options.port, settings=settings))
+    if not verdict:
+        return 0
+    last_words(verdict, options.termination_log)
+    return WEDGED_EXIT
 
 
 def http_url(text: str) -> str:
@@ -94,8 +103,8 @@ def port(text: str) -> int:
 
 def seconds(text: str) -> float:
     number = float(text)
-    if not 0.05 <= number <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.05 and 3600 seconds")
+    if not 0.05 <= number <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.05 and 86400 seconds")
     return number
 
 

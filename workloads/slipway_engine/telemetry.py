@@ -26,6 +26,11 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.ready = Gauge("slipway_engine_ready", "1 while /readyz answers 200.", registry=self.registry)
+        self.wedged = Gauge(
+            "slipway_engine_wedged",
+            "1 while /livez answers 503: the engine is to be restarted.",
+            registry=self.registry,
+        )
         self.probes = Counter(
             "slipway_engine_probes", "Requests for one token, by what came of them.", ["result"], registry=self.registry
         )

@@ -1,7 +1,9 @@
 """The heartbeat's effects: a loop that does what heartbeat.py decides, and the port that kubelet and Prometheus read.
 
-The sidecar ends by itself only when it was told to stop and the engine is gone; a kubelet terminates native sidecars
-after the main container. Anything that breaks the loop ends the process, so that the kubelet starts it again.
+The sidecar ends by itself only when the engine is gone: one that it was told to stop with (a kubelet terminates native
+sidecars after the main container), or one that was wedged and that the kubelet has ended for it. The end of the sidecar
+is how the latter reaches the pod's status, and so the operator; the kubelet starts it again. Anything that breaks the
+loop ends the process, so that the kubelet starts it again.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from .engine import Engine, session
-from .heartbeat import FIRST, Action, Observation, Settings, State, drain, explain, step
+from .heartbeat import FIRST, Action, Observation, Settings, State, drain, explain, step, wedged
 from .telemetry import Telemetry
 
 LOG = logging.getLogger("slipway_engine")
@@ -35,7 +37,7 @@ class Sidecar:
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # set by a stop, which cuts waiting short
 
     async def run(self) -> None:
-        """Ask and look until a draining engine is gone."""
+        """Ask and look until an engine that drains or is wedged has gone."""
         action = FIRST
         while action.kind != "stop":
             await self._wait(action.after_seconds)
@@ -47,6 +49,10 @@ class Sidecar:
         """The pod is stopping: not ready from now on."""
         self._become(drain(self.state))
         self.hurry.set()
+
+    def wedged(self) -> str:
+        """Why the kubelet should restart the engine; "" where it should not."""
+        return wedged(self.state, self.monotonic(), self.settings)
 
     async def _wait(self, seconds: float) -> None:
         if self.hurry.is_set():
@@ -68,6 +74,7 @@ class Sidecar:
     def _become(self, state: State) -> None:
         before, self.state = self.state, state
         self.telemetry.ready.set(state.ready)
+        self.telemetry.wedged.set(bool(self.wedged()))
         if state.last_token_at is not None and state.last_token_at != before.last_token_at:
             self.telemetry.last_token.set(self.wall())
         if (state.phase, state.draining) != (before.phase, before.draining):
@@ -78,21 +85,37 @@ SIDECAR = web.AppKey("sidecar", Sidecar)
 
 
 def application(sidecar: Sidecar) -> web.Application:
-    """/readyz for the kubelet, /healthz, /metrics."""
+    """/startedz, /readyz and /livez for the kubelet, which are the engine's; /healthz, the sidecar's own; /metrics."""
     app = web.Application()
     app[SIDECAR] = sidecar
+    app.router.add_get("/startedz", startedz)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get("/livez", livez)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", metrics)
     return app
 
 
+async def startedz(request: web.Request) -> web.Response:
+    """200 once the engine that runs has given a token: until then the kubelet counts its time to start."""
+    return _told(request, "started", holds=request.app[SIDECAR].state.started)
+
+
 async def readyz(request: web.Request) -> web.Response:
-    """200 while the heartbeat holds, else 503; the body says why, either way."""
+    """200 while the heartbeat holds, else 503."""
+    return _told(request, "ready", holds=request.app[SIDECAR].state.ready)
+
+
+async def livez(request: web.Request) -> web.Response:
+    """503 while the engine is wedged: only a new start can help it."""
+    return _told(request, "live", holds=not request.app[SIDECAR].wedged())
+
+
+def _told(request: web.Request, what: str, *, holds: bool) -> web.Response:
+    """The body says why, either way."""
     sidecar = request.app[SIDECAR]
     reason, message = explain(sidecar.state, sidecar.monotonic())
-    ready = sidecar.state.ready
-    return web.json_response({"ready": ready, "reason": reason, "message": message}, status=200 if ready else 503)
+    return web.json_response({what: holds, "reason": reason, "message": message}, status=200 if holds else 503)
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -104,8 +127,9 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def serve(*, url: str, model: str, port: int, settings: Settings, host: str = "0.0.0.0") -> None:  # noqa: S104
-    """Watch the engine at `url` until the pod stops, answering on `port`. Raises OSError when the port is taken."""
+async def serve(*, url: str, model: str, port: int, settings: Settings, host: str = "0.0.0.0") -> str:  # noqa: S104
+    """Watch the engine at `url` until it has gone, answering on `port`; returns why it had to be restarted, "" if the
+    pod stopped. Raises OSError when the port is taken."""
     async with session() as http:
         engine = Engine(http, url=url, model=model, timeout_seconds=settings.timeout_seconds)
         sidecar = Sidecar(engine, settings)
@@ -119,3 +143,4 @@ async def serve(*, url: str, model: str, port: int, settings: Settings, host: st
             await sidecar.run()
         finally:
             await runner.cleanup()
+        return sidecar.state.verdict

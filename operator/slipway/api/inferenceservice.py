@@ -23,6 +23,7 @@ from .common import (
     Resource,
     Rule,
     Schema,
+    Timestamp,
     name_rule,
 )
 from .trainingjob import NAME_MAX as TRAINING_JOB_NAME_MAX
@@ -133,6 +134,14 @@ class InferenceServiceSpec(Model):
     drain_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
         default=45, description="How long requests in flight may go on after a replica is told to stop."
     )
+    wedge_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
+        default=10,
+        description="How long an engine may owe a token, without any progress, before it leaves the endpoints and is"
+        " restarted.",
+    )
+    startup_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default=1800, description="How long an engine may take to load and give its first token before it is restarted."
+    )
     pod_template: PodTemplate | None = Field(
         default=None, description="What to add to the pods: resources, node selectors, volumes, tolerations."
     )
@@ -176,6 +185,17 @@ class ServedModel(ServedPlace):
     )
 
 
+class EngineWedge(Model):
+    """An engine that owed tokens, made no progress, and was restarted for it."""
+
+    pod: Annotated[str, Field(max_length=253)] = Field(description="Its pod, which is still there.")
+    time: Timestamp = Field(description="When it had last been ended.")
+    restarts: Annotated[int, Field(ge=1)] = Field(
+        description="Restarts of the pod's sidecar so far: it ends with each engine that was wedged."
+    )
+    message: Annotated[str, Field(max_length=256)] = Field(description="What was seen of it then.")
+
+
 class InferenceServiceStatus(Model):
     """Where the service stands. Written by the operator alone."""
 
@@ -201,6 +221,9 @@ class InferenceServiceStatus(Model):
         default=None,
         description="What others added to the Deployment's pod template, so to every pod: path (field manager).",
     )
+    wedges: (
+        Annotated[list[EngineWedge], Field(max_length=16), Schema(list_type="map", list_map_keys=("pod",))] | None
+    ) = Field(default=None, description="Pods whose engine was wedged and restarted, the latest 16.")
     answered_revision: Annotated[str, Field(max_length=63)] = Field(
         default="",
         description="Revision of the pods that last answered a real request. (Not a generation: scaling changes that.)",

@@ -55,6 +55,9 @@ class Container:
     last_message: str = ""
     last_exit_code: int | None = None
     finished: float | None = None  # while terminated
+    last_finished: float | None = None  # before a restart
+    since: float | None = None  # while it runs
+    started: bool = False  # it runs, and its startup probe has passed
 
 
 @dataclass(frozen=True, slots=True)

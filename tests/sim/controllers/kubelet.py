@@ -11,7 +11,7 @@ from slipway.plan.observed import Obj
 
 from ..fates import DEFAULT, Fate
 from .base import Controller, Key, going
-from .podstatus import ended, pulling, running, unmounted, unscheduled, waiting
+from .podstatus import again, ended, pulling, running, unmounted, unscheduled, waiting
 
 if TYPE_CHECKING:
     from ..world import World
@@ -29,6 +29,7 @@ class Life:
     due: float = 0.0
     began: str = ""
     reports: int = 0
+    wedges: int = 0
 
 
 class Kubelet(Controller):
@@ -106,13 +107,24 @@ class Kubelet(Controller):
 
     def _answer(self, pod: Obj, life: Life) -> None:
         """The engine has generated its first token, or never will."""
-        if life.fate.trouble != "unready":
+        if life.wedges:
+            self._write(pod, again(pod, life.began, life.began, life.wedges, ready=True))
+        elif life.fate.trouble != "unready":
             self._write(pod, running(pod, life.began, ready=True))
         self._end_in(life)
 
+    def _wedge(self, pod: Obj, life: Life) -> None:
+        """The engine stands still: it has been ended, and starts again."""
+        before, life.began = life.began, self.world.now()
+        life.wedges += 1
+        self._write(pod, again(pod, before, life.began, life.wedges, ready=False))
+        life.step, life.due = "answer", self._now() + life.fate.start_seconds
+
     def _end_in(self, life: Life) -> None:
-        if life.fate.run_seconds is None:
+        if life.fate.run_seconds is None or (life.fate.trouble == "wedged" and life.wedges >= life.fate.wedges):
             life.step = "stay"
+        elif life.fate.trouble == "wedged":
+            life.step, life.due = "wedge", self._now() + life.fate.run_seconds
         else:
             life.step, life.due = "report", self._now() + min(REPORT_SECONDS, life.fate.run_seconds)
 

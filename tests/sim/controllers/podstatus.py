@@ -14,6 +14,19 @@ def running(pod: Obj, since: str, *, ready: bool) -> Obj:
     return _status("Running", mains, _inits(pod, since, ready=ready), since, ready=ready)
 
 
+def again(pod: Obj, since: str, now: str, restarts: int, *, ready: bool) -> Obj:
+    """The engine was wedged: it was killed, the sidecar ended with it, and both run again."""
+    said = "no token for 12 s: 3 requests are in the engine"
+    ends = {"main": (137, ""), "slipway-engine": (3, said)}
+    status = running(pod, now, ready=ready)
+    for entry in (*status["containerStatuses"], *status["initContainerStatuses"]):
+        if entry["name"] in ends:
+            code, words = ends[entry["name"]]
+            last = {"exitCode": code, "reason": "Error", "message": words, "startedAt": since, "finishedAt": now}
+            entry.update({"restartCount": restarts, "lastState": {"terminated": last}})
+    return status
+
+
 def ended(pod: Obj, since: str, now: str, exit_code: int, message: str, reason: str) -> Obj:
     why = "Completed" if exit_code == 0 else "Error"
     state = {"terminated": {"exitCode": exit_code, "reason": why, "startedAt": since, "finishedAt": now}}

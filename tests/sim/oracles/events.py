@@ -43,6 +43,7 @@ class Events(Oracle):
         for told in ("model", "podTemplateAdditions"):
             if status.get(told) and status.get(told) != before.get(told):
                 self._turns[uid, told, OF_FIELDS[told]] += 1
+        self._turns[uid, "wedges", "EngineWedged"] += len(_wedges(status) - _wedges(before))
         self._before[uid] = status
 
     def ends(self) -> None:
@@ -53,6 +54,10 @@ class Events(Oracle):
             turns = max((n for (u, _, r), n in self._turns.items() if (u, r) == (uid, reason)), default=0)
             if count > turns:
                 self.wrong(f"{reason} was told {count} times and came {turns} times")
+
+
+def _wedges(status: Obj) -> set[tuple[str, str]]:
+    return {(each["pod"], each["time"]) for each in status.get("wedges") or [] if isinstance(each, dict)}
 
 
 def _resizes(status: Obj) -> int:

@@ -99,6 +99,18 @@ SERVING = (
         settled=SERVING_END,
     ),
     Scenario(
+        "an engine is wedged and restarted twice",
+        (MODELS, Step(Create(service(replicas=2)))),
+        (Fate("serve-*", start_seconds=3.0, run_seconds=15.0, trouble="wedged", wedges=2, times=1),),
+        settled=(*SERVING_END, "InferenceService/serve Available=True:ReplicasReady"),
+    ),
+    Scenario(
+        "the only engine is wedged, and the arguments change meanwhile",
+        (MODELS, Step(Create(service())), Step(edit({"engineArgs": ["--max-model-len=512"]}), after=25.0)),
+        (Fate("serve-*", start_seconds=10.0, run_seconds=5.0, trouble="wedged", times=1),),
+        settled=SERVING_END,
+    ),
+    Scenario(
         "podTemplate changed, invalid, mended",
         (
             MODELS,

@@ -149,3 +149,16 @@ sglang:generation_tokens_total{model_name="m",tp_rank="1"} 2.0
 sglang:prompt_tokens_total{model_name="m",tp_rank="0"} 300.0
 """
     assert exposition.read(text) == Reading(tokens=322, requests=16)
+
+
+@pytest.mark.parametrize("name", ["vllm:kv_cache_usage_perc", "sglang:token_usage"])
+def test_how_full_the_kv_cache_is(name: str) -> None:
+    text = f'# TYPE {name} gauge\n{name}{{model_name="m"}} 0.25\n'
+    assert exposition.read(text) == Reading(tokens=0, requests=0, kv_usage=0.25)
+
+
+@pytest.mark.parametrize("name", ["time_to_first_token_seconds", "inter_token_latency_seconds"])
+def test_sglang_tokens_of_streams_are_counted_as_they_come(name: str) -> None:
+    """Its other counters of tokens move with every 40th step, or when a request has ended."""
+    text = f"# TYPE sglang:{name} histogram\nsglang:{name}_count 3\nsglang:{name}_sum 0.5\n"
+    assert exposition.read(text).tokens == 3

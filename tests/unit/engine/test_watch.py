@@ -22,6 +22,7 @@ from slipway_engine.watch import Sidecar, application
 from .stand_in import EngineStandIn, free_port
 
 QUICK = Settings(start_interval_seconds=0.01, interval_seconds=0.05, idle_interval_seconds=0.1, wedge_seconds=0.3)
+Says = Callable[..., Awaitable[bool]]
 WORKLOADS = Path(__file__).parents[3] / "workloads"
 
 
@@ -80,6 +81,8 @@ async def test_before_the_engine_listens_it_says_that_it_starts(stand_in: Engine
             '{"ready": false, "reason": "starting", "message": "the engine is starting: connection refused"}',
         )
         assert (await answer(client, "/healthz"))[0] == 200
+        assert (await answer(client, "/livez"))[0] == 200
+        assert (await answer(client, "/startedz"))[0] == 503
         assert not sidecar.state.ready
 
 
@@ -131,9 +134,28 @@ async def test_a_wedged_engine_is_taken_out_and_comes_back(stand_in: EngineStand
         stand_in.hang = True
         await until(lambda: unready(client))
         assert json.loads((await answer(client))[1])["reason"] == "silent"
+        status, body = await answer(client, "/livez")
+        assert (status, json.loads(body)["live"]) == (503, False)
+        assert json.loads(body)["message"].startswith("no token for 0 s: ")
+        assert (await answer(client, "/startedz"))[0] == 503
         assert await metric(client, "slipway_engine_ready") == 0
+        assert await metric(client, "slipway_engine_wedged") == 1
         stand_in.hang = False
         await until(lambda: ready(client))
+        assert (await answer(client, "/livez"))[0] == 200
+        assert (await answer(client, "/startedz"))[0] == 200
+        assert await metric(client, "slipway_engine_wedged") == 0
+
+
+async def test_the_end_of_a_wedged_engine_ends_the_watch(stand_in: EngineStandIn) -> None:
+    await stand_in.start()
+    async with watching(stand_in) as (sidecar, client, task):
+        await until(lambda: ready(client))
+        stand_in.hang = True
+        await until(lambda: unready(client))
+        await stand_in.stop()
+        await asyncio.wait_for(task, 5)
+        assert sidecar.state.verdict == "no token for 0 s: it leaves a request unanswered"
 
 
 async def test_an_engine_that_dies_is_taken_out_and_starts_again(stand_in: EngineStandIn) -> None:
@@ -143,6 +165,8 @@ async def test_an_engine_that_dies_is_taken_out_and_starts_again(stand_in: Engin
         await stand_in.stop()
         await until(lambda: _says(client, "the engine has gone and is to start again"))
         assert await unready(client)
+        assert (await answer(client, "/livez"))[0] == 200
+        assert (await answer(client, "/startedz"))[0] == 503
         await stand_in.start()
         await until(lambda: ready(client))
 
@@ -172,9 +196,9 @@ async def _looked(stand_in: EngineStandIn, times: int) -> bool:
         (["--engine", "https://x", "--model", "m"], "https://x is no http:// address"),
         (["--engine", "127.0.0.1:8000", "--model", "m"], "is no http:// address"),
         (["--engine", "http://x", "--model", "m", "--port", "0"], "0 is no port"),
-        (["--engine", "http://x", "--model", "m", "--interval", "0"], "0 is not between 0.05 and 3600 seconds"),
+        (["--engine", "http://x", "--model", "m", "--interval", "0"], "0 is not between 0.05 and 86400 seconds"),
         (["--engine", "http://x", "--model", "m", "--interval", "nan"], "nan is not between"),
-        (["--engine", "http://x", "--model", "m", "--wedge-seconds", "4"], "--wedge-seconds must not be less than"),
+        (["--engine", "http://x", "--model", "m", "--wedge-seconds", "4"], "--wedge-seconds must be at least twice"),
         (["--engine", "http://x"], "--model"),
         (["--eng", "http://x", "--model", "m"], "--engine"),
     ],
@@ -187,27 +211,58 @@ def test_a_wrong_command_line_is_refused(arguments: list[str], said: str, capsys
     assert said in capsys.readouterr().err
 
 
-async def test_the_process_drains_on_sigterm_and_ends_with_its_engine(stand_in: EngineStandIn) -> None:
-    """The command as the pod runs it: port, signals, exit code."""
-    await stand_in.start()
+@asynccontextmanager
+async def process(stand_in: EngineStandIn, *flags: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Says]]:
+    """The command as the pod runs it: port, signals, exit code. The second is whether a path answers such a body."""
     port = free_port()
-    flags = ["--engine", stand_in.url, "--model", "demo", "--port", str(port), "--interval", "0.1"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "slipway_engine", "watch", *flags, cwd=WORKLOADS, stderr=asyncio.subprocess.DEVNULL
+    fixed = ["--engine", stand_in.url, "--model", "demo", "--port", str(port), "--interval", "0.1"]
+    started = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "slipway_engine",
+        "watch",
+        *fixed,
+        *flags,
+        cwd=WORKLOADS,
+        stderr=asyncio.subprocess.DEVNULL,
     )
 
-    async def readyz(http: aiohttp.ClientSession, expected: dict[str, object]) -> bool:
+    async def says(path: str, **expected: object) -> bool:
         try:
-            async with http.get(f"http://127.0.0.1:{port}/readyz") as response:
+            async with http.get(f"http://127.0.0.1:{port}{path}") as response:
                 body: dict[str, object] = await response.json()
                 return expected.items() <= body.items()
         except aiohttp.ClientConnectorError:
             return False
 
     async with aiohttp.ClientSession() as http:
-        await until(lambda: readyz(http, {"ready": True}))
-        os.kill(process.pid, signal.SIGTERM)
-        await until(lambda: readyz(http, {"ready": False, "reason": "draining"}))
-        assert process.returncode is None
+        yield started, says
+    if started.returncode is None:
+        started.kill()
+        await started.wait()
+
+
+async def test_the_process_drains_on_sigterm_and_ends_with_its_engine(stand_in: EngineStandIn) -> None:
+    await stand_in.start()
+    async with process(stand_in) as (started, says):
+        await until(lambda: says("/readyz", ready=True))
+        os.kill(started.pid, signal.SIGTERM)
+        await until(lambda: says("/readyz", ready=False, reason="draining"))
+        assert started.returncode is None
         await stand_in.stop()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(started.wait(), 10) == 0
+
+
+async def test_the_process_ends_with_a_wedged_engine_and_leaves_the_verdict(
+    stand_in: EngineStandIn, tmp_path: Path
+) -> None:
+    await stand_in.start()
+    said = tmp_path / "termination-log"
+    async with process(stand_in, "--wedge-seconds", "0.5", "--termination-log", str(said)) as (started, says):
+        await until(lambda: says("/readyz", ready=True))
+        stand_in.hang = True
+        await until(lambda: says("/livez", live=False, reason="silent"))
+        assert started.returncode is None
+        await stand_in.stop()
+        assert await asyncio.wait_for(started.wait(), 10) == 3
+    assert said.read_text().startswith("no token for ")

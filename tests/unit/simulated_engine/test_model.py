@@ -63,11 +63,28 @@ def test_who_does_not_fit_the_cache_waits_though_a_slot_is_free() -> None:
     model.submit(first)
     model.submit(second)
     assert list(model.waiting) == [second]
-    assert model.held_tokens == 1
+    assert model.held_tokens(first.due_at) == 1
     model.advance(first.due_at)
-    assert model.held_tokens == 2
+    assert model.held_tokens(first.due_at) == 2
     model.advance(1 + 9 * 0.5)
     assert model.running == [second]
+
+
+def test_a_prompt_fills_the_cache_chunk_by_chunk() -> None:
+    model, long = scheduler(), sequence(LONG)
+    model.submit(long)
+    held = [model.held_tokens(now) for now in (0.0, 0.06, 0.13, 0.5, 0.99, 1.0)]
+    assert held == [0, 0, 5, 20, 37, 40]
+
+
+def test_a_prompt_stands_still_while_wedged_and_never_goes_back() -> None:
+    model, long = scheduler(), sequence(LONG)
+    model.submit(long)
+    before = long.computed_tokens(0.5)
+    model.wedge(0.5)
+    model.resume(10.5)
+    assert before <= long.computed_tokens(10.5) < 40
+    assert next(token.at for token in model.advance(100)) == 11.0
 
 
 def test_a_client_that_leaves_makes_room() -> None:

@@ -46,6 +46,22 @@ async def test_it_is_ready_by_a_token_and_out_while_wedged(dialect: Dialect, tmp
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_long_prompt_is_no_wedge(dialect: Dialect, tmp_path: Path) -> None:
+    """Its prefill takes ten times as long as a token may be owed, and nothing else runs."""
+    async with serving(dialect, model_directory(tmp_path)) as (engine, client), watched(client) as sidecar:
+        await becomes(sidecar, "ready")
+        engine.become(replace(QUICK, ttft_seconds=10 * WATCHING.wedge_seconds))
+        phases: set[str] = set()
+        body = {"model": "demo", "prompt": " ".join(map(str, range(200))), "max_tokens": 1}
+        asked = asyncio.create_task(client.post("/v1/completions", json=body))
+        while not asked.done():
+            phases.add(sidecar.state.phase)
+            await asyncio.sleep(0.01)
+        assert (await asked).status == 200
+        assert phases == {"ready"}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_busy_engine_is_alive_by_its_counters_alone(dialect: Dialect, tmp_path: Path) -> None:
     """Both slots are taken for ten seconds, so that the sidecar's own question would wait in the queue."""
     async with serving(dialect, model_directory(tmp_path)) as (engine, client), watched(client) as sidecar:

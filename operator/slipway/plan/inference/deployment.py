@@ -5,21 +5,22 @@ meanwhile). While nothing serves there is nothing to lose, and replicas that nev
 that their mended successors need: all may go at once. A ReadWriteOncePod claim allows no two pods at all.
 """
 
+from ...api.inferenceservice import InferenceServiceSpec
 from ..observed import Obj, Owner
 from ..volumes import Access
 from .children import child_of, deployment_ref, selector_labels
 
-PROGRESS_DEADLINE_SECONDS = 1800  # a large model is read for many minutes
+PROGRESS_DEADLINE_SECONDS = 1800  # at least: nodes and images take their time, too
 REVISION_HISTORY = 2
 
 
-def deployment(owner: Owner, template: Obj, *, replicas: int, access: Access, serving: bool) -> Obj:
+def deployment(owner: Owner, template: Obj, asked: InferenceServiceSpec, *, access: Access, serving: bool) -> Obj:
     """`template` is the PodTemplateSpec with its revision; `serving` says that replicas answer that must not all go."""
     spec = {
-        "replicas": replicas,
+        "replicas": asked.replicas,
         "paused": False,  # said, so that a pause by another hand is undone instead of holding up rollouts for ever
         "revisionHistoryLimit": REVISION_HISTORY,
-        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+        "progressDeadlineSeconds": max(PROGRESS_DEADLINE_SECONDS, asked.startup_seconds),
         "selector": {"matchLabels": selector_labels(owner.name)},
         "strategy": strategy(access, serving=serving),
         "template": template,

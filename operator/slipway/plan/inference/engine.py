@@ -6,6 +6,7 @@ from ..observed import Obj, Owner
 from ..outcome import Defaults
 from ..pod.template import container_security
 from ..volumes import mount
+from . import probes
 from .engines import engine_of
 from .served import Served
 
@@ -52,6 +53,8 @@ def container(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults:
             mount(SCRATCH_VOLUME, SCRATCH_MOUNT),
             mount(SHARED_MEMORY_VOLUME, SHARED_MEMORY_MOUNT),
         ],
+        "startupProbe": probes.startup(spec.startup_seconds),
+        "livenessProbe": probes.liveness(),
         "lifecycle": {"preStop": {"sleep": {"seconds": ENDPOINT_SECONDS}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": container_security(),

@@ -16,7 +16,7 @@ from ..outcome import Defaults, Delete, Plan
 from ..pod import mounting
 from ..pod import template as podtemplate
 from ..volumes import ClaimPath
-from . import acceptance, pods, source
+from . import acceptance, pods, source, starting
 from .children import claims, deployment_ref, own, scaled_object_ref, service_ref
 from .deployment import deployment
 from .problems import no_progress, placed, pod_problem, pods_refused
@@ -145,6 +145,7 @@ def _applied(visit: _Visit, spec: InferenceServiceSpec, found: Found, revision: 
         trouble=_trouble(visit, replicas, found.served),
         revision=revision,
         desired=spec.replicas,
+        starting=starting.told(replicas.current, spec.startup_seconds),
         scaling=_scaling(visit, spec),
     )
     refused = any(ref in observed.refused for ref in _refs(observed, spec))
@@ -164,9 +165,9 @@ def _deployment(visit: _Visit, spec: InferenceServiceSpec, found: Found, replica
     only one pod can mount."""
     owner = visit.observed.owner
     if found.claim_lost:
-        return deployment(owner, template, replicas=spec.replicas, access="many", serving=True)
+        return deployment(owner, template, spec, access="many", serving=True)
     kept = serving(replicas, owner.status.get("answeredRevision", ""))
-    return deployment(owner, template, replicas=spec.replicas, access=found.served.narrowest.access, serving=kept)
+    return deployment(owner, template, spec, access=found.served.narrowest.access, serving=kept)
 
 
 def _served(observed: Observed, found: Found) -> Served | None:

@@ -1,7 +1,7 @@
 """The pod of an InferenceService: model check, sidecar and engine over one read-only model.
 
-Pod readiness is the sidecar's: it generates a token before it says so. The revision (the hash of the template) is a
-label of the pods, so that who answers is known from pods alone, whatever the Deployment's status lags behind.
+Whether a pod is started, ready and live is the sidecar's to say (probes.py). The revision (the hash of the template) is
+a label of the pods, so that who answers is known from pods alone, whatever the Deployment's status lags behind.
 """
 
 from ...api.inferenceservice import InferenceServiceSpec
@@ -22,7 +22,7 @@ from ..outcome import Defaults
 from ..pod.policy import Reserved
 from ..pod.template import container_security, merged, pod_security
 from ..volumes import claim_volume, empty_dir
-from . import engine
+from . import engine, probes
 from .children import child_labels, selector_labels
 from .engines import engine_of
 from .modelpaths import adapter_argument, model_argument
@@ -49,6 +49,8 @@ RESERVED = Reserved(
         ("args", "give the engine's flags in spec.engineArgs"),
         ("lifecycle", "set spec.drainSeconds"),
         ("readinessProbe", "leave it out: a replica is ready when it has generated a token"),
+        ("livenessProbe", "leave it out, and set spec.wedgeSeconds: an engine that owes tokens is restarted"),
+        ("startupProbe", "leave it out, and set spec.startupSeconds"),
     ),
     spec_fields=(
         ("terminationGracePeriodSeconds", "set spec.drainSeconds"),
@@ -90,7 +92,7 @@ def _rendered(spec: InferenceServiceSpec, owner: Owner, model: Served, defaults:
         "enableServiceLinks": False,
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": grace_seconds(spec),
-        "initContainers": [_model_check(model, defaults), _sidecar(owner, defaults)],
+        "initContainers": [_model_check(model, defaults), _sidecar(spec, owner, defaults)],
         "containers": [engine.container(spec, owner, model, defaults)],
         "volumes": _volumes(spec, model),
     }
@@ -111,16 +113,15 @@ def _model_check(model: Served, defaults: Defaults) -> Obj:
     return {**_helper(MODEL_CHECK_CONTAINER, command, defaults), "volumeMounts": engine.model_mounts(model)}
 
 
-def _sidecar(owner: Owner, defaults: Defaults) -> Obj:
+def _sidecar(spec: InferenceServiceSpec, owner: Owner, defaults: Defaults) -> Obj:
     address = f"http://127.0.0.1:{ENGINE_PORT}"
     command = ["slipway-engine", "watch", "--engine", address, "--model", owner.name, "--port", str(SIDECAR_PORT)]
-    probe = {"httpGet": {"path": "/readyz", "port": SIDECAR_PORT, "scheme": "HTTP"}}
+    patience = ["--wedge-seconds", str(spec.wedge_seconds), "--startup-seconds", str(spec.startup_seconds)]
     return {
-        **_helper(SIDECAR_CONTAINER, command, defaults),
+        **_helper(SIDECAR_CONTAINER, [*command, *patience], defaults),
         "restartPolicy": "Always",
         "ports": [{"name": "sidecar", "containerPort": SIDECAR_PORT, "protocol": "TCP"}],
-        # The sidecar judges the heartbeat; the probe only fetches its verdict, and forgives one slow answer.
-        "readinessProbe": {**probe, "periodSeconds": 2, "timeoutSeconds": 3, "failureThreshold": 2},
+        "readinessProbe": probes.readiness(),
     }
 
 

@@ -1,7 +1,7 @@
 """Why replicas do not answer: the ordered list of what a person should be told first.
 
 What every pod can suffer from (image, scheduling, configuration) is decided in ../pod/problems.py; here stands what
-only an inference pod has: a model that its check refuses, an engine that exits.
+only an inference pod has: a model that its check refuses, an engine that exits, or that had to be ended (wedges.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -11,6 +11,7 @@ from ..names import MAIN_CONTAINER, MODEL_CHECK_CONTAINER
 from ..observed import Child, Container, Pod
 from ..pod.problems import first_problem
 from .served import Served, described
+from .wedges import engine_wedged
 
 MODEL_CHECK_FAILED = "ModelCheckFailed"
 TAIL_CHARACTERS = 1500  # of a container's last words: a traceback says at its end what was wrong
@@ -43,7 +44,7 @@ def placed(problem: Finding | None, served: Served) -> Finding | None:
     return Finding(problem.reason, f"{problem.message} (the model is {described(served)})")
 
 
-CHECKS: tuple[Check, ...] = (model_check_failed, engine_crashed)
+CHECKS: tuple[Check, ...] = (model_check_failed, engine_wedged, engine_crashed)
 
 
 def pod_problem(pods: Iterable[Pod]) -> Finding | None:

@@ -26,7 +26,7 @@ from ..conditions import (
 from ..names import qualified_model
 from ..observed import Obj, Owner
 from ..outcome import Event
-from . import drift
+from . import drift, starting, wedges
 from .children import selector
 from .replicas import Replicas
 from .served import FIELD, Served, described, record, recorded
@@ -43,7 +43,7 @@ class View:
     `refused`: why the spec is not accepted; `missing`: why there is no model to start a pod from; `trouble`: why
     replicas do not answer. `served` is what the Deployment is made from, None when it is left as it is; `source_lost`
     why it is no longer what its TrainingJob says. `revision` is what the pods should be, None when that is not known;
-    `desired` likewise. `additions` are others', in the Deployment's pod template.
+    `desired` likewise. `additions` are others', in the Deployment's pod template. `starting`: how far they are.
     """
 
     replicas: Replicas
@@ -55,6 +55,7 @@ class View:
     revision: str | None = None
     desired: int | None = None
     additions: tuple[str, ...] = ()
+    starting: str = starting.GENERAL
     scaling: Condition = unknown(SCALING, "NotAccepted", "not looked at while Accepted is False")  # noqa: RUF009
 
 
@@ -72,6 +73,8 @@ def status(owner: Owner, view: View, *, gateway_url: str, now: float) -> Obj:
     }
     if served := view.served or recorded(owner.status):
         result[FIELD] = record(served)
+    if wedged := wedges.listed(view.replicas.active):
+        result[wedges.FIELD] = wedged
     if view.additions:
         result[drift.FIELD] = drift.listed(view.additions)
     return {**result, "url": f"{gateway_url.rstrip('/')}/v1"} if gateway_url else result
@@ -79,11 +82,12 @@ def status(owner: Owner, view: View, *, gateway_url: str, now: float) -> Obj:
 
 def events(owner: Owner, view: View) -> tuple[Event, ...]:
     """One for each of Ready and Scaling whose status or reason changed (Ready repeats what the others say), and for
-    what Ready does not repeat: that a model has lost its source, or was replaced without a change of the spec, and
-    what others added to the pod template."""
+    what Ready does not repeat: that a model has lost its source, or was replaced without a change of the spec, each
+    wedge of an engine, and what others added to the pod template."""
     wanted = [condition for condition in conditions(owner, view) if condition.type in (READY, SCALING)]
     told = tuple(_event(condition) for condition in wanted if _worth_telling(owner, condition))
-    return (*told, *_source_lost(owner, view), *_replaced(owner, view), *drift.events(owner, view.additions))
+    wedged = wedges.events(owner, wedges.listed(view.replicas.active))
+    return (*told, *_source_lost(owner, view), *_replaced(owner, view), *wedged, *drift.events(owner, view.additions))
 
 
 def _source_lost(owner: Owner, view: View) -> tuple[Event, ...]:
@@ -117,6 +121,7 @@ def answered_revision(owner: Owner, view: View) -> str:
 
 def _worth_telling(owner: Owner, condition: Condition) -> bool:
     silent = condition.type == SCALING and (condition.status == "Unknown" or condition.reason == "NotRequested")
+    silent = silent or condition.reason == wedges.WEDGED  # each wedge has an Event of its own
     return not silent and turned(owner.status, condition)
 
 
@@ -149,8 +154,8 @@ def _place(served: Served | None) -> str:
 
 
 def _available(view: View) -> Condition:
-    told = _counted(view)
-    return replace(told, message=told.message + drift.told(view.additions))
+    told, wedged = _counted(view), wedges.told(wedges.listed(view.replicas.active))
+    return replace(told, message=told.message + wedged + drift.told(view.additions))
 
 
 def _counted(view: View) -> Condition:
@@ -164,15 +169,15 @@ def _counted(view: View) -> Condition:
     if ready >= (view.desired or 1):
         return true(AVAILABLE, "ReplicasReady", counts)
     finding = view.refused or view.missing or view.trouble
-    return (
-        _starting(AVAILABLE, counts)
-        if finding is None
-        else false(AVAILABLE, finding.reason, f"{counts}; {finding.message}")
-    )
+    if finding is None:
+        return _starting(AVAILABLE, view, counts)
+    if finding.reason == wedges.WEDGED:  # each wedge is told behind the counts, whatever the reason is
+        return false(AVAILABLE, finding.reason, counts)
+    return false(AVAILABLE, finding.reason, f"{counts}; {finding.message}")
 
 
-def _starting(kind: str, counts: str) -> Condition:
-    return false(kind, "Starting", f"{counts}; a replica is ready when its engine has generated a token")
+def _starting(kind: str, view: View, counts: str) -> Condition:
+    return false(kind, "Starting", f"{counts}; {view.starting}")
 
 
 def _not_servable(_: Owner, view: View) -> Condition | None:
@@ -217,4 +222,4 @@ READY_CHECKS: tuple[Callable[[Owner, View], Condition | None], ...] = (
 
 def _ready(owner: Owner, view: View) -> Condition:
     said = next((condition for check in READY_CHECKS if (condition := check(owner, view))), None)
-    return said or _starting(READY, f"0 of {view.desired} replicas ready")
+    return said or _starting(READY, view, f"0 of {view.desired} replicas ready")

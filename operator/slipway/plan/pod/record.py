@@ -80,4 +80,7 @@ def _container(entry: Obj) -> Container:
         last_message=last.get("message", ""),
         last_exit_code=last.get("exitCode"),
         finished=epoch(now.get("finishedAt")),
+        last_finished=epoch(last.get("finishedAt")),
+        since=epoch(now.get("startedAt")) if kind == "running" else None,
+        started=bool(entry.get("started")),
     )

@@ -69,7 +69,7 @@ class Engine:
         self._answers: dict[Sequence, Answer] = {}
         self._changed, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
-        self.metrics.load(self.scheduler)
+        self.metrics.load(self.scheduler, clock())
         if behaviour.wedged:
             self.scheduler.wedge(clock())
 
@@ -141,13 +141,14 @@ class Engine:
     def _step(self) -> None:
         if self.scheduler.wedged_at is not None:
             return
-        for token in self.scheduler.advance(self._clock()):
+        now = self._clock()
+        for token in self.scheduler.advance(now):
             answer = self._answers[token.sequence]
             self.metrics.token(token, stream=answer.stream)
             answer.pieces.put_nowait(Piece(token.word, token.finish))
             if token.finish:
                 del self._answers[token.sequence]
-        self.metrics.load(self.scheduler)
+        self.metrics.load(self.scheduler, now)
         self._ended()
 
     def _ended(self) -> None:

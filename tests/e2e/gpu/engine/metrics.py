@@ -1,16 +1,17 @@
 """What the simulated engine counts, under the names, labels and buckets of vLLM 0.32 and of SGLang 0.5.23.
 
 Only what Slipway, KEDA's queries and load tests read. Read from the engines' sources (v1/metrics/loggers.py and
-buckets.py; srt/observability/metrics_collector.py): vLLM counts a token as it comes and has all series from the start;
-SGLang counts a request's tokens when it has ended, has no series of that before the first, and counts at once only in
-realtime_tokens_total. Gauges are set by `load`, which a wedged engine does not call: they stay, as the real ones do.
+buckets.py; srt/observability/metrics_collector.py): vLLM counts a token as it comes, a prompt with its first token, and
+has all series from the start; SGLang counts a request's tokens when it has ended, has no series of that before the
+first, and counts at once only in realtime_tokens_total, prompts by chunks (and tokens by 40 steps; here each). Gauges
+are set by `load`, which a wedged engine does not call: they stay, as the real ones do.
 """
 
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from .model import Scheduler, Token
+from .model import Scheduler, Sequence, Token
 from .settings import Settings
 
 VLLM_TTFT_SECONDS = (
@@ -46,8 +47,8 @@ class Metrics(Protocol):
     def token(self, token: Token, *, stream: bool) -> None:
         """One has come."""
 
-    def load(self, scheduler: Scheduler) -> None:
-        """What runs and waits now."""
+    def load(self, scheduler: Scheduler, now: float) -> None:
+        """What runs and waits now, and how far prompts are."""
 
 
 def metrics_of(settings: Settings) -> Metrics:
@@ -92,10 +93,10 @@ class VllmMetrics:
             self._e2e.observe(token.at - sequence.submitted_at)
             self._success.labels(**self._labels, finished_reason=token.finish).inc()
 
-    def load(self, scheduler: Scheduler) -> None:
+    def load(self, scheduler: Scheduler, now: float) -> None:
         self._running.set(len(scheduler.running))
         self._waiting.set(len(scheduler.waiting))
-        self._usage.set(scheduler.held_tokens / scheduler.kv_tokens)
+        self._usage.set(scheduler.held_tokens(now) / scheduler.kv_tokens)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"vllm:{name}", text, list(self._labels), registry=self.registry).labels(**self._labels)
@@ -116,6 +117,7 @@ class SglangMetrics:
         self._model = {"model_name": settings.names[0], "engine_type": "unified"}
         self._ranks = {**self._model, "tp_rank": "0", "pp_rank": "0", "moe_ep_rank": "0"}
         self._queried = self._cached = 0
+        self._computed: dict[Sequence, int] = {}  # tokens of prompts under way that are counted already
         self._running = self._gauge("num_running_reqs", "The number of running requests.")
         self._queued = self._gauge("num_queue_reqs", "The number of requests in the waiting queue.")
         self._usage = self._gauge("token_usage", "The token usage.")
@@ -154,20 +156,29 @@ class SglangMetrics:
             self._requests.labels(**of_kind).inc()
             self._e2e.labels(**of_kind).observe(token.at - sequence.submitted_at)
 
-    def load(self, scheduler: Scheduler) -> None:
+    def load(self, scheduler: Scheduler, now: float) -> None:
         self._running.set(len(scheduler.running))
         self._queued.set(len(scheduler.waiting))
-        self._used.set(scheduler.held_tokens)
+        self._used.set(scheduler.held_tokens(now))
         self._size.set(scheduler.kv_tokens)
-        self._usage.set(scheduler.held_tokens / scheduler.kv_tokens)
+        self._usage.set(scheduler.held_tokens(now) / scheduler.kv_tokens)
         self._rate.set(self._cached / self._queried if self._queried else 0)
+        prefilling = [sequence for sequence in scheduler.running if not sequence.produced]
+        for sequence in prefilling:
+            self._compute(sequence, sequence.computed_tokens(now) - sequence.cached_tokens)
+        self._computed = {sequence: self._computed[sequence] for sequence in prefilling}
+
+    def _compute(self, sequence: Sequence, tokens: int) -> None:
+        """So many of its prompt have been computed in all."""
+        more = tokens - self._computed.get(sequence, 0)
+        self._realtime.labels(**self._ranks, mode="prefill_compute").inc(more)
+        self._computed[sequence] = tokens
 
     def _prefilled(self, token: Token) -> None:
         sequence = token.sequence
         self._queried += sequence.prompt.tokens
         self._cached += sequence.cached_tokens
-        computed = sequence.prompt.tokens - sequence.cached_tokens
-        self._realtime.labels(**self._ranks, mode="prefill_compute").inc(computed)
+        self._compute(sequence, sequence.prompt.tokens - sequence.cached_tokens)
         self._realtime.labels(**self._ranks, mode="prefill_cache").inc(sequence.cached_tokens)
         self._queue.labels(**self._ranks).observe(sequence.started_at - sequence.submitted_at)
 

@@ -12,6 +12,7 @@ from typing import Literal
 from .behaviour import Behaviour
 from .words import BLOCK_TOKENS, Prompt, follow, natural_tokens, next_word, share
 
+PREFILL_CHUNKS = 16  # equal ones, of a prompt that is computed: real engines' have so many tokens
 Finish = Literal["", "length", "stop"]
 
 
@@ -45,6 +46,13 @@ class Sequence:
     @property
     def reserved_tokens(self) -> int:
         return self.prompt.tokens + self.max_tokens
+
+    def computed_tokens(self, now: float) -> int:
+        """Of its prompt, once it runs: the cached ones, and the chunks of the others that are done."""
+        if self.produced or now >= self.due_at:
+            return self.prompt.tokens
+        chunks = int(PREFILL_CHUNKS * (now - self.started_at) / (self.due_at - self.started_at))
+        return self.cached_tokens + (self.prompt.tokens - self.cached_tokens) * chunks // PREFILL_CHUNKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +117,9 @@ class Scheduler:
         self.wedged_at = None
         self._admit(now)
 
-    @property
-    def held_tokens(self) -> int:
+    def held_tokens(self, now: float) -> int:
         """What is in the KV cache for running sequences."""
-        return sum(sequence.prompt.tokens + sequence.produced for sequence in self.running)
+        return sum(sequence.computed_tokens(now) + sequence.produced for sequence in self.running)
 
     def _admit(self, now: float) -> None:
         while self.wedged_at is None and self.waiting and self._fits(self.waiting[0]):

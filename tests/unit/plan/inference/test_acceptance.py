@@ -137,6 +137,15 @@ RESERVED: list[tuple[Obj, str]] = [
         "leave it out: a replica is ready when it has generated a token",
     ),
     (
+        {"livenessProbe": {"httpGet": {}}},
+        "spec.podTemplate.spec.containers[0].livenessProbe: "
+        "leave it out, and set spec.wedgeSeconds: an engine that owes tokens is restarted",
+    ),
+    (
+        {"startupProbe": {"httpGet": {}}},
+        "spec.podTemplate.spec.containers[0].startupProbe: leave it out, and set spec.startupSeconds",
+    ),
+    (
         {"env": [{"name": "VLLM_API_KEY", "value": "x"}]},
         "spec.podTemplate.spec.containers[0].env[0].name: VLLM_API_KEY is Slipway's: choose another name",
     ),

@@ -350,3 +350,23 @@ def test_the_cluster_s_own_figures_of_a_class_count() -> None:
     body = spec(**GPU, acceleratorClass="h200")
     moved = catalog({"h200": {**ACCELERATOR, "nodeLabels": {"pool": "gpus"}}})
     assert pod_spec(settle(body, accelerators=moved))["nodeSelector"] == {"pool": "gpus"}
+
+
+# Probes
+
+
+@pytest.mark.parametrize(("seconds", "failures"), [(60, 30), (61, 31), (1800, 900)])
+def test_the_time_to_start_is_the_startup_probes(seconds: int, failures: int) -> None:
+    probe = main(settle(spec(startupSeconds=seconds)))["startupProbe"]
+    assert (probe["periodSeconds"], probe["failureThreshold"]) == (2, failures)
+
+
+@pytest.mark.parametrize(("seconds", "deadline"), [(60, 1800), (7200, 7200)])
+def test_no_progress_is_not_told_before_the_time_to_start_is_over(seconds: int, deadline: int) -> None:
+    outcome = settle(spec(startupSeconds=seconds))
+    assert applied(outcome, "Deployment")["spec"]["progressDeadlineSeconds"] == deadline
+
+
+def test_the_sidecar_is_told_both_bounds() -> None:
+    command = pod_spec(settle(spec(wedgeSeconds=45, startupSeconds=600)))["initContainers"][1]["command"]
+    assert command[-4:] == ["--wedge-seconds", "45", "--startup-seconds", "600"]

@@ -49,7 +49,7 @@ def test_a_pod_that_runs() -> None:
     assert len(pod.labels) == 5
     assert pod.containers[0].name == "init"
     assert pod.containers[1] == Container(
-        "main", True, 2, "running", last_reason="OOMKilled", last_message="m", last_exit_code=137
+        "main", True, 2, "running", last_reason="OOMKilled", last_message="m", last_exit_code=137, since=120.0
     )
 
 
@@ -67,6 +67,14 @@ def test_a_container_that_ended_says_when() -> None:
     ended = {"terminated": {"exitCode": 0, "finishedAt": "1970-01-01T00:03:00Z"}}
     pod = record.pod(body(POD, "p", status={"containerStatuses": [{"name": "main", "state": ended}]}))
     assert [each.finished for each in pod.containers] == [180.0]
+
+
+def test_a_container_that_runs_says_since_when_and_when_it_ended_before() -> None:
+    state = {"running": {"startedAt": "1970-01-01T00:03:00Z"}}
+    before = {"terminated": {"exitCode": 3, "finishedAt": "1970-01-01T00:02:00Z"}}
+    entry = {"name": "main", "state": state, "lastState": before, "started": True}
+    [found] = record.pod(body(POD, "p", status={"containerStatuses": [entry]})).containers
+    assert (found.since, found.started, found.finished, found.last_finished) == (180.0, True, None, 120.0)
 
 
 def test_when_a_pod_should_have_gone() -> None:
