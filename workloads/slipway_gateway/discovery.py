@@ -165,8 +165,7 @@ class Follower:
             parameters["continue"] = metadata["continue"]
         self._kind.replaced(items)
         self._version = metadata.get("resourceVersion", "")
-        self._count("listed")
-        self._backoff.reset()
+        self._count("listed")  # no success yet: its version may be too old for a watch, again and again
         self.synced.set()
 
     async def _watch(self) -> None:

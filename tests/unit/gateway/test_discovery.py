@@ -203,6 +203,24 @@ async def test_410_lists_again_and_drops_what_is_gone(following: Following, how:
     assert following.events("InferenceService", "expired") >= 1
 
 
+async def test_pauses_grow_while_every_watch_is_too_old(following: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that succeeds is no success of the watch: the lists came ten times a second."""
+    pauses: dict[int, list[float]] = {}
+
+    def noted(backoff: Backoff) -> float:
+        seconds = next_seconds(backoff)
+        pauses.setdefault(id(backoff), []).append(seconds)
+        return seconds
+
+    next_seconds = Backoff.next_seconds
+    monkeypatch.setattr(Backoff.__init__, "__defaults__", (lambda: 1.0,))
+    monkeypatch.setattr(Backoff, "next_seconds", noted)
+    following.api.oldest = 10**9
+    await following.start(watches=0)
+    await following.until(lambda: following.events("InferenceService", "expired") >= 4)
+    assert max(pauses.values(), key=len)[:4] == [0.005, 0.01, 0.02, 0.02]
+
+
 async def test_table_stays_while_the_api_server_is_away(following: Following) -> None:
     api = following.api
     await api.change(SERVICES, a_service())
