@@ -57,6 +57,12 @@ def unlabel(world: "World", hand: Hand, resource: str, body: Obj) -> None:
     hand.merge(resource, NAMESPACE, body["metadata"]["name"], {"metadata": {"labels": {MANAGED_BY: None}}})
 
 
+def keep(world: "World", hand: Hand, resource: str, body: Obj) -> None:
+    """Take it out of Slipway's hands: without its owner it does not go with it, without its label it is nobody's."""
+    gone = {"ownerReferences": None, "labels": {MANAGED_BY: None}}
+    hand.merge(resource, NAMESPACE, body["metadata"]["name"], {"metadata": gone})
+
+
 def mislabel(world: "World", hand: Hand, resource: str, body: Obj) -> None:
     """Every label of Slipway's but the one by which it is watched."""
     ours = [name for name in body["metadata"].get("labels") or {} if name.startswith(GROUP)]
@@ -110,6 +116,7 @@ ACTS: dict[str, Do] = {
     "orphaning delete": orphaning_delete,
     "disown": disown,
     "unlabel": unlabel,
+    "keep": keep,
     "mislabel": mislabel,
     "annotate": annotate,
     "spoil": spoil,

@@ -1,4 +1,5 @@
-"""What is not Slipway's is not touched: the operator changes and deletes only what it made, and keeps its claims.
+"""What is not Slipway's is not touched: the operator changes and deletes only what it made, and keeps its claims. A
+claim that a user has taken, by its label and its owner, is the user's.
 
 Of what users made it deletes a job that is over, when its time has come.
 """
@@ -10,13 +11,17 @@ from slipway.plan.clock import seconds
 from slipway.plan.labels import MANAGED_BY, MANAGER
 from slipway.plan.observed import Obj
 
-from ..acts import JOBS, SERVICES
+from ..acts import JOBS, NAMESPACE, SERVICES
 from ..apiserver import WatchEvent
+from ..hand import path
 from .base import CHILD_KINDS, Oracle, is_true
 
 if TYPE_CHECKING:
+    from ..client import Sent
+    from ..process import Process
     from ..world import World
 
+CLAIMS = "persistentvolumeclaims"
 DELETES = frozenset({"pods", "pytorchjobs.kubeflow.org", "scaledobjects.keda.sh"})
 
 
@@ -26,7 +31,13 @@ class Foreign(Oracle):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._ours: set[str] = set()  # uids of what was ours once: whatever becomes of its labels, it may be mended
+        self._taken: dict[str, float] = {}  # uids of claims that users have taken, and since when
+        self._begun: dict[str, float] = {}  # by path: when the last write began
         self._going: set[str] = set()  # uids of what is on its way out, whoever deleted it
+
+    def begins(self, process: "Process", sent: "Sent") -> None:
+        if sent.write:
+            self._begun[sent.path] = sent.at
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource in (JOBS, SERVICES) and event.type == "DELETED" and self.by_operator():
@@ -38,6 +49,9 @@ class Foreign(Oracle):
             self._judge(resource, event)
         if ours(event.object):
             self._ours.add(metadata["uid"])
+            self._taken.pop(metadata["uid"], None)
+        elif resource == CLAIMS and metadata["uid"] in self._ours and not metadata.get("ownerReferences"):
+            self._taken.setdefault(metadata["uid"], self.world.time())
         if "deletionTimestamp" in metadata:
             self._going.add(metadata["uid"])
 
@@ -52,6 +66,13 @@ class Foreign(Oracle):
         metadata = event.object["metadata"]
         if metadata["uid"] not in self._ours:
             self.wrong(f"{resource} {metadata['name']} is not Slipway's, and was {event.type}")
+        since = self._taken.get(metadata["uid"], float("inf"))
+        # between a look and a write a user may come, which calm weather makes too short to matter
+        if (
+            self.world.script.timing == "calm"
+            and self._begun.get(path(resource, NAMESPACE, metadata["name"]), 0) > since
+        ):
+            self.wrong(f"{resource} {metadata['name']}, which a user has taken, was {event.type}")
         going = event.type == "DELETED" or "deletionTimestamp" in metadata
         if going and metadata["uid"] not in self._going and resource not in DELETES:
             self.wrong(f"{resource} {metadata['name']} is deleted by the operator")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ..world import World
 
 DEPLOYMENTS = "deployments.apps"
-SCALERS = "scaledobjects.keda.sh"
 LAG_SECONDS = 13.0  # the latest that a watch tells in any timing
+SCALERS = "scaledobjects.keda.sh"
 
 
 class Serving(Oracle):

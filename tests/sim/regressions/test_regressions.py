@@ -161,3 +161,14 @@ def test_nobody_is_crashed_while_the_end_is_judged() -> None:
     outcome = undisturbed(scenario)
     assert outcome.busy_writes < outcome.writes
     assert len(list(crashes(scenario))) == 2 * outcome.busy_writes
+
+
+@pytest.mark.parametrize("at", [6.0, 9.0, 12.0])
+def test_a_claim_that_a_user_keeps_is_not_taken_back(at: float) -> None:
+    """Owner and label taken off, it was in no watch, so that the running job's apply put both back: it went with it."""
+    kept = Meddling(at, "keep", "persistentvolumeclaims")
+    outcome = judge(Script("claim goes with the job", faults=(kept,)))
+    assert outcome.violations == []
+    applies = [line for line in outcome.log if "PATCH" in line and "/persistentvolumeclaims/job-output" in line]
+    assert len(applies) == 1
+    assert float(applies[0].split()[0]) < at

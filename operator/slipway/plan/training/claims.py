@@ -37,9 +37,10 @@ def is_going(situation: Situation) -> bool:
 
 
 def to_watch(situation: Situation) -> tuple[Ref, ...]:
-    """The user's own claim, of which no watch tells, less what has been read."""
-    ref = output_ref(situation)
-    return () if is_own(situation.spec) or ref in situation.observed.read else (ref,)
+    """The output's claim where no watch tells of it, less what has been read: the user's own, or one of Slipway's that
+    is gone or has lost its label."""
+    ref, told = output_ref(situation), is_own(situation.spec) and seen(situation) is not None
+    return () if told or ref in situation.observed.read else (ref,)
 
 
 def _is_lost(claim: Obj | None) -> bool:
@@ -50,6 +51,15 @@ def belongs(owner: Owner, claim: Obj) -> bool:
     """Whether Slipway made this claim for a job of this name; one that was kept from an earlier job is taken up."""
     found = claim.get("metadata", {}).get("labels") or {}
     return found.get(labels.MANAGED_BY) == labels.MANAGER and found.get(labels.TRAINING_JOB) == owner.name
+
+
+def is_taken(situation: Situation) -> bool:
+    """Whether the claim of Slipway's own name is somebody else's: a user made it, or took labels and owner off it to
+    keep it. It is left alone, whatever the job needs."""
+    if not is_own(situation.spec) or seen(situation):
+        return False
+    owner, claim = situation.observed.owner, situation.observed.read.get(output_ref(situation))
+    return claim is not None and not belongs(owner, claim) and owner_uid(claim) != owner.uid
 
 
 def exists(situation: Situation) -> bool:

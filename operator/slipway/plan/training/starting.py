@@ -57,5 +57,6 @@ def _make(situation: Situation) -> Step:
 
 
 def own_claim(situation: Situation) -> tuple[Obj, ...]:
-    """The claim that Slipway makes, for a job that names none."""
-    return (claims.own_claim(situation),) if claims.is_own(situation.spec) else ()
+    """The claim that Slipway makes, for a job that names none; nothing where somebody else has it."""
+    own = claims.is_own(situation.spec) and not claims.is_taken(situation)
+    return (claims.own_claim(situation),) if own else ()

@@ -457,7 +457,7 @@ def test_bad_input_recovers_when_it_is_mended() -> None:
 
 def test_what_runs_was_accepted_and_nothing_is_read_any_more() -> None:
     """But for the user's own claim, of which no watch tells."""
-    what = observed(owner(RECIPE, running_status()), children=(gang(),), pods=gang_pods())
+    what = observed(owner(RECIPE, running_status()), children=(claim_child(), gang()), pods=gang_pods())
     made = asked(what)
     assert told(made)["Accepted"][0] == "True"
     assert (made.reads, made.templates, made.look_again) == ((), (), False)

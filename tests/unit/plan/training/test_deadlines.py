@@ -13,6 +13,7 @@ from .builders import (
     NOW_TEXT,
     RECIPE,
     Obj,
+    claim_child,
     conditions,
     container,
     failed,
@@ -124,7 +125,7 @@ def test_a_running_condition_without_a_time_began_long_ago() -> None:
 
 def starting(limit: Any, *pods: Any, created: float, status: Any = None, read: Any = NOT_OVER) -> Any:
     spec = {**RECIPE, "startDeadlineSeconds": limit}
-    what = with_gang(*pods, spec=spec, status=status, read=read, children=(gang(created=NOW - created),))
+    what = with_gang(*pods, spec=spec, status=status, read=read, children=(claim_child(), gang(created=NOW - created)))
     return planned(what)
 
 
@@ -163,7 +164,7 @@ def test_a_gang_that_ran_waits_from_when_it_did_not() -> None:
 def test_each_attempt_has_its_time() -> None:
     status = since(3600, "False", attempt=1)
     spec = {**RECIPE, "startDeadlineSeconds": 60}
-    what = with_gang(spec=spec, status=status, attempt=1, children=(gang(1, created=NOW - 1),))
+    what = with_gang(spec=spec, status=status, attempt=1, children=(claim_child(), gang(1, created=NOW - 1)))
     assert told(planned(what))["Failed"][0] == "False"
 
 

@@ -12,7 +12,11 @@ from .builders import (
     NOW,
     NOW_TEXT,
     RECIPE,
+    UID,
+    asked,
+    claim,
     claim_child,
+    claim_ref,
     conditions,
     container,
     fresh,
@@ -333,3 +337,26 @@ def test_a_second_restart_for_the_same_reason_is_told_again() -> None:
         Event("Normal", "Accepted", "the spec can be carried out"),
         Event("Warning", "Restarting", message),
     )
+
+
+def untold(*read: Any) -> Any:
+    """A running gang whose claim is in no watch."""
+    spec = {**RECIPE, "output": {"whenDeleted": "Delete"}}
+    return with_gang(*gang_pods(), spec=spec, children=(gang(),), read={claim_ref(): each for each in read})
+
+
+def test_a_claim_that_no_watch_tells_of_is_read_before_it_is_applied() -> None:
+    made = asked(untold())
+    assert (made.reads, made.apply) == ((claim_ref(),), ())
+
+
+TAKEN = claim(labels={"slipway.dev/training-job": "demo"})
+OWNED = claim(ownerReferences=[{"controller": True, "uid": UID}])
+
+
+@pytest.mark.parametrize(("read", "applied"), [(None, 1), (OWNED, 1), (TAKEN, 0), (claim(), 0)])
+def test_a_claim_that_a_user_has_taken_is_left_alone(read: Any, applied: int) -> None:
+    """One that is gone is made again, and one that has only lost its label gets it back."""
+    made = planned(untold(read))
+    assert len(made.apply) == applied
+    assert told(made)["Running"][0] == "True"
