@@ -45,11 +45,12 @@ def unmultiplied(spec: TrainingJobSpec, known: Catalog = BUILT_IN) -> str | None
 
 
 def unmultiplied_in(precision: Precision, device: Device | None, known: Catalog) -> str | None:
-    """bf16 is let pass, slow as it is: a GPU without tensor cores for it computes it all the same."""
+    """bf16 is let pass, slow as it may be: a GPU without tensor cores for it computes it all the same."""
     if precision != "fp8" or device is None or device.fp8_flops is not None:
         return None
     able = ", ".join(sorted(name for name, each in known.classes.items() if each.fp8_flops is not None))
-    return f"spec.precision: {device.name} does not multiply fp8: set it to bf16, or ask for one of {able}"
+    other = "fp32" if device.bf16_flops is None else "bf16"
+    return f"spec.precision: {device.name} does not multiply fp8: set it to {other}, or ask for one of {able}"
 
 
 def _complaint(layout: Layout, found: Fit, room: Room) -> str:

@@ -14,6 +14,8 @@ from .served import Served, described
 from .wedges import engine_wedged
 
 MODEL_CHECK_FAILED = "ModelCheckFailed"
+SIGNALLED = (137, 143)  # how the kubelet ends a container: by SIGTERM, and by SIGKILL when that was not enough
+OOM_KILLED = "OOMKilled"
 TAIL_CHARACTERS = 1500  # of a container's last words: a traceback says at its end what was wrong
 
 Check = Callable[[Pod], Finding | None]
@@ -33,7 +35,8 @@ def engine_crashed(pod: Pod) -> Finding | None:
         return None
     code, reason, message = ended
     restarts = next(container.restarts for container in pod.containers if container.name == MAIN_CONTAINER)
-    how = ", ".join(part for part in (f"exit code {code}", reason, f"restarts: {restarts}") if part)
+    signalled = "a signal: spec.startupSeconds may be over" if code in SIGNALLED and reason != OOM_KILLED else ""
+    how = ", ".join(part for part in (f"exit code {code}", reason, signalled, f"restarts: {restarts}") if part)
     return Finding("EngineCrashed", f"pod {pod.name}: the engine ended ({how}): {_words(message) or 'no last words'}")
 
 

@@ -80,7 +80,7 @@ _VALUES: Mapping[tuple[str, str], str] = {
 # the CPU image has no compiler for.
 _ON_CPU: Mapping[str, str] = {
     "--enable-sleep-mode": "the engine has no sleep mode on a CPU; remove it, or set spec.accelerator to nvidia",
-    "--no-enforce-eager": "the CPU image has no compiler, and without one the engine does not start; remove it",
+    "--no-enforce-eager": "Slipway's CPU image has no compiler, without which no engine starts; remove it",
     "--enable-dbo": "the engine has no dual-batch overlap on a CPU; remove it, or set spec.accelerator to nvidia",
 }
 

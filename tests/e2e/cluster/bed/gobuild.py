@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from bed import stamps, toolchain
+from bed import lock, stamps, toolchain
 from bed.compiling import Compiling
 from bed.places import MODULES, Places
 from bed.programs import BY_NAME, PROGRAMS, Program, ldflags
@@ -56,6 +56,10 @@ class GoBuilder:
         if not stale:
             self._steps.skip("Go programs", "all in the cache")
             return
+        with lock.held(self._places.lock, self._steps.say):  # two that build the same share its scratch
+            self._build_stale([program for program in stale if not self._is_current(program)])
+
+    def _build_stale(self, stale: list[Program]) -> None:
         toolchain.ensure(self._places, self._shell, self._steps)
         for batch, place in numbered(batches(stale)):
             with self._steps.step(f"go build {' '.join(program.name for program in batch)}{place}"):

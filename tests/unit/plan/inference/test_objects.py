@@ -83,7 +83,7 @@ def test_on_a_gpu_the_engine_compiles() -> None:
 
 def test_compilation_is_refused_on_a_cpu() -> None:
     outcome = settle(spec(engineArgs=["--no-enforce-eager"]))
-    message = "spec.engineArgs[0]: the CPU image has no compiler, and without one the engine does not start; remove it"
+    message = "spec.engineArgs[0]: Slipway's CPU image has no compiler, without which no engine starts; remove it"
     assert said(outcome, "Accepted") == ("False", "UnsupportedEngineArgument", message)
     assert said(settle(spec(engineArgs=["--no-enforce-eager"], accelerator="nvidia")), "Accepted")[0] == "True"
 

@@ -58,6 +58,10 @@ def test_model_check_that_did_not_fail(state: Container) -> None:
             "the engine ended (exit code 137, OOMKilled, restarts: 3): no last words",
         ),
         (
+            container(state="waiting", last_exit_code=137, last_reason="Error", last_message="loading", restarts=1),
+            "the engine ended (exit code 137, Error, a signal: spec.startupSeconds may be over, restarts: 1): loading",
+        ),
+        (
             container(state="running", last_exit_code=0, last_message="bye", restarts=1),
             "the engine ended (exit code 0, restarts: 1): bye",
         ),

@@ -70,6 +70,11 @@ def test_a_gpu_that_does_not_multiply_fp8_is_refused_and_others_are_named() -> N
     assert (made.apply, made.create, made.reads, made.templates) == ((), (), (), ())
 
 
+def test_a_gpu_without_bf16_is_not_told_to_use_it() -> None:
+    made = planned(observed(owner(selecting("Tesla-T4", model={}, precision="fp8"))))
+    assert told(made)["Accepted"][2].startswith("spec.precision: t4 does not multiply fp8: set it to fp32, or ask for")
+
+
 @pytest.mark.parametrize(
     "spec",
     [
