@@ -93,7 +93,11 @@ class Once:
         raise ForeignObject(target) from error
 
     async def delete(self, wanted: Delete) -> None:
-        """Delete this very object, if it is still there. Raises ApiError, NotLeader."""
+        """Delete this very object, if it is still there. Raises ApiError, NotLeader.
+
+        A conflict is raised, too: it may be another object of the name, a state that is not the newest, or a store that
+        was busy, and the next look tells which. Nothing else would come back to one that still stands.
+        """
         live = await self._client.get(wanted.ref)
         metadata = (live or {}).get("metadata", {})
         if metadata.get("uid") != wanted.uid or metadata.get("deletionTimestamp"):
@@ -105,7 +109,7 @@ class Once:
         try:
             await self._client.delete(wanted.ref, wanted.uid, version=version, timeout_seconds=seconds)
         except ApiError as error:
-            if error.status not in (NOT_FOUND, CONFLICT):
+            if error.status != NOT_FOUND:
                 raise
 
 

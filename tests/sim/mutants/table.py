@@ -88,7 +88,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "        await self._send(key, owner, wanted, memory)\n",
             ),
         ),
-        hints='[Script("gang restarts", s, "calm", (Storm(0.5, 60.0, 409, 60),)) for s in range(4)]',
+        hints='[Script("two jobs", s, "calm", (Storm(t, 60.0, 409, 60),)) for s in range(5) for t in (0.5, 3.0)]',
     ),
     Mutant(
         "transition times follow every visit",
@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a failure is repeated ever as fast",
         ((QUEUE, "2 ** min(failures - 1, EXPONENT_LIMIT)", "2 ** 0"),),
-        hints='[Script("many at once", s, faults=(Storm(2.0, 300.0, 429, 50),)) for s in range(6)]',
+        hints='[Script("many at once", s, faults=(Storm(0.5, 300.0, 500, p),)) for s in range(3) for p in (85, 92, 97)]',
     ),
     Mutant(
         "what no watch tells of is looked at as often as at first",
@@ -294,7 +294,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a refused spec is carried out",
-        ((f"{SERVE}/plan.py", "    if refusal := acceptance.refusal(spec, defaults):", "    if refusal := None:"),),
+        ((f"{SERVE}/plan.py", "    if refusal := acceptance.refusal(spec, defaults, observed.accelerators):", "    if refusal := None:"),),
     ),
     Mutant(
         "any revision that answers makes it Ready",

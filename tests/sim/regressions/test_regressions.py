@@ -172,3 +172,8 @@ def test_a_claim_that_a_user_keeps_is_not_taken_back(at: float) -> None:
     applies = [line for line in outcome.log if "PATCH" in line and "/persistentvolumeclaims/job-output" in line]
     assert len(applies) == 1
     assert float(applies[0].split()[0]) < at
+
+
+def test_a_delete_that_conflicts_is_not_taken_for_done() -> None:
+    """A store that was busy: the old gang stood, the new one waited for its end, and nothing came back for hours."""
+    assert wrong("two jobs", 2, "calm", Storm(3.0, 60.0, 409, 60)) == []
