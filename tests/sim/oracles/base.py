@@ -37,6 +37,21 @@ class Oracle:
         return self.world.author == "slipway"
 
 
+class OfWrites(Oracle):
+    """An oracle that asks when the last write of an object began."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._begun: dict[str, float] = {}  # by path
+
+    def begins(self, process: "Process", sent: "Sent") -> None:
+        if sent.write:
+            self._begun[sent.path] = sent.at
+
+    def begun(self, where: str) -> float:
+        return self._begun.get(where, float("-inf"))
+
+
 def condition(body: Obj, kind: str) -> Obj:
     """The condition of an object, empty when it has none of this type."""
     conditions = (body.get("status") or {}).get("conditions") or []

@@ -14,30 +14,23 @@ from slipway.plan.observed import Obj
 from ..acts import JOBS, NAMESPACE, SERVICES
 from ..apiserver import WatchEvent
 from ..hand import path
-from .base import CHILD_KINDS, Oracle, is_true
+from .base import CHILD_KINDS, OfWrites, is_true
 
 if TYPE_CHECKING:
-    from ..client import Sent
-    from ..process import Process
     from ..world import World
 
 CLAIMS = "persistentvolumeclaims"
 DELETES = frozenset({"pods", "pytorchjobs.kubeflow.org", "scaledobjects.keda.sh"})
 
 
-class Foreign(Oracle):
+class Foreign(OfWrites):
     name: ClassVar[str] = "foreign"
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._ours: set[str] = set()  # uids of what was ours once: whatever becomes of its labels, it may be mended
         self._taken: dict[str, float] = {}  # uids of claims that users have taken, and since when
-        self._begun: dict[str, float] = {}  # by path: when the last write began
         self._going: set[str] = set()  # uids of what is on its way out, whoever deleted it
-
-    def begins(self, process: "Process", sent: "Sent") -> None:
-        if sent.write:
-            self._begun[sent.path] = sent.at
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource in (JOBS, SERVICES) and event.type == "DELETED" and self.by_operator():
@@ -68,10 +61,7 @@ class Foreign(Oracle):
             self.wrong(f"{resource} {metadata['name']} is not Slipway's, and was {event.type}")
         since = self._taken.get(metadata["uid"], float("inf"))
         # between a look and a write a user may come, which calm weather makes too short to matter
-        if (
-            self.world.script.timing == "calm"
-            and self._begun.get(path(resource, NAMESPACE, metadata["name"]), 0) > since
-        ):
+        if self.world.script.timing == "calm" and self.begun(path(resource, NAMESPACE, metadata["name"])) > since:
             self.wrong(f"{resource} {metadata['name']}, which a user has taken, was {event.type}")
         going = event.type == "DELETED" or "deletionTimestamp" in metadata
         if going and metadata["uid"] not in self._going and resource not in DELETES:

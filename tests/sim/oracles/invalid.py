@@ -7,11 +7,9 @@ from slipway.plan.labels import INFERENCE_SERVICE
 from ..acts import NAMESPACE, SERVICES
 from ..apiserver import WatchEvent
 from ..hand import Hand, path
-from .base import Oracle, condition
+from .base import OfWrites, condition
 
 if TYPE_CHECKING:
-    from ..client import Sent
-    from ..process import Process
     from ..world import World
 
 # Not the spec's fault: the children may be changed as soon as the reason is gone, before the status says so.
@@ -19,18 +17,13 @@ MENDED_BY_OTHERS = frozenset({"NameConflict", "PodTemplateRefused", "UnknownAcce
 KINDS = frozenset({"deployments.apps", "services", "scaledobjects.keda.sh"})
 
 
-class Invalid(Oracle):
+class Invalid(OfWrites):
     name: ClassVar[str] = "invalid"
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._generations: dict[str, int] = {}  # by uid
         self._refused_since: dict[str, float] = {}  # by the service's name
-        self._begun: dict[str, float] = {}  # by path: when the last write began
-
-    def begins(self, process: "Process", sent: "Sent") -> None:
-        if sent.write:
-            self._begun[sent.path] = sent.at
 
     def changed(self, resource: str, event: WatchEvent) -> None:
         if resource == SERVICES:
@@ -42,7 +35,7 @@ class Invalid(Oracle):
         self._generations[metadata["uid"]] = metadata.get("generation", 0)
         changed = before != metadata.get("generation", 0) or event.type == "DELETED" or "deletionTimestamp" in metadata
         service = (metadata.get("labels") or {}).get(INFERENCE_SERVICE, "")
-        begun = self._begun.get(path(resource, NAMESPACE, metadata["name"]), float("-inf"))
+        begun = self.begun(path(resource, NAMESPACE, metadata["name"]))
         late = begun < self._refused_since.get(service, float("-inf"))
         if changed and not late and self.by_operator() and self._refused(service):
             self.wrong(f"{resource} {metadata['name']} is changed ({event.type}) though the spec is refused")
