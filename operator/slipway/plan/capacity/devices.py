@@ -19,8 +19,6 @@ from pydantic import ValidationError
 
 from ...api.accelerator import AcceleratorSpec
 
-LABEL = "nvidia.com/gpu.product"
-
 GIB = 1 << 30
 REGENERATE = "slipway accelerators --output charts/slipway/files"
 

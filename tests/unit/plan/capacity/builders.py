@@ -3,12 +3,12 @@
 from typing import Any
 
 from slipway.api.trainingjob import TrainingJobSpec
-from slipway.plan.capacity.devices import LABEL
 from slipway.plan.capacity.layout import Layout, Load
 from slipway.plan.capacity.model import Shape
 
 GIB = 1 << 30
 MIB = 1 << 20
+LABEL = "nvidia.com/gpu.product"
 
 SMALL = Shape(vocabulary=512, context=64, hidden=96, layers=2, heads=4, kv_heads=2, feed_forward=256)
 SEVEN_BILLION: dict[str, int] = {

@@ -6,13 +6,13 @@ import pytest
 
 from slipway.api.inferenceservice import InferenceServiceSpec
 from slipway.plan.capacity.classes import class_refusal, device_of, node_selector
-from slipway.plan.capacity.devices import BUILT_IN, LABEL, catalog
+from slipway.plan.capacity.devices import BUILT_IN, catalog
 from slipway.plan.capacity.enginememory import default_batched_tokens
 from slipway.plan.capacity.refusal import misfit
 from slipway.plan.capacity.room import room_of
 from slipway.plan.conditions import Finding
 
-from .builders import GIB, SEVEN_BILLION, on_gpu, spec
+from .builders import GIB, LABEL, SEVEN_BILLION, on_gpu, spec
 
 H200 = {LABEL: "NVIDIA-H200"}
 

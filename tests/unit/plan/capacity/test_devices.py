@@ -2,9 +2,9 @@
 
 import pytest
 
-from slipway.plan.capacity.devices import BUILT_IN, LABEL, Device
+from slipway.plan.capacity.devices import BUILT_IN, Device
 
-from .builders import GIB
+from .builders import GIB, LABEL
 
 
 def test_names_and_labels_are_each_one_device() -> None:
